@@ -1,0 +1,128 @@
+/**
+ * Byte strings: the few operations that every package needs, without Node's Buffer.
+ */
+import { CodedError, type ErrorFields } from './errors.ts';
+
+// Part of every JavaScript runtime (WHATWG Encoding), but not of the ECMAScript library types.
+declare const TextEncoder: new () => { encode(text: string): Uint8Array<ArrayBuffer> };
+declare const TextDecoder: new (
+  label: string,
+  options: { fatal: boolean; ignoreBOM: boolean },
+) => { decode(bytes: Uint8Array): string };
+
+export type BytesErrorCode = 'BYTES_NOT_HEX' | 'BYTES_NOT_BASE64' | 'BYTES_NOT_UTF8';
+
+export class BytesError extends CodedError<BytesErrorCode> {
+  constructor(code: BytesErrorCode, message: string, fields: ErrorFields = {}) {
+    super(code, message, { fields });
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export function utf8(text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(text);
+}
+
+/** @throws BytesError BYTES_NOT_UTF8 on any ill-formed sequence */
+export function fromUtf8(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new BytesError('BYTES_NOT_UTF8', 'bytes are not well-formed UTF-8');
+  }
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let byteLength = 0;
+  for (const part of parts) byteLength += part.byteLength;
+  const joined = new Uint8Array(byteLength);
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.byteLength;
+  }
+  return joined;
+}
+
+/** Equality of public bytes. Not for secrets: use `Secret.equals`. */
+export function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.byteLength !== right.byteLength) return false;
+  for (let i = 0; i < left.byteLength; i += 1) if (left[i] !== right[i]) return false;
+  return true;
+}
+
+/** Whether every byte is zero; true for no bytes. */
+export function isAllZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+const HEX_OF_BYTE: readonly string[] = Array.from({ length: 256 }, (_, value) =>
+  value.toString(16).padStart(2, '0'),
+);
+
+/** Lower-case hex. */
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX_OF_BYTE[byte] ?? '';
+  return text;
+}
+
+/** @throws BytesError BYTES_NOT_HEX unless `text` is an even number of hex digits, either case */
+export function fromHex(text: string): Uint8Array<ArrayBuffer> {
+  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) {
+    throw new BytesError('BYTES_NOT_HEX', 'text is not an even number of hex digits', {
+      length: text.length,
+    });
+  }
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i += 1) {
+    bytes[i] = Number.parseInt(text.slice(i * 2, i * 2 + 2), 16);
+  }
+  return bytes;
+}
+
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+const BASE64_VALUES: ReadonlyMap<string, number> = new Map(
+  [...BASE64].map((letter, value) => [letter, value]),
+);
+
+/** Standard base64 with padding (RFC 4648 section 4). */
+export function toBase64(bytes: Uint8Array): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 3) {
+    const left = bytes.length - i;
+    const group = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
+    text += BASE64.charAt(group >> 18) + BASE64.charAt((group >> 12) & 63);
+    text += left > 1 ? BASE64.charAt((group >> 6) & 63) : '=';
+    text += left > 2 ? BASE64.charAt(group & 63) : '=';
+  }
+  return text;
+}
+
+/** @throws BytesError BYTES_NOT_BASE64 unless `text` is canonical padded base64 (RFC 4648 section 4) */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const body = text.replace(/={1,2}$/, '');
+  const bad = text.length % 4 !== 0 || body.length % 4 === 1 || !/^[A-Za-z0-9+/]*$/.test(body);
+  if (bad) throw notBase64(text.length);
+  const bytes = new Uint8Array(Math.floor((body.length * 3) / 4));
+  let bits = 0;
+  let bitCount = 0;
+  let offset = 0;
+  for (const letter of body) {
+    bits = ((bits << 6) | (BASE64_VALUES.get(letter) ?? 0)) & 0xffffff;
+    bitCount += 6;
+    if (bitCount >= 8) {
+      bitCount -= 8;
+      bytes[offset] = (bits >> bitCount) & 0xff;
+      offset += 1;
+    }
+  }
+  if ((bits & ((1 << bitCount) - 1)) !== 0) throw notBase64(text.length);
+  return bytes;
+}
+
+function notBase64(length: number): BytesError {
+  return new BytesError('BYTES_NOT_BASE64', 'text is not canonical base64', { length });
+}

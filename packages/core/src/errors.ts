@@ -1,0 +1,57 @@
+/**
+ * The base of every error that Witan throws on purpose.
+ *
+ * Each package has one subclass with a closed union of codes. Codes are API: they are documented in
+ * docs/errors.md, never reused, and callers branch on them and on nothing else. Messages are
+ * constant text; what varies goes into `fields`, which must never hold a secret (I10).
+ */
+
+/** A value that may be logged beside an error. Never a secret. */
+export type FieldValue = string | number | bigint | boolean | null | readonly FieldValue[];
+
+/** Named values that say what was checked, expected and found. */
+export type ErrorFields = Readonly<Record<string, FieldValue>>;
+
+export interface CodedErrorOptions {
+  readonly fields?: ErrorFields;
+  readonly cause?: unknown;
+}
+
+/** An operating error with a stable code. Broken invariants are `InvariantViolation` instead. */
+export abstract class CodedError<Code extends string = string> extends Error {
+  readonly code: Code;
+  readonly fields: ErrorFields;
+
+  constructor(code: Code, message: string, options: CodedErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.fields = options.fields ?? {};
+    this.name = new.target.name;
+  }
+}
+
+/**
+ * Renders an error with its fields and the whole chain of causes on one line, the outermost first.
+ *
+ * @param error anything that was thrown
+ * @returns text without stack traces, at most ten causes deep
+ */
+export function describeError(error: unknown): string {
+  const parts: string[] = [];
+  let current: unknown = error;
+  for (let depth = 0; depth < 10 && current !== undefined && current !== null; depth += 1) {
+    parts.push(describeOne(current));
+    current = current instanceof Error ? current.cause : undefined;
+  }
+  return parts.join(': ');
+}
+
+function describeOne(error: unknown): string {
+  if (error instanceof CodedError) {
+    const fields = Object.entries(error.fields).map(([name, value]) => `${name}=${String(value)}`);
+    const suffix = fields.length === 0 ? '' : ` (${fields.join(', ')})`;
+    return `${error.code}: ${error.message}${suffix}`;
+  }
+  if (error instanceof Error) return error.message;
+  return String(error);
+}

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import {
+  BytesError,
+  CanonicalError,
+  CanonicalReader,
+  CanonicalWriter,
+  Secret,
+  fromBase64,
+  fromHex,
+  toBase64,
+  toHex,
+} from '@witan/core';
+import { inspect } from 'node:util';
+
+describe('text encodings of bytes', () => {
+  it('agree with Node for all bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        expect(toHex(bytes)).toBe(Buffer.from(bytes).toString('hex'));
+        expect(toBase64(bytes)).toBe(Buffer.from(bytes).toString('base64'));
+        expect(fromHex(toHex(bytes))).toEqual(bytes);
+        expect(fromBase64(toBase64(bytes))).toEqual(bytes);
+      }),
+    );
+  });
+
+  it.each(['0', 'zz', '0x00'])('refuse %j as hex', (text) => {
+    expect(() => fromHex(text)).toThrow(BytesError);
+  });
+
+  it.each(['A', 'AA', 'AB==', 'A===', 'AA=A', '!!!!', 'AA==\n'])('refuse %j as base64', (text) => {
+    expect(() => fromBase64(text)).toThrow(BytesError);
+  });
+});
+
+describe('canonical bytes', () => {
+  it('give back what was written', () => {
+    const bytes = new CanonicalWriter()
+      .u8(7)
+      .u64(2 ** 53 - 1)
+      .text('é')
+      .list([1, 2], (writer, item) => writer.u32(item))
+      .optional<number>(undefined, (writer, item) => writer.u32(item))
+      .bool(true)
+      .finish();
+    const reader = new CanonicalReader(bytes);
+    expect(reader.u8()).toBe(7);
+    expect(reader.u64()).toBe(2 ** 53 - 1);
+    expect(reader.text(2)).toBe('é');
+    expect(reader.list(2, (r) => r.u32())).toEqual([1, 2]);
+    expect(reader.optional((r) => r.u32())).toBeUndefined();
+    expect(reader.bool()).toBe(true);
+    reader.end();
+  });
+
+  it('never read past the end or over a limit', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const reader = new CanonicalReader(bytes);
+        try {
+          reader.list(4, (r) => r.bytes(16));
+          reader.end();
+        } catch (error) {
+          expect(error).toBeInstanceOf(CanonicalError);
+        }
+      }),
+    );
+  });
+});
+
+describe('a secret (I10)', () => {
+  it('never turns into its bytes by accident', () => {
+    const secret = new Secret(new Uint8Array([0xde, 0xad, 0xbe, 0xef]));
+    const shown = [String(secret), JSON.stringify({ secret }), inspect(secret), `${secret}`];
+    for (const text of shown) expect(text).toContain('[secret]');
+    expect(secret.equals(new Secret(new Uint8Array([0xde, 0xad, 0xbe, 0xef])))).toBe(true);
+    expect(secret.equals(new Secret(new Uint8Array([0xde, 0xad, 0xbe, 0xee])))).toBe(false);
+  });
+});
