@@ -8,10 +8,7 @@ import { CodedError, type ErrorFields } from './errors.ts';
 import { assert } from './assert.ts';
 
 export type CanonicalErrorCode =
-  | 'CANONICAL_TRUNCATED'
-  | 'CANONICAL_TRAILING'
-  | 'CANONICAL_TOO_LARGE'
-  | 'CANONICAL_BAD_VALUE';
+  'CANONICAL_TRUNCATED' | 'CANONICAL_TRAILING' | 'CANONICAL_TOO_LARGE' | 'CANONICAL_BAD_VALUE';
 
 /** Bytes that are not the canonical encoding of what was expected. */
 export class CanonicalError extends CodedError<CanonicalErrorCode> {
