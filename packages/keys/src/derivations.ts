@@ -1,0 +1,213 @@
+/**
+ * Every derivation from the seed, in one table (I9).
+ *
+ * HKDF-SHA-256 (RFC 5869) with the seed as input key, no salt (the seed is uniformly random, RFC
+ * 5869 section 3.1), and an `info` that is the canonical encoding of
+ *
+ *     text 'witan/v1/' + label | 32 bytes cluster id | typed context parts
+ *
+ * A label fixes the number and the types of its parts, and each part is written behind a type byte,
+ * so no two derivations share an `info`. Labels are never reused or given another meaning.
+ */
+import { hkdfSync, type KeyObject } from 'node:crypto';
+import {
+  CanonicalWriter,
+  Secret,
+  fromHex,
+  type ClusterId,
+  type Epoch,
+  type Generation,
+  type IncarnationId,
+  type Sha256Hex,
+} from '@witan/core';
+import { KeysError } from './errors.ts';
+import { P256_SEED_BYTES, p256KeyFromUniformBytes } from './p256.ts';
+import type { Seed } from './seed.ts';
+
+type PartKind = 'number' | 'digest' | 'text';
+
+/** One row of the table: what a label derives, and from which further parts. */
+export interface Derivation {
+  /** Types of the context parts, in order. */
+  readonly parts: readonly PartKind[];
+  /** Length of the output in bytes. */
+  readonly byteLength: number;
+  readonly purpose: string;
+}
+
+/** The context parts of each label; `DERIVATIONS` says how they are written. */
+export interface DerivationContexts {
+  readonly 'seal/log-command': readonly [Epoch, IncarnationId];
+  readonly 'seal/journal-record': readonly [Epoch, IncarnationId];
+  readonly 'seal/snapshot': readonly [Epoch, IncarnationId];
+  readonly 'ca/root': readonly [];
+  readonly 'ca/mesh': readonly [Generation, Sha256Hex];
+  readonly 'history/signing': readonly [];
+  readonly 'workload/secret': readonly [workload: string, secretName: string, version: number];
+}
+
+/** A label of the table. */
+export type DerivationLabel = keyof DerivationContexts;
+
+/** All derivations by label. Adding a use means adding a row. */
+export const DERIVATIONS: Readonly<Record<DerivationLabel, Derivation>> = {
+  'seal/log-command': {
+    parts: ['number', 'digest'],
+    byteLength: 32,
+    purpose: 'AES-256-GCM subkey of one incarnation in one epoch for replicated commands',
+  },
+  'seal/journal-record': {
+    parts: ['number', 'digest'],
+    byteLength: 32,
+    purpose: 'AES-256-GCM subkey of one incarnation in one epoch for its journal records',
+  },
+  'seal/snapshot': {
+    parts: ['number', 'digest'],
+    byteLength: 32,
+    purpose: 'AES-256-GCM subkey of one incarnation in one epoch for snapshots',
+  },
+  'ca/root': {
+    parts: [],
+    byteLength: P256_SEED_BYTES,
+    purpose: 'P-256 key of the root CA, the same for the life of the cluster (I8)',
+  },
+  'ca/mesh': {
+    parts: ['number', 'digest'],
+    byteLength: P256_SEED_BYTES,
+    purpose: 'P-256 key of the mesh CA of one manifest generation and transition (I8)',
+  },
+  'history/signing': {
+    parts: [],
+    byteLength: P256_SEED_BYTES,
+    purpose: 'P-256 key that signs transitions and high-water marks (I6)',
+  },
+  'workload/secret': {
+    parts: ['text', 'text', 'number'],
+    byteLength: 32,
+    purpose: 'secret of a workload by name and version',
+  },
+};
+
+/** Longest name in a context, in bytes of UTF-8; Node limits `info` to 1024 bytes in all. */
+const CONTEXT_TEXT_BYTES_MAX = 256;
+
+/** Marks each part's type in `info`. */
+const PART_TAGS: Readonly<Record<PartKind, number>> = { number: 1, digest: 2, text: 3 };
+
+/**
+ * Derives the bytes of one row. Not exported from the package: callers use the functions below.
+ *
+ * @throws KeysError KEYS_CONTEXT_INVALID for an empty or over-long name
+ */
+export function derive<Label extends DerivationLabel>(
+  seed: Seed,
+  clusterId: ClusterId,
+  label: Label,
+  context: DerivationContexts[Label],
+): Secret {
+  const info = derivationInfo(clusterId, label, context);
+  const byteLength = DERIVATIONS[label].byteLength;
+  const output = new Uint8Array(
+    hkdfSync('sha256', seed.expose(), new Uint8Array(0), info, byteLength),
+  );
+  try {
+    return new Secret(output);
+  } finally {
+    output.fill(0);
+  }
+}
+
+/** The `info` of a derivation; public, and unique to label, cluster and context. */
+export function derivationInfo<Label extends DerivationLabel>(
+  clusterId: ClusterId,
+  label: Label,
+  context: DerivationContexts[Label],
+): Uint8Array<ArrayBuffer> {
+  const row = DERIVATIONS[label];
+  const values: readonly (number | string)[] = context;
+  const writer = new CanonicalWriter().text(`witan/v1/${label}`).fixed(fromHex(clusterId));
+  row.parts.forEach((kind, index) => {
+    writer.u8(PART_TAGS[kind]);
+    writePart(writer, kind, values[index]);
+  });
+  return writer.finish();
+}
+
+function writePart(writer: CanonicalWriter, kind: PartKind, value: unknown): void {
+  if (kind === 'number' && typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) {
+    writer.u64(value);
+  } else if (kind === 'digest' && typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) {
+    writer.fixed(fromHex(value));
+  } else if (kind === 'text' && typeof value === 'string' && textFits(value)) {
+    writer.text(value);
+  } else {
+    const fields = { expected: kind, bytesMax: CONTEXT_TEXT_BYTES_MAX };
+    throw new KeysError('KEYS_CONTEXT_INVALID', 'derivation context is not of the form required', {
+      fields,
+    });
+  }
+}
+
+function textFits(text: string): boolean {
+  // An unpaired surrogate would be written as U+FFFD, so that two names would share one secret.
+  return (
+    text.length > 0 && text.isWellFormed() && Buffer.byteLength(text) <= CONTEXT_TEXT_BYTES_MAX
+  );
+}
+
+/** What a sealing key is for. */
+export type SealUse = 'log-command' | 'journal-record' | 'snapshot';
+
+/** The AES-256-GCM key under which one incarnation seals for one use; every seed holder has it. */
+export function deriveSealingKey(
+  seed: Seed,
+  clusterId: ClusterId,
+  use: SealUse,
+  epoch: Epoch,
+  incarnation: IncarnationId,
+): Secret {
+  return derive(seed, clusterId, `seal/${use}`, [epoch, incarnation]);
+}
+
+/** The root CA's private key. */
+export function deriveRootCaKey(seed: Seed, clusterId: ClusterId): KeyObject {
+  return p256KeyFromUniformBytes(derive(seed, clusterId, 'ca/root', []));
+}
+
+/**
+ * A mesh CA's private key. A new manifest generation is a new mesh CA, so workloads of an older
+ * generation are no longer trusted by newer ones.
+ *
+ * @param transition hash of the transition that set this generation
+ */
+export function deriveMeshCaKey(
+  seed: Seed,
+  clusterId: ClusterId,
+  generation: Generation,
+  transition: Sha256Hex,
+): KeyObject {
+  return p256KeyFromUniformBytes(derive(seed, clusterId, 'ca/mesh', [generation, transition]));
+}
+
+/** The private key that signs transitions and high-water marks. */
+export function deriveHistorySigningKey(seed: Seed, clusterId: ClusterId): KeyObject {
+  return p256KeyFromUniformBytes(derive(seed, clusterId, 'history/signing', []));
+}
+
+/**
+ * A workload's secret: 32 bytes.
+ *
+ * @param workload name in the manifest, 1 to 256 bytes of UTF-8
+ * @param secretName 1 to 256 bytes of UTF-8
+ * @param version a whole number from 0
+ * @throws KeysError KEYS_CONTEXT_INVALID
+ */
+export function deriveWorkloadSecret(
+  seed: Seed,
+  clusterId: ClusterId,
+  workload: string,
+  secretName: string,
+  version: number,
+): Secret {
+  return derive(seed, clusterId, 'workload/secret', [workload, secretName, version]);
+}

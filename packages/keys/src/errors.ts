@@ -1,0 +1,29 @@
+/**
+ * The errors of this package. Each code is explained in errors.json beside this package's manifest.
+ */
+import { CodedError, type CodedErrorOptions } from '@witan/core';
+
+export type KeysErrorCode =
+  | 'KEYS_SEED_LENGTH'
+  | 'KEYS_CONTEXT_INVALID'
+  | 'KEYS_PEM_NOT_FOUND'
+  | 'KEYS_PEM_WRONG_KIND'
+  | 'KEYS_PEM_UNREADABLE'
+  | 'KEYS_KEY_NOT_P256'
+  | 'KEYS_SEAL_MALFORMED'
+  | 'KEYS_SEAL_VERSION_UNKNOWN'
+  | 'KEYS_SEAL_USE_MISMATCH'
+  | 'KEYS_SEAL_NOT_AUTHENTIC'
+  | 'KEYS_SEAL_TOO_LARGE'
+  | 'KEYS_SEAL_EXHAUSTED'
+  | 'KEYS_CERTIFICATE_FIELD_INVALID'
+  | 'KEYS_CERTIFICATE_VALIDITY'
+  | 'KEYS_CERTIFICATE_UNREADABLE'
+  | 'KEYS_CERTIFICATE_ISSUER_MISMATCH';
+
+/** Thrown by every function of this package. Fields and causes never hold key material. */
+export class KeysError extends CodedError<KeysErrorCode> {
+  constructor(code: KeysErrorCode, message: string, options: CodedErrorOptions = {}) {
+    super(code, message, options);
+  }
+}
