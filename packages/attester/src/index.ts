@@ -1,1 +1,7 @@
-export {};
+/** Obtain evidence. No simulation code lives here: see `@witan/tee-sim`. */
+export * from './detect.ts';
+export { AttesterError, type AttesterErrorCode } from './errors.ts';
+export { nodeTsmFileSystem, type TsmFileSystem } from './file-system.ts';
+export * from './provider.ts';
+export type { RetryOptions } from './retry.ts';
+export * from './tsm-provider.ts';
