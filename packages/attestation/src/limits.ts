@@ -1,0 +1,24 @@
+/** Limits on everything that enters from outside, each in bytes unless its name says otherwise. */
+
+/** A certificate of an attestation chain; AMD's largest have about 1.7 KiB. */
+export const CERTIFICATE_BYTES_MAX: number = 8 * 1024;
+/** A certificate revocation list. */
+export const CRL_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Entries of a revocation list; 32 bytes is less than the shortest entry takes. */
+export const CRL_ENTRIES_MAX: number = 100_000;
+/** Nesting of DER values. */
+export const DER_DEPTH_MAX = 16;
+/** Extensions of one certificate or revocation list. */
+export const EXTENSIONS_MAX = 64;
+/** PEM text with a whole chain. */
+export const PEM_BYTES_MAX: number = 64 * 1024;
+/** Blocks of one PEM text. */
+export const PEM_BLOCKS_MAX = 16;
+/** A certificate table as the host hands it out: the kernel limits it to four pages. */
+export const CERTIFICATE_TABLE_BYTES_MAX: number = 64 * 1024;
+/** Entries of a certificate table that are looked at. */
+export const CERTIFICATE_TABLE_ENTRIES_MAX = 32;
+/** Items of any list in reference values. */
+export const REFERENCE_LIST_ITEMS_MAX = 1024;
+/** Encoded evidence with its endorsements. */
+export const EVIDENCE_BYTES_MAX: number = CRL_BYTES_MAX + 256 * 1024;
