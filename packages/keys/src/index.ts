@@ -24,3 +24,36 @@ export {
   type Unsealer,
   type UnsealerOptions,
 } from './sealing.ts';
+export {
+  generateOwnerKeyPair,
+  loadOwnerPrivateKey,
+  loadOwnerPublicKey,
+  privateKeyPemOf,
+  publicKeyPemOf,
+  type OwnerKeyPair,
+} from './owner-keys.ts';
+export {
+  DNS_NAMES_MAX,
+  IP_ADDRESSES_MAX,
+  randomSerial,
+  workloadSpiffeId,
+  type Validity,
+} from './certificate-fields.ts';
+export {
+  createMeshCaCertificate,
+  createRootCertificate,
+  issueLeafCertificate,
+  loadCertificateAuthority,
+  type CertificateAuthority,
+  type LeafCertificateRequest,
+  type MeshCaCertificateRequest,
+  type RootCertificateRequest,
+} from './certificates.ts';
+export * from './marker-names.ts';
+export { isSimulatedCertificate } from './simulated-marker.ts';
+export {
+  certificatePem,
+  createIncarnationIdentity,
+  incarnationIdOf,
+  type IncarnationIdentity,
+} from './identity.ts';

@@ -1,0 +1,24 @@
+/**
+ * The visible mark of certificates in a cluster whose evidence comes from the simulated TEE (I11):
+ * the organization name, which people see in every certificate viewer, and a non-critical
+ * extension, which programs find.
+ *
+ * The extension's identifier is 2.25 (ITU-T X.667: an arc anybody owns by UUID) followed by the UUID
+ * 65f7cf38-d6b8-4aee-9375-607251aa0747 as a decimal number. Its value is a UTF8String.
+ */
+import { parseCertificate } from './certificate-parts.ts';
+import { SIMULATED_ORGANIZATION, SIMULATED_TEE_OID } from './marker-names.ts';
+
+/**
+ * Whether a certificate says that its cluster uses the simulated TEE, by either mark.
+ *
+ * @throws KeysError KEYS_CERTIFICATE_UNREADABLE
+ */
+export function isSimulatedCertificate(certificateDer: Uint8Array): boolean {
+  const certificate = parseCertificate(certificateDer);
+  const organizations = certificate.subjectName.getField('O');
+  return (
+    certificate.getExtension(SIMULATED_TEE_OID) !== null ||
+    organizations.includes(SIMULATED_ORGANIZATION)
+  );
+}
