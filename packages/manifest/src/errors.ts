@@ -1,0 +1,81 @@
+/**
+ * The errors of this package. Every error about a manifest names the place (`path`), what was
+ * expected there and what was found. Manifests are public, but long values are cut all the same.
+ */
+import { CodedError, type FieldValue } from '@witan/core';
+
+export type ManifestErrorCode =
+  | 'MANIFEST_TOO_LARGE'
+  | 'MANIFEST_NOT_JSON'
+  | 'MANIFEST_TOO_DEEP'
+  | 'MANIFEST_DUPLICATE_KEY'
+  | 'MANIFEST_UNKNOWN_FIELD'
+  | 'MANIFEST_MISSING_FIELD'
+  | 'MANIFEST_WRONG_TYPE'
+  | 'MANIFEST_BAD_VALUE'
+  | 'MANIFEST_DUPLICATE_VALUE'
+  | 'MANIFEST_EMPTY_LIST'
+  | 'MANIFEST_TOO_MANY'
+  | 'MANIFEST_BAD_PUBLIC_KEY'
+  | 'MANIFEST_BAD_REFERENCE_VALUES'
+  | 'MANIFEST_NO_UPDATE_OWNER'
+  | 'APPROVAL_UNKNOWN_OWNER'
+  | 'APPROVAL_ROLE_MISSING'
+  | 'APPROVAL_SIGNATURE_INVALID'
+  | 'APPROVALS_TOO_FEW'
+  | 'APPROVALS_TOO_MANY'
+  | 'UPDATES_NOT_ALLOWED'
+  | 'HISTORY_CLUSTER_DIFFERS'
+  | 'HISTORY_EPOCH_DECREASES'
+  | 'HISTORY_GENERATION_GAP'
+  | 'HISTORY_LINK_BROKEN'
+  | 'HISTORY_SIGNATURE_INVALID'
+  | 'HISTORY_TOO_LONG'
+  | 'MARK_SIGNATURE_INVALID'
+  | 'RECORD_MALFORMED';
+
+/** What every error of this package says beside its code. */
+export interface ManifestErrorFields {
+  /** Place in the manifest, such as `workloads.web.dnsNames[1]`, or the name of the record. */
+  readonly path: string;
+  readonly expected: FieldValue;
+  readonly found: FieldValue;
+}
+
+const MESSAGES: Readonly<Record<ManifestErrorCode, string>> = {
+  MANIFEST_TOO_LARGE: 'manifest is larger than the limit in bytes',
+  MANIFEST_NOT_JSON: 'manifest is not strict JSON',
+  MANIFEST_TOO_DEEP: 'manifest is nested deeper than the limit',
+  MANIFEST_DUPLICATE_KEY: 'manifest has an object with the same key twice',
+  MANIFEST_UNKNOWN_FIELD: 'manifest has a field that the schema does not know',
+  MANIFEST_MISSING_FIELD: 'manifest lacks a required field',
+  MANIFEST_WRONG_TYPE: 'manifest has a value of the wrong type',
+  MANIFEST_BAD_VALUE: 'manifest has a value outside what is allowed',
+  MANIFEST_DUPLICATE_VALUE: 'manifest has a value twice that must be unique',
+  MANIFEST_EMPTY_LIST: 'manifest has an empty list where one item is required',
+  MANIFEST_TOO_MANY: 'manifest has more items than the limit',
+  MANIFEST_BAD_PUBLIC_KEY: 'manifest has an owner key that is not a P-256 public key',
+  MANIFEST_BAD_REFERENCE_VALUES: 'manifest has malformed reference values',
+  MANIFEST_NO_UPDATE_OWNER: 'manifest names no owner who may update it',
+  APPROVAL_UNKNOWN_OWNER: 'approval comes from a key that the manifest in force does not list',
+  APPROVAL_ROLE_MISSING: 'approval comes from an owner without the role update',
+  APPROVAL_SIGNATURE_INVALID: 'approval has an invalid signature',
+  APPROVALS_TOO_FEW: 'fewer owners approved than the manifest in force demands',
+  APPROVALS_TOO_MANY: 'more approvals than the limit',
+  UPDATES_NOT_ALLOWED: 'manifest in force allows no updates',
+  HISTORY_CLUSTER_DIFFERS: 'history holds a transition of another cluster',
+  HISTORY_EPOCH_DECREASES: 'history goes back to an earlier epoch',
+  HISTORY_GENERATION_GAP: 'history skips or repeats a generation',
+  HISTORY_LINK_BROKEN: 'history holds a transition that does not build on the one before',
+  HISTORY_SIGNATURE_INVALID: 'history holds a transition with an invalid signature',
+  HISTORY_TOO_LONG: 'history is longer than the limit',
+  MARK_SIGNATURE_INVALID: 'high-water mark has an invalid signature',
+  RECORD_MALFORMED: 'bytes are not the canonical encoding of the record',
+};
+
+/** A manifest, approval, history or mark that is refused. */
+export class ManifestError extends CodedError<ManifestErrorCode> {
+  constructor(code: ManifestErrorCode, fields: ManifestErrorFields, cause?: unknown) {
+    super(code, MESSAGES[code], { fields: { ...fields }, cause });
+  }
+}

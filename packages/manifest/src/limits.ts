@@ -1,0 +1,25 @@
+/** Limits of what a manifest may hold; each has its unit in its name or comment. */
+
+/** Size of a manifest in bytes. */
+export const MANIFEST_BYTES_MAX: number = 1024 * 1024;
+/** Nesting of JSON arrays and objects. */
+export const JSON_DEPTH_MAX: number = 16;
+/** Reference values in one list: of the Coordinators, or of one workload. */
+export const REFERENCE_VALUES_MAX: number = 64;
+export const WORKLOADS_MAX: number = 1000;
+/** Names, addresses or secrets of one workload, each. */
+export const NAMES_PER_WORKLOAD_MAX: number = 64;
+export const OWNERS_MAX: number = 64;
+/** Approvals in one request or transition. */
+export const APPROVALS_MAX: number = 64;
+/** Shortest and longest lifetime of a workload's certificate. */
+export const CERTIFICATE_LIFETIME_SECONDS_MIN: number = 60;
+export const CERTIFICATE_LIFETIME_SECONDS_MAX: number = 30 * 24 * 60 * 60;
+/** Lifetime of a workload's certificate where the manifest names none. */
+export const CERTIFICATE_LIFETIME_SECONDS_DEFAULT: number = 24 * 60 * 60;
+/** Transitions in one history. */
+export const TRANSITIONS_MAX: number = 65_536;
+/** An encoded transition with its signature: 64 approvals of 96 bytes, and the rest. */
+export const SIGNED_TRANSITION_BYTES_MAX: number = 8 * 1024;
+/** Characters of a found value, or of one key in a path, that an error repeats. */
+export const ERROR_TEXT_CHARACTERS_MAX: number = 80;

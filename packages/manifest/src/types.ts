@@ -1,0 +1,77 @@
+/**
+ * A manifest after validation. Only `parseManifest` makes one, so whoever takes a
+ * `ValidatedManifest` need not check anything again. Reference values are generic: the package that
+ * judges evidence defines them, and this one does not depend on it.
+ */
+import type { Brand, Sha256Hex } from '@witan/core';
+
+/** The only schema version so far. */
+export type ApiVersion = 'witan.dev/v1';
+
+/** `update`: this owner's approval counts towards `updateThreshold`. */
+export type OwnerRole = 'update';
+
+/** Somebody who may approve changes, known by a public key. */
+export interface Owner {
+  /** A DNS label, unique in the manifest. */
+  readonly name: string;
+  /** DER SubjectPublicKeyInfo of a P-256 key with an uncompressed point on the curve, 91 bytes. */
+  readonly publicKey: Uint8Array;
+  /** SHA-256 of `publicKey`, unique in the manifest. */
+  readonly fingerprint: Sha256Hex;
+  readonly roles: readonly OwnerRole[];
+}
+
+/** What the manifest says about one kind of confidential pod. */
+export interface Workload<ReferenceValues> {
+  /** A DNS label, unique in the manifest. */
+  readonly name: string;
+  /** Evidence has to match one of these; at least one. */
+  readonly referenceValues: readonly ReferenceValues[];
+  /** Lower-case host names for the certificate, without wildcards. */
+  readonly dnsNames: readonly string[];
+  /** IPv4 or IPv6 addresses for the certificate, as written in the manifest. */
+  readonly ipAddresses: readonly string[];
+  /** Names of the secrets that this workload receives; see `secretRef`. */
+  readonly secrets: readonly string[];
+  readonly certificateLifetimeSeconds: number;
+}
+
+/** The parsed tree, with the exact bytes that it came from. Nobody may change either. */
+export interface ManifestContent<ReferenceValues> {
+  /** The document as the owner wrote it: what the digest and every approval is about. */
+  readonly bytes: Uint8Array;
+  /** SHA-256 of `bytes`. */
+  readonly digest: Sha256Hex;
+  readonly apiVersion: ApiVersion;
+  /** Who may be a replica; at least one. */
+  readonly coordinators: readonly ReferenceValues[];
+  /** By name. */
+  readonly workloads: ReadonlyMap<string, Workload<ReferenceValues>>;
+  readonly owners: readonly Owner[];
+  /**
+   * How many distinct owners with the role `update` have to approve the next manifest; 0 only in a
+   * manifest with `allowNoUpdates`, which nothing ever follows.
+   */
+  readonly updateThreshold: number;
+  /** True where no owner may update, by the manifest's explicit wish. */
+  readonly allowNoUpdates: boolean;
+}
+
+/** A manifest that passed every check of `parseManifest`. */
+export type ValidatedManifest<ReferenceValues> = Brand<
+  ManifestContent<ReferenceValues>,
+  'ValidatedManifest'
+>;
+
+/**
+ * Checks one reference values object of a manifest.
+ *
+ * @param value the JSON value as read (objects have no prototype)
+ * @param path its place, for error messages
+ * @throws any error; `parseManifest` wraps it as MANIFEST_BAD_REFERENCE_VALUES
+ */
+export type ParseReferenceValues<ReferenceValues> = (
+  value: unknown,
+  path: string,
+) => ReferenceValues;
