@@ -60,6 +60,20 @@ export declare type Standing = Message<"witan.peer.v1.Standing"> & {
    * @generated from field: repeated string slots = 6;
    */
   slots: string[];
+
+  /**
+   * Highest index that it has applied, where it belongs to a cluster.
+   *
+   * @generated from field: uint64 applied_index = 7;
+   */
+  appliedIndex: bigint;
+
+  /**
+   * Members as of that index. Whoever is older than that and not among them was replaced.
+   *
+   * @generated from field: repeated witan.common.v1.Member members = 8;
+   */
+  members: Member[];
 };
 
 /**
@@ -304,6 +318,13 @@ export declare type JoinResponse = Message<"witan.peer.v1.JoinResponse"> & {
    * @generated from field: repeated witan.common.v1.Member members = 7;
    */
   members: Member[];
+
+  /**
+   * All slot names of the cluster.
+   *
+   * @generated from field: repeated string slots = 8;
+   */
+  slots: string[];
 };
 
 /**
@@ -371,6 +392,27 @@ export declare type ExchangeRequest = Message<"witan.peer.v1.ExchangeRequest"> &
    * @generated from field: repeated bytes messages = 1;
    */
   messages: Uint8Array[];
+
+  /**
+   * The cluster that they belong to. In the first batch of a stream.
+   *
+   * @generated from field: bytes cluster_id = 2;
+   */
+  clusterId: Uint8Array;
+
+  /**
+   * The epoch of that cluster. In the first batch of a stream.
+   *
+   * @generated from field: uint64 epoch = 3;
+   */
+  epoch: bigint;
+
+  /**
+   * The sender; its incarnation must be the channel's. In the first batch of a stream.
+   *
+   * @generated from field: witan.common.v1.Member self = 4;
+   */
+  self?: Member | undefined;
 };
 
 /**
