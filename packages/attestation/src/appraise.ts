@@ -2,11 +2,13 @@
  * Appraisal: evidence against a list of reference values, of which any one may fit.
  */
 import type { Crypto, ErrorFields, UnixMillis } from '@witan/core';
-import type { Check, Claims, Finding } from './claims.ts';
-import { AttestationError, type AttestationErrorCode } from './errors.ts';
+import type { Check, Claims, Finding, RefusedVerdict, Verdict } from './claims.ts';
+import type { AttestationErrorCode } from './errors.ts';
 import type { Evidence } from './evidence.ts';
 import type { ReferenceValues } from './reference-values.ts';
 import type { RevocationMode } from './snp/options.ts';
+import { AMD_ROOTS } from './snp/roots.ts';
+import { concludeSnp, establishSnp, type EstablishedSnp } from './snp/verify.ts';
 
 /** Everything beside evidence and reference values on which a verdict depends. */
 export interface AppraisalContext {
@@ -54,9 +56,58 @@ export type AppraisalResult =
  * Never throws for anything in the evidence or the reference values.
  */
 export function appraise(
-  _evidence: Evidence,
-  _referenceValues: readonly ReferenceValues[],
-  _context: AppraisalContext,
+  evidence: Evidence,
+  referenceValues: readonly ReferenceValues[],
+  context: AppraisalContext,
 ): AppraisalResult {
-  throw new AttestationError('APPRAISAL_NO_REFERENCE_VALUES');
+  if (referenceValues.length === 0) {
+    return { kind: 'refused', code: 'APPRAISAL_NO_REFERENCE_VALUES', refusals: [] };
+  }
+  const established = establish(evidence, referenceValues, context);
+  const refusals: Refusal[] = [];
+  for (const [entryIndex, entry] of referenceValues.entries()) {
+    const verdict = judge(established, entry, context);
+    if (verdict.ok) {
+      const { claims, checks, findings, validUntil } = verdict;
+      return { kind: 'accepted', entryIndex, claims, checks, findings, validUntil };
+    }
+    const { code, detail, checks } = verdict;
+    refusals.push({ entryIndex, code, detail, checks });
+  }
+  return { kind: 'refused', code: closestOf(refusals), refusals };
+}
+
+/** The evidence's own part of the work, done once however many entries there are. */
+function establish(
+  evidence: Evidence,
+  referenceValues: readonly ReferenceValues[],
+  context: AppraisalContext,
+): EstablishedSnp | RefusedVerdict {
+  const listed = referenceValues.flatMap(({ developmentRoots }) => developmentRoots ?? []);
+  const established = establishSnp(evidence.report, evidence.endorsements, {
+    now: context.now,
+    crypto: context.crypto,
+    revocation: context.revocation,
+    roots: {
+      production: AMD_ROOTS,
+      development: context.developmentRoots === 'as-listed' ? listed : [],
+    },
+  });
+  return established.kind === 'refused' ? established.verdict : established;
+}
+
+function judge(
+  established: EstablishedSnp | RefusedVerdict,
+  entry: ReferenceValues,
+  { expectedReportData }: AppraisalContext,
+): Verdict {
+  if (!('kind' in established)) return established;
+  return concludeSnp(established, entry, expectedReportData);
+}
+
+/** The code of the refusal with the fewest failed checks. */
+function closestOf(refusals: readonly Refusal[]): AttestationErrorCode {
+  const failures = ({ checks }: Refusal): number => checks.filter(({ passed }) => !passed).length;
+  const closest = refusals.toSorted((left, right) => failures(left) - failures(right))[0];
+  return closest?.code ?? 'APPRAISAL_NO_REFERENCE_VALUES';
 }

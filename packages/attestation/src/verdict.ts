@@ -1,0 +1,41 @@
+/**
+ * From checks to a verdict.
+ */
+import type { UnixMillis } from '@witan/core';
+import { fieldsOf, type CheckList } from './check-list.ts';
+import type { Claims, RefusedVerdict, Verdict } from './claims.ts';
+import type { AttestationError, AttestationErrorCode } from './errors.ts';
+
+/** The refusal after a check that ended the verification. */
+export function refusedBy(error: AttestationError, checks: CheckList): RefusedVerdict {
+  checks.failedBy(error);
+  return {
+    ok: false,
+    code: error.code,
+    detail: error.fields,
+    established: establishedBy(checks),
+    checks: checks.checks,
+  };
+}
+
+/** The verdict on genuine evidence after all checks of the reference values. */
+export function verdictOf(checks: CheckList, claims: Claims, validUntil: UnixMillis): Verdict {
+  const failure = checks.firstFailure;
+  if (failure === undefined) {
+    return { ok: true, claims, checks: checks.checks, findings: checks.findings, validUntil };
+  }
+  return {
+    ok: false,
+    code: failure.code,
+    detail: fieldsOf(failure.expected, failure.found),
+    established: establishedBy(checks),
+    checks: checks.checks,
+    claims,
+  };
+}
+
+function establishedBy({ checks }: CheckList): readonly AttestationErrorCode[] {
+  const failed = checks.findIndex((check) => !check.passed);
+  const passed = failed === -1 ? checks : checks.slice(0, failed);
+  return [...new Set(passed.map((check) => check.code))];
+}

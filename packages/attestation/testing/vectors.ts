@@ -1,0 +1,79 @@
+/**
+ * Runs attestation vectors: reads any `index.json` of the known shapes and judges each vector.
+ */
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { objectOf, objectsOf, stringOf, type Json } from './json.ts';
+import { runSnpVector } from './snp-vectors.ts';
+
+/** One vector, ready to run. */
+export interface VectorCase {
+  readonly name: string;
+  /** Why it does not run, when it does not. */
+  readonly skipped?: string;
+  /** Gives what is wrong; an empty list means that the vector passed. */
+  readonly run: () => readonly string[];
+}
+
+/** All index files that the arguments name: files themselves, or folders to search. */
+export function indexFilesIn(paths: readonly string[]): readonly string[] {
+  return paths.flatMap((path) => {
+    if (!existsSync(path)) throw new Error(`no such file or folder: ${path}`);
+    if (statSync(path).isFile()) return [path];
+    return globSync('**/index.json', { cwd: path })
+      .toSorted()
+      .map((found) => join(path, found));
+  });
+}
+
+/** The vectors of one index file. */
+export function vectorsIn(indexFile: string): readonly VectorCase[] {
+  const folder = dirname(indexFile);
+  const index = objectOf(JSON.parse(readFileSync(indexFile, 'utf8')));
+  const group = basename(folder);
+  const pins = objectOf(index['pinned_roots']);
+  const developmentRoots = Object.entries(pins)
+    .filter(([name]) => name.startsWith('snp_'))
+    .map(([, sha256]) => stringOf(sha256) ?? '');
+  const snp = (vector: Json, name: string): VectorCase => ({
+    name: `${group} snp ${name}`,
+    run: () => runSnpVector(folder, vector, developmentRoots),
+  });
+  return [
+    ...objectsOf(index['vectors']).map((vector, at) =>
+      isSnp(vector) ? snp(vector, nameOf(vector, at)) : skip(`${group} ${nameOf(vector, at)}`),
+    ),
+    ...objectsOf(index['snp']).map((vector, at) => snp(vector, nameOf(vector, at))),
+    ...objectsOf(index['azure']).flatMap((vector, at) => azureCases(vector, at, group, snp)),
+    ...['tdx', 'sgx', 'bundles'].flatMap((kind) =>
+      objectsOf(index[kind]).map((vector, at) => skip(`${group} ${kind} ${nameOf(vector, at)}`)),
+    ),
+  ];
+}
+
+function azureCases(
+  vector: Json,
+  at: number,
+  group: string,
+  snp: (vector: Json, name: string) => VectorCase,
+): readonly VectorCase[] {
+  const bindings = skip(`${group} azure bindings ${nameOf(vector, at)}`);
+  const report = objectOf(vector['snp']);
+  return isSnp(report) ? [snp(report, `azure ${nameOf(vector, at)}`), bindings] : [bindings];
+}
+
+function isSnp(vector: Json): boolean {
+  return stringOf(objectOf(vector['files'])['report']) !== undefined;
+}
+
+function nameOf(vector: Json, at: number): string {
+  const files = objectOf(vector['files']);
+  const name = vector['id'] ?? vector['name'] ?? vector['file'] ?? files['report'];
+  const time = stringOf(vector['verdict_at'] ?? vector['at']);
+  const place = `${at}: ${stringOf(name) ?? stringOf(vector['files']) ?? 'unnamed'}`;
+  return time === undefined ? place : `${place} at ${time}`;
+}
+
+function skip(name: string): VectorCase {
+  return { name, skipped: 'not yet', run: () => [] };
+}
