@@ -1,1 +1,26 @@
-export {};
+/** What the cluster agrees on: commands, results, members, and the state machine itself. */
+export * from './commands.ts';
+export * from './errors.ts';
+export * from './limits.ts';
+export {
+  checkConfiguration,
+  decodeMember,
+  encodeMember,
+  nodeIdOf,
+  type Configuration,
+  type ConfigurationViolation,
+  type MemberInfo,
+  type MemberRecord,
+  type MembershipChange,
+} from './members.ts';
+export type {
+  CommandResult,
+  IssuedIdentity,
+  RefusalCode,
+  Refused,
+  RememberedResult,
+  StateRefusalCode,
+} from './results.ts';
+export { transitionFor, type TransitionInput } from './set-manifest.ts';
+export * from './state-machine.ts';
+export * from './view.ts';

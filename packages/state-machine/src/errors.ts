@@ -1,0 +1,26 @@
+/** The errors of this package. Commands never throw: their refusals are results (see results.ts). */
+import { CodedError, type ErrorFields } from '@witan/core';
+
+export type StateMachineErrorCode =
+  | 'COMMAND_MALFORMED'
+  | 'MEMBER_MALFORMED'
+  | 'REQUEST_KEY_MALFORMED'
+  | 'SNAPSHOT_MALFORMED'
+  | 'SNAPSHOT_TOO_LARGE'
+  | 'SNAPSHOT_VERSION_UNKNOWN';
+
+const MESSAGES: Readonly<Record<StateMachineErrorCode, string>> = {
+  COMMAND_MALFORMED: 'bytes are not the canonical encoding of a command',
+  MEMBER_MALFORMED: 'bytes are not the canonical encoding of a member',
+  REQUEST_KEY_MALFORMED: 'request key has not the required form',
+  SNAPSHOT_MALFORMED: 'bytes are not the canonical encoding of a state',
+  SNAPSHOT_TOO_LARGE: 'snapshot is larger than the limit in bytes',
+  SNAPSHOT_VERSION_UNKNOWN: 'snapshot has a version that this code does not know',
+};
+
+/** Bytes from outside that are refused. */
+export class StateMachineError extends CodedError<StateMachineErrorCode> {
+  constructor(code: StateMachineErrorCode, fields: ErrorFields, cause?: unknown) {
+    super(code, MESSAGES[code], { fields, cause });
+  }
+}

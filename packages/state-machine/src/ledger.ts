@@ -1,0 +1,167 @@
+/**
+ * The history of manifests: every transition, the bytes of the newest manifests, and the public
+ * keys and certificates that came with them (I6, I8).
+ */
+import {
+  assert,
+  generation,
+  type CanonicalReader,
+  type CanonicalWriter,
+  type ClusterId,
+  type Crypto,
+  type Epoch,
+  type Generation,
+  type Sha256Hex,
+} from '@witan/core';
+import {
+  decodeSignedTransition,
+  encodeSignedTransition,
+  manifestDigest,
+  MANIFEST_BYTES_MAX,
+  NO_TRANSITION,
+  parseManifest,
+  SIGNED_TRANSITION_BYTES_MAX,
+  TRANSITIONS_MAX,
+  verifyHistory,
+  type ParseReferenceValues,
+  type SignedTransition,
+  type ValidatedManifest,
+} from '@witan/manifest';
+import { badValue } from './codec.ts';
+import * as limits from './limits.ts';
+
+/** What stays the same from the first manifest on (I8). */
+export interface FoundingKeys {
+  /** DER */
+  readonly rootCertificate: Uint8Array;
+  /** DER SubjectPublicKeyInfo */
+  readonly historyPublicKey: Uint8Array;
+}
+
+/** Everything that a new generation brings. */
+export interface NewGeneration<ReferenceValues> {
+  readonly signed: SignedTransition;
+  /** Hash of the transition. */
+  readonly head: Sha256Hex;
+  readonly manifest: ValidatedManifest<ReferenceValues>;
+  readonly meshCaCertificate: Uint8Array;
+  /** With the first generation, and only then. */
+  readonly founding: FoundingKeys | undefined;
+}
+
+/** What decoding needs beside the bytes. */
+export interface LedgerContext<ReferenceValues> {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  readonly parseReferenceValues: ParseReferenceValues<ReferenceValues>;
+  readonly crypto: Crypto;
+}
+
+export class Ledger<ReferenceValues> {
+  readonly #transitions: SignedTransition[] = [];
+  /** The newest manifests, in ascending order of generations. */
+  readonly #manifestBytes: Map<Generation, Uint8Array> = new Map();
+  #head: Sha256Hex = NO_TRANSITION;
+  #manifest: ValidatedManifest<ReferenceValues> | undefined;
+  #meshCaCertificate: Uint8Array | undefined;
+  #founding: FoundingKeys | undefined;
+
+  get transitions(): readonly SignedTransition[] {
+    return this.#transitions;
+  }
+
+  get generation(): Generation {
+    return generation(this.#transitions.length);
+  }
+
+  get head(): Sha256Hex {
+    return this.#head;
+  }
+
+  get manifest(): ValidatedManifest<ReferenceValues> | undefined {
+    return this.#manifest;
+  }
+
+  get meshCaCertificate(): Uint8Array | undefined {
+    return this.#meshCaCertificate;
+  }
+
+  get founding(): FoundingKeys | undefined {
+    return this.#founding;
+  }
+
+  manifestBytes(number: Generation): Uint8Array | undefined {
+    return this.#manifestBytes.get(number);
+  }
+
+  append(next: NewGeneration<ReferenceValues>): void {
+    const { transition } = next.signed;
+    assert(transition.generation === this.generation + 1, 'generations have no gap (I6)');
+    assert(transition.previous === this.#head, 'a transition builds on the newest (I6)');
+    assert((this.#founding === undefined) === (next.founding !== undefined), 'one founding (I8)');
+    this.#transitions.push(next.signed);
+    this.#head = next.head;
+    this.#manifest = next.manifest;
+    this.#meshCaCertificate = next.meshCaCertificate;
+    this.#founding ??= next.founding;
+    this.#manifestBytes.set(transition.generation, next.manifest.bytes);
+    this.#manifestBytes.delete(oldestDropped(transition.generation));
+  }
+
+  write(writer: CanonicalWriter): void {
+    writer.list(this.#transitions, (to, signed) => to.bytes(encodeSignedTransition(signed)));
+    if (this.#founding === undefined || this.#meshCaCertificate === undefined) return;
+    writer.bytes(this.#founding.rootCertificate).bytes(this.#founding.historyPublicKey);
+    writer.bytes(this.#meshCaCertificate);
+    writer.list([...this.#manifestBytes.values()], (to, bytes) => to.bytes(bytes));
+  }
+
+  /** Checks the whole history again: links, numbers, signatures and the digests of manifests. */
+  static read<ReferenceValues>(
+    reader: CanonicalReader,
+    context: LedgerContext<ReferenceValues>,
+  ): Ledger<ReferenceValues> {
+    const ledger = new Ledger<ReferenceValues>();
+    const transitions = reader.list(TRANSITIONS_MAX, (from) =>
+      decodeSignedTransition(from.bytes(SIGNED_TRANSITION_BYTES_MAX)),
+    );
+    const newest = transitions.at(-1);
+    if (newest === undefined) return ledger;
+    const { clusterId, epoch } = newest.transition;
+    if (clusterId !== context.clusterId) throw badValue('a history of another cluster');
+    if (epoch > context.epoch) throw badValue('a history of a later epoch');
+    const founding: FoundingKeys = {
+      rootCertificate: reader.bytes(limits.CERTIFICATE_BYTES_MAX),
+      historyPublicKey: reader.bytes(limits.PUBLIC_KEY_BYTES_MAX),
+    };
+    ledger.#head = verifyHistory(transitions, founding.historyPublicKey, context.crypto).head;
+    ledger.#founding = founding;
+    ledger.#meshCaCertificate = reader.bytes(limits.CERTIFICATE_BYTES_MAX);
+    for (const signed of transitions) ledger.#transitions.push(signed);
+    ledger.#readManifests(reader, context);
+    return ledger;
+  }
+
+  #readManifests(reader: CanonicalReader, context: LedgerContext<ReferenceValues>): void {
+    const { crypto, parseReferenceValues } = context;
+    const kept = Math.min(this.#transitions.length, limits.MANIFESTS_KEPT_MAX);
+    const documents = reader.list(limits.MANIFESTS_KEPT_MAX, (from) =>
+      from.bytes(MANIFEST_BYTES_MAX),
+    );
+    if (documents.length !== kept) throw badValue('another number of manifests');
+    for (const [offset, bytes] of documents.entries()) {
+      const position = this.#transitions.length - kept + offset;
+      const expected = this.#transitions[position]?.transition.manifestDigest;
+      if (manifestDigest(bytes, crypto) !== expected)
+        throw badValue('a manifest of another digest');
+      this.#manifestBytes.set(generation(position + 1), bytes);
+    }
+    const inForce = documents.at(-1);
+    assert(inForce !== undefined, 'a history has a newest manifest');
+    this.#manifest = parseManifest(inForce, { crypto, parseReferenceValues });
+  }
+}
+
+function oldestDropped(newest: Generation): Generation {
+  return generation(Math.max(0, newest - limits.MANIFESTS_KEPT_MAX));
+}

@@ -1,0 +1,34 @@
+/** Limits of the replicated state; each has its unit in its name or comment. */
+
+/** Length of a request key in bytes. */
+export const REQUEST_KEY_BYTES: number = 16;
+/** Request keys whose results are remembered; the oldest by log index goes first. */
+export const REQUESTS_MAX: number = 65_536;
+/** Manifests whose bytes are kept, the newest. Their transitions are kept all. */
+export const MANIFESTS_KEPT_MAX: number = 64;
+/** Records of issued certificates. */
+export const ISSUED_MAX: number = 262_144;
+/** How long the record of an expired certificate is kept, against the clock of later commands. */
+export const ISSUED_GRACE_MS: number = 24 * 60 * 60 * 1000;
+/** Length of a certificate's serial number in bytes. */
+export const SERIAL_BYTES: number = 16;
+/** A certificate in DER, in bytes. */
+export const CERTIFICATE_BYTES_MAX: number = 16 * 1024;
+/** A public key as DER SubjectPublicKeyInfo, in bytes. */
+export const PUBLIC_KEY_BYTES_MAX: number = 1024;
+/** Slots of a cluster. */
+export const SLOTS_MAX: number = 64;
+/** Voters, outgoing voters and learners together. */
+export const MEMBERS_MAX: number = 256;
+/** A member's address, in bytes of UTF-8. */
+export const ADDRESS_BYTES_MAX: number = 300;
+/** A workload's name, in bytes. */
+export const WORKLOAD_NAME_BYTES_MAX: number = 63;
+/** Characters of each text in a result. */
+export const RESULT_TEXT_CHARACTERS_MAX: number = 160;
+/** An encoded command: a manifest, 64 approvals, two certificates and the rest. */
+export const COMMAND_BYTES_MAX: number = 1024 * 1024 + 64 * 1024;
+/** An encoded member for a membership change. */
+export const MEMBER_BYTES_MAX: number = 1024;
+/** A snapshot of the whole state. */
+export const SNAPSHOT_BYTES_MAX: number = 512 * 1024 * 1024;

@@ -1,0 +1,204 @@
+/**
+ * Results of commands. They are part of the replicated state, because a retry has to get the first
+ * result again, so they are plain data with limits and a canonical encoding.
+ */
+import {
+  generation,
+  sha256Hex,
+  slotName,
+  unixMillis,
+  unreachable,
+  type CanonicalReader,
+  type CanonicalWriter,
+  type FieldValue,
+  type Generation,
+  type Sha256Hex,
+  type SlotName,
+  type UnixMillis,
+} from '@witan/core';
+import type { ManifestErrorCode } from '@witan/manifest';
+import { badValue, readHex, writeHex } from './codec.ts';
+import * as limits from './limits.ts';
+
+/** A certificate that the cluster agreed to issue. */
+export interface IssuedIdentity {
+  /** 32 hex digits. */
+  readonly serial: string;
+  readonly workload: string;
+  readonly spkiSha256: Sha256Hex;
+  readonly evidenceSha256: Sha256Hex;
+  readonly generation: Generation;
+  readonly notBeforeMs: UnixMillis;
+  readonly notAfterMs: UnixMillis;
+  readonly servedBy: SlotName;
+  /** Log index of the command. */
+  readonly index: number;
+}
+
+/** Reasons of the state machine itself; the others come from manifest validation. */
+export type StateRefusalCode =
+  /** The first manifest came without root certificate or history key. */
+  | 'FOUNDING_FIELDS_MISSING'
+  /** A later manifest came with a root certificate or history key. */
+  | 'FOUNDING_FIELDS_REPEATED'
+  /** The new transition is not signed by the history key. */
+  | 'TRANSITION_SIGNATURE_INVALID'
+  /** The history has reached its limit. */
+  | 'HISTORY_FULL';
+
+export type RefusalCode = ManifestErrorCode | StateRefusalCode;
+
+/** A command that was understood and is not allowed. */
+export interface Refused {
+  readonly kind: 'refused';
+  readonly code: RefusalCode;
+  readonly path: string;
+  readonly expected: string;
+  readonly found: string;
+}
+
+export type CommandResult =
+  | {
+      readonly kind: 'manifest-set';
+      readonly generation: Generation;
+      readonly transitionHash: Sha256Hex;
+    }
+  | { readonly kind: 'issued'; readonly record: IssuedIdentity }
+  /** The update builds on `found`, but the newest transition is `expected`. */
+  | { readonly kind: 'conflict'; readonly expected: Sha256Hex; readonly found: Sha256Hex }
+  | Refused
+  /** The evidence was judged by manifest `found`, but `expected` is in force: judge again. */
+  | {
+      readonly kind: 'stale-generation';
+      readonly expected: Generation;
+      readonly found: Generation;
+    }
+  | { readonly kind: 'unknown-workload'; readonly workload: string }
+  /** The request key was used for another request. */
+  | { readonly kind: 'key-reused' }
+  /** Another certificate has this serial: choose a new one. */
+  | { readonly kind: 'serial-taken'; readonly serial: string }
+  /** As many certificates as the cluster keeps records of are valid: wait for some to expire. */
+  | { readonly kind: 'issued-full'; readonly expected: number }
+  | { readonly kind: 'noop' }
+  /** The bytes are no command. */
+  | { readonly kind: 'malformed'; readonly code: 'COMMAND_MALFORMED'; readonly reason: string };
+
+/** Results that are remembered under the request key. The others invite a retry, or have no key. */
+export type RememberedResult = Extract<
+  CommandResult,
+  { kind: 'manifest-set' | 'issued' | 'conflict' | 'refused' }
+>;
+
+/** Makes a refusal from an error's fields, each cut to its limit. */
+export function refused(
+  code: RefusalCode,
+  path: FieldValue | undefined,
+  expected: FieldValue | undefined,
+  found: FieldValue | undefined,
+): Refused {
+  return {
+    kind: 'refused',
+    code,
+    path: resultText(path),
+    expected: resultText(expected),
+    found: resultText(found),
+  };
+}
+
+function resultText(value: FieldValue | undefined): string {
+  if (value === undefined) return '';
+  return String(value).slice(0, limits.RESULT_TEXT_CHARACTERS_MAX).toWellFormed();
+}
+
+/** Appends the record of an issued certificate. */
+export function writeIssued(writer: CanonicalWriter, record: IssuedIdentity): void {
+  writeHex(writer, record.serial);
+  writer.text(record.workload);
+  writeHex(writer, record.spkiSha256);
+  writeHex(writer, record.evidenceSha256);
+  writer.u64(record.generation).u64(record.notBeforeMs).u64(record.notAfterMs);
+  writer.text(record.servedBy).u64(record.index);
+}
+
+/** Reads what `writeIssued` wrote. */
+export function readIssued(reader: CanonicalReader): IssuedIdentity {
+  return {
+    serial: readHex(reader, limits.SERIAL_BYTES),
+    workload: reader.text(limits.WORKLOAD_NAME_BYTES_MAX),
+    spkiSha256: sha256Hex(readHex(reader, 32)),
+    evidenceSha256: sha256Hex(readHex(reader, 32)),
+    generation: generation(reader.u64()),
+    notBeforeMs: unixMillis(reader.u64()),
+    notAfterMs: unixMillis(reader.u64()),
+    servedBy: slotName(reader.text(63)),
+    index: reader.u64(),
+  };
+}
+
+const KINDS: readonly RememberedResult['kind'][] = [
+  'manifest-set',
+  'issued',
+  'conflict',
+  'refused',
+];
+const CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
+/** UTF-8 takes at most three bytes for each UTF-16 code unit. */
+const TEXT_BYTES_MAX = 3 * limits.RESULT_TEXT_CHARACTERS_MAX;
+
+/** Appends a remembered result. */
+export function writeResult(writer: CanonicalWriter, result: RememberedResult): void {
+  writer.u8(KINDS.indexOf(result.kind));
+  switch (result.kind) {
+    case 'manifest-set':
+      writer.u64(result.generation);
+      return writeHex(writer, result.transitionHash);
+    case 'issued':
+      return writeIssued(writer, result.record);
+    case 'conflict':
+      writeHex(writer, result.expected);
+      return writeHex(writer, result.found);
+    case 'refused':
+      writer.text(result.code).text(result.path).text(result.expected).text(result.found);
+      return undefined;
+    default:
+      return unreachable(result);
+  }
+}
+
+/** Reads what `writeResult` wrote. */
+export function readResult(reader: CanonicalReader): RememberedResult {
+  const kind = KINDS[reader.u8()];
+  switch (kind) {
+    case 'manifest-set':
+      return {
+        kind,
+        generation: generation(reader.u64()),
+        transitionHash: sha256Hex(readHex(reader, 32)),
+      };
+    case 'issued':
+      return { kind, record: readIssued(reader) };
+    case 'conflict':
+      return {
+        kind,
+        expected: sha256Hex(readHex(reader, 32)),
+        found: sha256Hex(readHex(reader, 32)),
+      };
+    case 'refused': {
+      const code = reader.text(64);
+      if (!CODE.test(code)) throw badValue('another form of code');
+      return {
+        kind,
+        // An older or newer version may have codes that this one does not list.
+        code: code as RefusalCode,
+        path: reader.text(TEXT_BYTES_MAX),
+        expected: reader.text(TEXT_BYTES_MAX),
+        found: reader.text(TEXT_BYTES_MAX),
+      };
+    }
+    case undefined:
+      throw badValue('another kind of result');
+    default:
+      return unreachable(kind);
+  }
+}

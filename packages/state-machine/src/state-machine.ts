@@ -1,0 +1,343 @@
+/**
+ * The replicated state. A deterministic function of the log: no clock, no random numbers, no I/O.
+ * It is mutable inside, and read-only for everybody but the driver that applies the log.
+ *
+ * Input is trusted to be *committed* and nothing more: a malformed or forbidden command gives a
+ * result, so no proposer can stop a replica (I10). Whether a view is current is not decided here
+ * (I5), and no key material is ever part of the state.
+ */
+import {
+  assert,
+  CanonicalReader,
+  CanonicalWriter,
+  clusterId,
+  epoch,
+  type ClusterId,
+  type Crypto,
+  type Epoch,
+  type Generation,
+  type Sha256Hex,
+  type SlotName,
+} from '@witan/core';
+import type {
+  Floor,
+  ParseReferenceValues,
+  SignedTransition,
+  ValidatedManifest,
+} from '@witan/manifest';
+import { decodeWith, readHex, writeHex } from './codec.ts';
+import { decodeCommand, requestDigest, type Command, type RequestKey } from './commands.ts';
+import { StateMachineError } from './errors.ts';
+import { decideIssueCertificate } from './issue-certificate.ts';
+import { IssuedTable } from './issued-table.ts';
+import { Ledger, type NewGeneration } from './ledger.ts';
+import * as limits from './limits.ts';
+import type {
+  Configuration,
+  ConfigurationViolation,
+  MemberInfo,
+  MemberRecord,
+  MembershipChange,
+} from './members.ts';
+import { Membership } from './membership.ts';
+import { RequestTable } from './request-table.ts';
+import type { CommandResult, IssuedIdentity, RememberedResult } from './results.ts';
+import { decideSetManifest } from './set-manifest.ts';
+import type { ApplyResult, MembershipResult, StateView } from './view.ts';
+
+const SNAPSHOT_VERSION = 1;
+
+/** Where a cluster starts. */
+export interface Genesis {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  /** Every slot that may ever have a voter, each once. */
+  readonly slots: readonly SlotName[];
+  /** The founding incarnations; all of them vote. */
+  readonly members: readonly MemberInfo[];
+  /** Log index that the genesis stands for; 0 where absent. */
+  readonly appliedIndex?: number;
+}
+
+export interface StateMachineOptions<ReferenceValues> {
+  /** Must be the same function on every replica: its verdict is part of the state. */
+  readonly parseReferenceValues: ParseReferenceValues<ReferenceValues>;
+}
+
+export interface SnapshotOptions<ReferenceValues> extends StateMachineOptions<ReferenceValues> {
+  readonly crypto: Crypto;
+  /** Refuse a larger snapshot; SNAPSHOT_BYTES_MAX where absent. */
+  readonly bytesMax?: number;
+}
+
+interface Parts<ReferenceValues> {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  readonly appliedIndex: number;
+  readonly membership: Membership;
+  readonly ledger: Ledger<ReferenceValues>;
+  readonly issued: IssuedTable;
+  readonly requests: RequestTable;
+}
+
+interface Decision<ReferenceValues> {
+  readonly requestKey: RequestKey | undefined;
+  readonly digest: Sha256Hex | undefined;
+  readonly result: CommandResult;
+  readonly repeated: boolean;
+  readonly next: NewGeneration<ReferenceValues> | undefined;
+}
+
+export class StateMachine<ReferenceValues> implements StateView<ReferenceValues> {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  readonly #parseReferenceValues: ParseReferenceValues<ReferenceValues>;
+  readonly #membership: Membership;
+  readonly #ledger: Ledger<ReferenceValues>;
+  readonly #issued: IssuedTable;
+  readonly #requests: RequestTable;
+  #appliedIndex: number;
+
+  private constructor(
+    parts: Parts<ReferenceValues>,
+    options: StateMachineOptions<ReferenceValues>,
+  ) {
+    this.clusterId = parts.clusterId;
+    this.epoch = parts.epoch;
+    this.#appliedIndex = parts.appliedIndex;
+    this.#membership = parts.membership;
+    this.#ledger = parts.ledger;
+    this.#issued = parts.issued;
+    this.#requests = parts.requests;
+    this.#parseReferenceValues = options.parseReferenceValues;
+  }
+
+  /** The state of a new cluster, without a manifest. Its snapshot is what founders hand out. */
+  static genesis<ReferenceValues>(
+    genesis: Genesis,
+    options: StateMachineOptions<ReferenceValues>,
+  ): StateMachine<ReferenceValues> {
+    const membership = new Membership(genesis.slots);
+    const voters = genesis.members.map((member) => member.nodeId);
+    membership.apply({ voters, votersOutgoing: [], learners: [], added: genesis.members });
+    const parts = {
+      clusterId: genesis.clusterId,
+      epoch: genesis.epoch,
+      appliedIndex: genesis.appliedIndex ?? 0,
+      membership,
+      ledger: new Ledger<ReferenceValues>(),
+      issued: new IssuedTable(),
+      requests: new RequestTable(),
+    };
+    return new StateMachine(parts, options);
+  }
+
+  get slots(): readonly SlotName[] {
+    return this.#membership.slots;
+  }
+
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  get manifest(): ValidatedManifest<ReferenceValues> | undefined {
+    return this.#ledger.manifest;
+  }
+
+  get generation(): Generation {
+    return this.#ledger.generation;
+  }
+
+  get head(): Sha256Hex {
+    return this.#ledger.head;
+  }
+
+  get transitions(): readonly SignedTransition[] {
+    return this.#ledger.transitions;
+  }
+
+  get historyPublicKey(): Uint8Array | undefined {
+    return this.#ledger.founding?.historyPublicKey;
+  }
+
+  get rootCertificate(): Uint8Array | undefined {
+    return this.#ledger.founding?.rootCertificate;
+  }
+
+  get meshCaCertificate(): Uint8Array | undefined {
+    return this.#ledger.meshCaCertificate;
+  }
+
+  get members(): readonly MemberRecord[] {
+    return this.#membership.members;
+  }
+
+  get configuration(): Configuration {
+    return this.#membership.configuration;
+  }
+
+  get issuedCount(): number {
+    return this.#issued.size;
+  }
+
+  manifestBytes(number: Generation): Uint8Array | undefined {
+    return this.#ledger.manifestBytes(number);
+  }
+
+  issued(): Iterable<IssuedIdentity> {
+    return this.#issued.values();
+  }
+
+  issuedBySerial(serial: string): IssuedIdentity | undefined {
+    return this.#issued.get(serial);
+  }
+
+  resultOf(key: RequestKey): RememberedResult | undefined {
+    return this.#requests.get(key)?.result;
+  }
+
+  floor(): Floor {
+    return {
+      clusterId: this.clusterId,
+      epoch: this.epoch,
+      commitIndex: this.#appliedIndex,
+      generation: this.generation,
+      transitionHash: this.head,
+    };
+  }
+
+  checkMembership(change: MembershipChange): ConfigurationViolation | undefined {
+    return this.#membership.check(change);
+  }
+
+  /**
+   * What `apply` would answer now. The leader asks before it proposes, so that refused requests
+   * take no space in the log.
+   */
+  preview(commandBytes: Uint8Array, crypto: Crypto): CommandResult {
+    return this.#decide(this.#appliedIndex + 1, commandBytes, crypto).result;
+  }
+
+  /** @param index log index of the entry, above every earlier one */
+  apply(index: number, commandBytes: Uint8Array, crypto: Crypto): ApplyResult {
+    this.advance(index);
+    const decision = this.#decide(index, commandBytes, crypto);
+    const { result, requestKey, digest, repeated } = decision;
+    if (!repeated) {
+      if (decision.next !== undefined) this.#ledger.append(decision.next);
+      if (result.kind === 'issued') this.#issued.add(result.record);
+      if (requestKey !== undefined && digest !== undefined && isRemembered(result)) {
+        this.#requests.add({ key: requestKey, index, digest, result });
+      }
+    }
+    return { index, requestKey, result, repeated };
+  }
+
+  /**
+   * Applies a membership change of the consensus core. A change against I2 is a broken invariant:
+   * leaders ask `checkMembership` first.
+   */
+  applyMembership(index: number, change: MembershipChange): MembershipResult {
+    this.advance(index);
+    return this.#membership.apply(change);
+  }
+
+  /** Steps over an entry without content, such as the one that starts a term. */
+  advance(index: number): void {
+    assert(Number.isSafeInteger(index) && index > this.#appliedIndex, 'log indexes ascend');
+    this.#appliedIndex = index;
+  }
+
+  /** The canonical encoding of the whole state: equal states give equal bytes. */
+  encodeSnapshot(): Uint8Array {
+    const writer = new CanonicalWriter().u8(SNAPSHOT_VERSION);
+    writeHex(writer, this.clusterId);
+    writer.u64(this.epoch).u64(this.#appliedIndex);
+    this.#membership.write(writer);
+    this.#ledger.write(writer);
+    this.#issued.write(writer);
+    this.#requests.write(writer);
+    return writer.finish();
+  }
+
+  /**
+   * Reads a snapshot and checks it as a whole, down to every signature of the history.
+   *
+   * @throws StateMachineError SNAPSHOT_TOO_LARGE, SNAPSHOT_VERSION_UNKNOWN, SNAPSHOT_MALFORMED
+   */
+  static decodeSnapshot<ReferenceValues>(
+    bytes: Uint8Array,
+    options: SnapshotOptions<ReferenceValues>,
+  ): StateMachine<ReferenceValues> {
+    const bytesMax = options.bytesMax ?? limits.SNAPSHOT_BYTES_MAX;
+    if (bytes.byteLength > bytesMax) {
+      const fields = { expected: bytesMax, found: bytes.byteLength };
+      throw new StateMachineError('SNAPSHOT_TOO_LARGE', fields);
+    }
+    const version = bytes[0];
+    if (version !== undefined && version !== SNAPSHOT_VERSION) {
+      const fields = { expected: SNAPSHOT_VERSION, found: version };
+      throw new StateMachineError('SNAPSHOT_VERSION_UNKNOWN', fields);
+    }
+    const parts = decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) => {
+      reader.u8();
+      return readParts(reader, options);
+    });
+    return new StateMachine(parts, options);
+  }
+
+  #decide(index: number, bytes: Uint8Array, crypto: Crypto): Decision<ReferenceValues> {
+    const none = { requestKey: undefined, digest: undefined, repeated: false, next: undefined };
+    let command: Command;
+    try {
+      command = decodeCommand(bytes);
+    } catch (error) {
+      if (!(error instanceof StateMachineError)) throw error;
+      const reason = String(error.fields['found'] ?? error.code);
+      return { ...none, result: { kind: 'malformed', code: 'COMMAND_MALFORMED', reason } };
+    }
+    if (command.kind === 'noop') return { ...none, result: { kind: 'noop' } };
+    const { requestKey } = command;
+    const digest = requestDigest(command, crypto);
+    const earlier = this.#requests.get(requestKey);
+    if (earlier !== undefined) {
+      const same = earlier.digest === digest;
+      const result: CommandResult = same ? earlier.result : { kind: 'key-reused' };
+      return { requestKey, digest, result, repeated: same, next: undefined };
+    }
+    if (command.kind === 'issue-certificate') {
+      const result = decideIssueCertificate(this, this.#issued, command, index);
+      return { ...none, requestKey, digest, result };
+    }
+    const outcome = decideSetManifest(this, command, this.#parseReferenceValues, crypto);
+    return { ...none, requestKey, digest, result: outcome.result, next: outcome.next };
+  }
+}
+
+function readParts<ReferenceValues>(
+  reader: CanonicalReader,
+  options: SnapshotOptions<ReferenceValues>,
+): Parts<ReferenceValues> {
+  const cluster = clusterId(readHex(reader, 32));
+  const era = epoch(reader.u64());
+  const appliedIndex = reader.u64();
+  return {
+    clusterId: cluster,
+    epoch: era,
+    appliedIndex,
+    membership: Membership.read(reader),
+    ledger: Ledger.read(reader, { clusterId: cluster, epoch: era, ...options }),
+    issued: IssuedTable.read(reader, appliedIndex),
+    requests: RequestTable.read(reader, appliedIndex),
+  };
+}
+
+/** Refusals that a fresh attempt may overcome are not remembered: see `RememberedResult`. */
+function isRemembered(result: CommandResult): result is RememberedResult {
+  return (
+    result.kind === 'manifest-set' ||
+    result.kind === 'issued' ||
+    result.kind === 'conflict' ||
+    result.kind === 'refused'
+  );
+}

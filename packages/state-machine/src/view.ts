@@ -1,0 +1,72 @@
+/** The read-only side of the state machine: what may be asked, and in what form. */
+import type { ClusterId, Epoch, Generation, Sha256Hex, SlotName } from '@witan/core';
+import type { Floor, SignedTransition, ValidatedManifest } from '@witan/manifest';
+import type { RequestKey } from './commands.ts';
+import type {
+  Configuration,
+  ConfigurationViolation,
+  MemberRecord,
+  MembershipChange,
+} from './members.ts';
+import type { CommandResult, IssuedIdentity, RememberedResult } from './results.ts';
+
+/** What applying one log entry did. */
+export interface ApplyResult {
+  readonly index: number;
+  /** The command's key, where the bytes were a command that has one. */
+  readonly requestKey: RequestKey | undefined;
+  readonly result: CommandResult;
+  /** True where the key was known and `result` is the first one again. */
+  readonly repeated: boolean;
+}
+
+/** What a membership change did. */
+export interface MembershipResult {
+  readonly added: readonly MemberRecord[];
+  readonly removed: readonly MemberRecord[];
+}
+
+/**
+ * The state at `appliedIndex`. Whether it is current is not known here (I5). Everything handed out
+ * belongs to the state machine and must not be changed.
+ */
+export interface StateView<ReferenceValues> {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  /** The genesis list: no other slot can ever have a voter. */
+  readonly slots: readonly SlotName[];
+  /** Log index of the newest entry applied. */
+  readonly appliedIndex: number;
+  /** The manifest in force; undefined before the first. */
+  readonly manifest: ValidatedManifest<ReferenceValues> | undefined;
+  /** Number of the manifest in force, 0 before the first. */
+  readonly generation: Generation;
+  /** Hash of the newest transition; `NO_TRANSITION` before the first. */
+  readonly head: Sha256Hex;
+  /** The whole history; generation n is at index n-1. */
+  readonly transitions: readonly SignedTransition[];
+  /** DER SubjectPublicKeyInfo; set with the first manifest. */
+  readonly historyPublicKey: Uint8Array | undefined;
+  /** DER; set with the first manifest. */
+  readonly rootCertificate: Uint8Array | undefined;
+  /** DER; of the manifest in force. */
+  readonly meshCaCertificate: Uint8Array | undefined;
+  /** In ascending order of node ids. */
+  readonly members: readonly MemberRecord[];
+  /** Who votes and who learns, each list in ascending order. */
+  readonly configuration: Configuration;
+  /** Number of certificate records kept. */
+  readonly issuedCount: number;
+  /** The bytes of a manifest; undefined for one that was never set or is no longer kept. */
+  manifestBytes(generation: Generation): Uint8Array | undefined;
+  /** Certificate records in the order of the log. */
+  issued(): Iterable<IssuedIdentity>;
+  /** @param serial 32 lower-case hex digits */
+  issuedBySerial(serial: string): IssuedIdentity | undefined;
+  /** The result remembered under a request key. */
+  resultOf(key: RequestKey): RememberedResult | undefined;
+  /** What a high-water mark states about this state, apart from the time. */
+  floor(): Floor;
+  /** Why a membership change may not be proposed now; undefined where it may. */
+  checkMembership(change: MembershipChange): ConfigurationViolation | undefined;
+}
