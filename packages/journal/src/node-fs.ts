@@ -1,0 +1,77 @@
+/**
+ * JournalFs on node:fs. Nothing is retried: after a failed sync the kernel may have dropped the
+ * pages, so a second sync would lie ("Can Applications Recover from fsync Failures?", ATC 2020).
+ */
+import { mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { systemCodeOf } from './errors.ts';
+import type { JournalFile, JournalFs } from './fs.ts';
+import { lockDirectory } from './node-lock.ts';
+
+/** The real file system. */
+export const nodeJournalFs: JournalFs = {
+  async makeDirectory(path: string): Promise<void> {
+    const first = await mkdir(path, { recursive: true, mode: 0o700 });
+    if (first === undefined) return;
+    // Every directory from the first new one down is an entry in its parent that must last.
+    const firstLength = resolve(first).length;
+    for (let made = resolve(path); made.length >= firstLength; made = dirname(made)) {
+      await syncPath(dirname(made));
+    }
+  },
+  list: (directory: string): Promise<readonly string[]> => readdir(directory),
+  create: async (path: string): Promise<JournalFile> => fileOf(await open(path, 'w', 0o600)),
+  open: async (path: string): Promise<JournalFile> => fileOf(await open(path, 'r+')),
+  async read(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
+    const handle = await open(path, 'r');
+    try {
+      const { size } = await handle.stat();
+      return size > bytesMax ? undefined : await readAll(handle, size);
+    } finally {
+      await handle.close();
+    }
+  },
+  rename: (from: string, to: string): Promise<void> => rename(from, to),
+  remove: async (path: string): Promise<void> => {
+    await unlink(path).catch((error: unknown) => {
+      if (systemCodeOf(error) !== 'ENOENT') throw error;
+    });
+  },
+  syncDirectory: (path: string): Promise<void> => syncPath(path),
+  lock: lockDirectory,
+};
+
+function fileOf(handle: FileHandle): JournalFile {
+  return {
+    async write(bytes: Uint8Array, offset: number): Promise<void> {
+      let written = 0;
+      while (written < bytes.byteLength) {
+        const rest = bytes.byteLength - written;
+        written += (await handle.write(bytes, written, rest, offset + written)).bytesWritten;
+      }
+    },
+    truncate: (byteLength: number): Promise<void> => handle.truncate(byteLength),
+    sync: (): Promise<void> => handle.datasync(),
+    close: (): Promise<void> => handle.close(),
+  };
+}
+
+async function readAll(handle: FileHandle, byteLength: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(byteLength);
+  let filled = 0;
+  while (filled < byteLength) {
+    const { bytesRead } = await handle.read(bytes, filled, byteLength - filled, filled);
+    if (bytesRead === 0) return bytes.subarray(0, filled);
+    filled += bytesRead;
+  }
+  return bytes;
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

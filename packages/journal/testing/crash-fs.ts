@@ -1,0 +1,280 @@
+/**
+ * A JournalFs in memory that can crash at every step and fail on demand.
+ *
+ * What was not synced is lost or kept at a crash, each sector of 512 bytes and each change of a
+ * directory by its own toss of a seeded coin. That is harsher than any real file system, and allows
+ * everything that fs.ts says a disk may do.
+ */
+import type { JournalFile, JournalFs, JournalLock } from '../src/fs.ts';
+
+const SECTOR_BYTES = 512;
+
+/** What to do at one step; steps count from 0 over all changing operations. */
+export type Fault =
+  | { readonly kind: 'crash'; readonly step: number }
+  | { readonly kind: 'fail'; readonly step: number; readonly systemCode: string };
+
+export interface CrashFsOptions {
+  readonly fault?: Fault;
+  /** Bytes that fit on the disk; default no limit. */
+  readonly capacityBytes?: number;
+}
+
+/** The process is gone: every operation after a crash rejects with this. */
+export class SimulatedCrash extends Error {
+  override readonly name: string = 'SimulatedCrash';
+}
+
+type Change =
+  | { readonly kind: 'write'; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'truncate'; readonly byteLength: number };
+
+interface Inode {
+  /** As a reader in this process sees it. */
+  contents: Uint8Array;
+  /** As it would be after a crash that keeps nothing unsynced. */
+  durable: Uint8Array;
+  changes: Change[];
+}
+
+type NameChange =
+  | { readonly kind: 'link'; readonly path: string; readonly inode: Inode }
+  | { readonly kind: 'unlink'; readonly path: string }
+  | { readonly kind: 'move'; readonly from: string; readonly to: string; readonly inode: Inode };
+
+/** Names of files after a crash, with their contents. */
+export type DiskImage = ReadonlyMap<string, Uint8Array>;
+
+export class CrashFs implements JournalFs {
+  readonly #options: CrashFsOptions;
+  readonly #names = new Map<string, Inode>();
+  readonly #durableNames = new Map<string, Inode>();
+  readonly #directories = new Set<string>();
+  readonly #locks = new Set<string>();
+  #nameChanges: NameChange[] = [];
+  #step = 0;
+  #crashed = false;
+
+  constructor(image: DiskImage = new Map(), options: CrashFsOptions = {}) {
+    this.#options = options;
+    for (const [path, bytes] of image) {
+      const copy = Uint8Array.from(bytes);
+      const inode: Inode = { contents: copy, durable: copy, changes: [] };
+      this.#names.set(path, inode);
+      this.#durableNames.set(path, inode);
+      this.#directories.add(directoryOf(path));
+    }
+  }
+
+  /** Changing operations so far. */
+  get steps(): number {
+    return this.#step;
+  }
+
+  get hasCrashed(): boolean {
+    return this.#crashed;
+  }
+
+  /** The disk as this process sees it. */
+  image(): DiskImage {
+    return new Map([...this.#names].map(([path, inode]) => [path, inode.contents]));
+  }
+
+  /**
+   * The disk after the power went: keeps what was synced, and of the rest what `coin` says.
+   *
+   * @param coin true keeps; called once for each sector and each change of a directory
+   */
+  imageAfterCrash(coin: () => boolean): DiskImage {
+    const names = new Map(this.#durableNames);
+    for (const change of this.#nameChanges) if (coin()) applyNameChange(names, change);
+    const image = new Map<string, Uint8Array>();
+    for (const [path, inode] of names) image.set(path, survivingContents(inode, coin));
+    return image;
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    this.#checkAlive();
+    this.#directories.add(path);
+    return Promise.resolve();
+  }
+
+  list(directory: string): Promise<readonly string[]> {
+    this.#checkAlive();
+    if (!this.#directories.has(directory)) return Promise.reject(systemError('ENOENT'));
+    const entries = [...this.#names.keys()].filter((path) => directoryOf(path) === directory);
+    return Promise.resolve(entries.map((path) => path.slice(directory.length + 1)));
+  }
+
+  async create(path: string): Promise<JournalFile> {
+    await this.#stepOrFault();
+    const inode: Inode = { contents: new Uint8Array(0), durable: new Uint8Array(0), changes: [] };
+    this.#names.set(path, inode);
+    this.#nameChanges.push({ kind: 'link', path, inode });
+    return this.#fileOf(inode);
+  }
+
+  open(path: string): Promise<JournalFile> {
+    this.#checkAlive();
+    const inode = this.#names.get(path);
+    if (inode === undefined) return Promise.reject(systemError('ENOENT'));
+    return Promise.resolve(this.#fileOf(inode));
+  }
+
+  read(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
+    this.#checkAlive();
+    const inode = this.#names.get(path);
+    if (inode === undefined) return Promise.reject(systemError('ENOENT'));
+    const fits = inode.contents.byteLength <= bytesMax;
+    return Promise.resolve(fits ? Uint8Array.from(inode.contents) : undefined);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#stepOrFault();
+    const inode = this.#names.get(from);
+    if (inode === undefined) throw systemError('ENOENT');
+    const change: NameChange = { kind: 'move', from, to, inode };
+    applyNameChange(this.#names, change);
+    this.#nameChanges.push(change);
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#stepOrFault();
+    if (!this.#names.delete(path)) return;
+    this.#nameChanges.push({ kind: 'unlink', path });
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    await this.#stepOrFault();
+    const here = (change: NameChange): boolean =>
+      directoryOf(change.kind === 'move' ? change.to : change.path) === path;
+    for (const change of this.#nameChanges) {
+      if (here(change)) applyNameChange(this.#durableNames, change);
+    }
+    this.#nameChanges = this.#nameChanges.filter((change) => !here(change));
+  }
+
+  lock(directory: string): Promise<JournalLock | undefined> {
+    this.#checkAlive();
+    if (this.#locks.has(directory)) return Promise.resolve(undefined);
+    this.#locks.add(directory);
+    const release = (): Promise<void> => {
+      this.#locks.delete(directory);
+      return Promise.resolve();
+    };
+    return Promise.resolve({ release });
+  }
+
+  #fileOf(inode: Inode): JournalFile {
+    return {
+      write: async (bytes: Uint8Array, offset: number): Promise<void> => {
+        const change: Change = { kind: 'write', offset, bytes: Uint8Array.from(bytes) };
+        // The crash is in the middle of the write: part of it may have reached the disk.
+        await this.#stepOrFault(() => inode.changes.push(change));
+        this.#checkCapacity(inode, offset + bytes.byteLength);
+        inode.contents = applyChange(inode.contents, change);
+        inode.changes.push(change);
+      },
+      truncate: async (byteLength: number): Promise<void> => {
+        const change: Change = { kind: 'truncate', byteLength };
+        await this.#stepOrFault(() => inode.changes.push(change));
+        inode.contents = applyChange(inode.contents, change);
+        inode.changes.push(change);
+      },
+      sync: async (): Promise<void> => {
+        await this.#stepOrFault();
+        inode.durable = inode.contents;
+        inode.changes = [];
+      },
+      close: (): Promise<void> => {
+        this.#checkAlive();
+        return Promise.resolve();
+      },
+    };
+  }
+
+  #checkCapacity(inode: Inode, end: number): void {
+    const capacityBytes = this.#options.capacityBytes ?? Number.POSITIVE_INFINITY;
+    let used = Math.max(0, end - inode.contents.byteLength);
+    for (const other of this.#names.values()) used += other.contents.byteLength;
+    if (used > capacityBytes) throw systemError('ENOSPC');
+  }
+
+  async #stepOrFault(beforeCrash?: () => void): Promise<void> {
+    // Gives other tasks a turn, as real input and output would.
+    await Promise.resolve();
+    this.#checkAlive();
+    const { fault } = this.#options;
+    const step = this.#step;
+    this.#step += 1;
+    if (fault?.step !== step) return;
+    if (fault.kind === 'fail') throw systemError(fault.systemCode);
+    beforeCrash?.();
+    this.#crashed = true;
+    throw new SimulatedCrash();
+  }
+
+  #checkAlive(): void {
+    if (this.#crashed) throw new SimulatedCrash();
+  }
+}
+
+function survivingContents(inode: Inode, coin: () => boolean): Uint8Array {
+  let contents = inode.durable;
+  for (const change of inode.changes) {
+    if (change.kind === 'truncate') {
+      if (coin()) contents = applyChange(contents, change);
+      continue;
+    }
+    for (const part of sectorsOf(change)) if (coin()) contents = applyChange(contents, part);
+  }
+  return contents;
+}
+
+function sectorsOf(change: Change & { readonly kind: 'write' }): readonly Change[] {
+  const parts: Change[] = [];
+  const end = change.offset + change.bytes.byteLength;
+  for (let at = change.offset; at < end;) {
+    const next = Math.min(end, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
+    const bytes = change.bytes.subarray(at - change.offset, next - change.offset);
+    parts.push({ kind: 'write', offset: at, bytes });
+    at = next;
+  }
+  return parts;
+}
+
+function applyChange(contents: Uint8Array, change: Change): Uint8Array {
+  if (change.kind === 'truncate') {
+    const truncated = new Uint8Array(change.byteLength);
+    truncated.set(contents.subarray(0, change.byteLength));
+    return truncated;
+  }
+  const end = change.offset + change.bytes.byteLength;
+  const written = new Uint8Array(Math.max(contents.byteLength, end));
+  written.set(contents);
+  written.set(change.bytes, change.offset);
+  return written;
+}
+
+function applyNameChange(names: Map<string, Inode>, change: NameChange): void {
+  switch (change.kind) {
+    case 'link':
+      names.set(change.path, change.inode);
+      break;
+    case 'unlink':
+      names.delete(change.path);
+      break;
+    case 'move':
+      names.delete(change.from);
+      names.set(change.to, change.inode);
+      break;
+  }
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
+}
+
+function systemError(systemCode: string): Error {
+  return Object.assign(new Error(`simulated ${systemCode}`), { code: systemCode });
+}
