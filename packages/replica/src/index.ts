@@ -1,1 +1,36 @@
-export {};
+/** Drives consensus for one replica. See replica.ts for its life and engine.ts for the port. */
+export type {
+  Applied,
+  Configuration,
+  ConsensusEngine,
+  EngineStatus,
+  MembershipChange,
+  StateSubscriber,
+  WaitOptions,
+} from './engine.ts';
+export { ReplicaError, type ReplicaErrorCode } from './errors.ts';
+export { Cluster, type ClusterOptions } from './life/cluster.ts';
+export type { CommandOutcome } from './life/cluster-state.ts';
+export { decide, founderOf, type Decision, type WaitCode } from './life/decide.ts';
+export type {
+  Answer,
+  DurableLog,
+  Keyring,
+  MessageSink,
+  PeerCalls,
+  Scheduler,
+  Seed,
+} from './ports.ts';
+export { RaftEngine, type RaftEngineOptions } from './raft/raft-engine.ts';
+export { DEFAULT_TUNING, type EngineTuning } from './raft/tuning.ts';
+export { Replica, type Phase, type ReplicaOptions } from './replica.ts';
+export type {
+  Genesis,
+  JoinAnswer,
+  JoinRefusal,
+  JoinRequest,
+  PeerIdentity,
+  Standing,
+  StandingKind,
+} from './standing.ts';
+export { Writer, type Forwarded, type Prepared, type Written, type WriterPorts } from './writer.ts';

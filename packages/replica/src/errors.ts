@@ -1,0 +1,24 @@
+/** Errors of the replica driver. */
+import { CodedError, type CodedErrorOptions } from '@witan/core';
+
+export type ReplicaErrorCode =
+  | 'REPLICA_NOT_LEADER'
+  | 'REPLICA_NO_LEADER'
+  | 'REPLICA_BUSY'
+  | 'REPLICA_OUTCOME_UNKNOWN'
+  | 'REPLICA_TIMED_OUT'
+  | 'REPLICA_STOPPED'
+  | 'REPLICA_MEMBERSHIP_REFUSED'
+  | 'REPLICA_ENTRY_MALFORMED'
+  | 'REPLICA_NO_CLUSTER';
+
+/** What the driver could not do, and what is known about it. */
+export class ReplicaError extends CodedError<ReplicaErrorCode> {
+  constructor(code: ReplicaErrorCode, message: string, options: CodedErrorOptions = {}) {
+    super(code, message, options);
+  }
+}
+
+export function stopped(): ReplicaError {
+  return new ReplicaError('REPLICA_STOPPED', 'this replica is stopping');
+}

@@ -1,0 +1,188 @@
+/**
+ * The leader's side of replacing a lost incarnation (I2): let the newcomer in as a learner, wait
+ * until it has caught up, swap it in by one joint change that removes the slot's previous holder.
+ *
+ * A live incarnation is not displaced: its slot is free only when the leader has heard nothing from
+ * it for `silenceMs`. Changes run one at a time. Nothing here ever adds a slot.
+ */
+import type { IncarnationId, SlotName } from '@witan/core';
+import type { ConsensusEngine, EngineStatus } from '../engine.ts';
+import type { JoinRefusal, JoinRequest, PeerIdentity } from '../standing.ts';
+import { encodeMembershipContext } from './membership-context.ts';
+import { nodeIdOf, type MembershipChange } from '@witan/state-machine';
+
+export interface AdmissionOptions {
+  readonly engine: ConsensusEngine;
+  readonly slots: readonly SlotName[];
+  /** Members as applied here. */
+  readonly members: () => readonly PeerIdentity[];
+  /** Why a configuration may not be proposed, by I2; undefined when it may. */
+  readonly check: (change: MembershipChange) => string | undefined;
+  readonly isRetired: (incarnation: IncarnationId) => boolean;
+  readonly monotonicMs: () => number;
+  /** A member that was not heard for this long no longer holds its slot. */
+  readonly silenceMs: number;
+  readonly timeoutMs: number;
+  readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+}
+
+export type Admission =
+  | { readonly kind: 'admitted' }
+  | { readonly kind: 'not-leader' }
+  | { readonly kind: 'busy'; readonly code: string }
+  | { readonly kind: 'refused'; readonly code: JoinRefusal };
+
+/** How close to the commit index a learner must be before it is swapped in, in entries. */
+const CAUGHT_UP_ENTRIES = 64;
+
+export class AdmissionDesk {
+  readonly #options: AdmissionOptions;
+  #leaderSinceMs: number | undefined;
+  #changing = false;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** To be called with every change of the engine's role. */
+  roleChanged(): void {
+    const leads = this.#options.engine.status().role === 'leader';
+    if (!leads) this.#leaderSinceMs = undefined;
+    else this.#leaderSinceMs ??= this.#options.monotonicMs();
+  }
+
+  /**
+   * @param from the identity that the channel has proved; the request must name the same
+   * @throws ReplicaError when the change could not be carried through
+   */
+  async admit(request: JoinRequest, from: IncarnationId): Promise<Admission> {
+    const refusal = this.#refusal(request, from);
+    if (refusal !== undefined) return { kind: 'refused', code: refusal };
+    const { engine, timeoutMs } = this.#options;
+    if (engine.status().role !== 'leader') return { kind: 'not-leader' };
+    // Only a leader that a quorum confirms may judge who is a member now (I5).
+    await engine.readBarrier({ timeoutMs });
+    const self = request.self;
+    if (this.#options.members().some((peer) => peer.incarnation === self.incarnation)) {
+      return { kind: 'admitted' };
+    }
+    return this.#change(() => this.#addLearner(self));
+  }
+
+  /** Swaps in one learner that has caught up, if there is one whose slot is free. */
+  async swapNext(): Promise<void> {
+    const status = this.#options.engine.status();
+    if (status.role !== 'leader' || status.configuration.votersOutgoing.length > 0) return;
+    const ready = this.#learnerToSwap(status);
+    if (ready === undefined || this.#changing) return;
+    await this.#change(() => this.#swap(ready));
+  }
+
+  #refusal(request: JoinRequest, from: IncarnationId): JoinRefusal | undefined {
+    const { self, slots } = request;
+    if (self.incarnation !== from || self.nodeId !== nodeIdOf(from)) return 'IDENTITY_MISMATCH';
+    if (slots.join(',') !== this.#options.slots.join(',')) return 'SLOTS_DIFFER';
+    if (!this.#options.slots.includes(self.slot)) return 'SLOT_UNKNOWN';
+    if (this.#options.isRetired(from)) return 'INCARNATION_RETIRED';
+    const namesake = this.#options.members().find((peer) => peer.nodeId === self.nodeId);
+    if (namesake !== undefined && namesake.incarnation !== from) return 'NODE_ID_TAKEN';
+    return undefined;
+  }
+
+  async #addLearner(self: PeerIdentity): Promise<Admission> {
+    const { engine, timeoutMs, onEvent } = this.#options;
+    const status = engine.status();
+    if (status.configuration.votersOutgoing.length > 0) return busy('SWAP_UNDER_WAY');
+    const holders = this.#options.members().filter((peer) => peer.slot === self.slot);
+    const live = holders.find((peer) => this.#isLive(peer, status));
+    if (live !== undefined) return busy('SLOT_HELD_BY_LIVE_INCARNATION');
+    const { voters, learners } = status.configuration;
+    const stale = holders.map((peer) => peer.nodeId).filter((id) => learners.includes(id));
+    const kept = learners.filter((id) => !stale.includes(id));
+    const violation = this.#options.check({
+      voters,
+      votersOutgoing: [],
+      learners: [...kept, self.nodeId],
+      added: [self],
+    });
+    if (violation !== undefined) return busy(violation);
+    await engine.changeMembership(
+      {
+        addLearners: [self.nodeId],
+        promote: [],
+        remove: stale,
+        context: encodeMembershipContext([self]),
+      },
+      { timeoutMs },
+    );
+    const admitted = this.#options.members().some((peer) => peer.nodeId === self.nodeId);
+    if (!admitted) return busy('CHANGE_VOID');
+    onEvent('newcomer admitted as a learner', { slot: self.slot, incarnation: self.incarnation });
+    return { kind: 'admitted' };
+  }
+
+  async #swap(learner: PeerIdentity): Promise<Admission> {
+    const { engine, timeoutMs, onEvent } = this.#options;
+    const status = engine.status();
+    const holders = this.#options
+      .members()
+      .filter(
+        (peer) => peer.slot === learner.slot && status.configuration.voters.includes(peer.nodeId),
+      );
+    if (holders.some((peer) => this.#isLive(peer, status)))
+      return busy('SLOT_HELD_BY_LIVE_INCARNATION');
+    const [holder] = holders;
+    if (holder === undefined || holders.length > 1) return busy('SLOT_WITHOUT_HOLDER');
+    const { voters, learners } = status.configuration;
+    const violation = this.#options.check({
+      voters: [...voters.filter((id) => id !== holder.nodeId), learner.nodeId],
+      votersOutgoing: voters,
+      learners: learners.filter((id) => id !== learner.nodeId),
+    });
+    if (violation !== undefined) return busy(violation);
+    await engine.changeMembership(
+      {
+        addLearners: [],
+        promote: [learner.nodeId],
+        remove: [holder.nodeId],
+        context: encodeMembershipContext([]),
+      },
+      { timeoutMs },
+    );
+    onEvent('newcomer swapped in', { slot: learner.slot, incarnation: learner.incarnation });
+    return { kind: 'admitted' };
+  }
+
+  #learnerToSwap(status: EngineStatus): PeerIdentity | undefined {
+    return this.#options.members().find((peer) => {
+      if (!status.configuration.learners.includes(peer.nodeId)) return false;
+      const progress = status.progress.get(peer.nodeId);
+      const caughtUp = (progress?.matchIndex ?? 0) + CAUGHT_UP_ENTRIES >= status.commitIndex;
+      return caughtUp && (progress?.matchIndex ?? 0) > 0 && this.#isLive(peer, status);
+    });
+  }
+
+  /** Heard within `silenceMs`; a new leader gives everybody that long before it judges. */
+  #isLive(peer: PeerIdentity, status: EngineStatus): boolean {
+    if (peer.nodeId === status.nodeId) return true;
+    const heardMs = status.progress.get(peer.nodeId)?.lastHeardMs ?? Number.NEGATIVE_INFINITY;
+    const sinceMs = Math.max(heardMs, this.#leaderSinceMs ?? Number.POSITIVE_INFINITY);
+    const isVoter = status.configuration.voters.includes(peer.nodeId);
+    const lastSignMs = isVoter ? sinceMs : heardMs;
+    return this.#options.monotonicMs() - lastSignMs < this.#options.silenceMs;
+  }
+
+  async #change(run: () => Promise<Admission>): Promise<Admission> {
+    if (this.#changing) return busy('SWAP_UNDER_WAY');
+    this.#changing = true;
+    try {
+      return await run();
+    } finally {
+      this.#changing = false;
+    }
+  }
+}
+
+function busy(code: string): Admission {
+  return { kind: 'busy', code };
+}

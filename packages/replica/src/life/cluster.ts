@@ -1,0 +1,272 @@
+/**
+ * A replica's part in one cluster: engine, state, directory and admission desk, wired together.
+ * Ends when the replica stops, is replaced, or takes up another founding.
+ */
+import { StateMachine, type StateMachineOptions } from '@witan/state-machine';
+import type { ClusterId, Crypto, Epoch, IncarnationId, SlotName } from '@witan/core';
+import type { Applied, Configuration, ConsensusEngine, EngineStatus } from '../engine.ts';
+import type { DurableLog, Keyring, Scheduler, Seed } from '../ports.ts';
+import { BOOTSTRAP_INDEX, RaftEngine } from '../raft/raft-engine.ts';
+import type { EngineTuning } from '../raft/tuning.ts';
+import type { JoinAnswer, JoinRequest, PeerIdentity, Standing } from '../standing.ts';
+import { AdmissionDesk } from './admission.ts';
+import { ClusterState, snapshotHoldsManifest } from './cluster-state.ts';
+import { Directory } from './directory.ts';
+
+/** How long a member may be silent before its slot counts as free, in milliseconds. */
+const SILENCE_MS = 1_000;
+const SWAP_CHECK_MS = 100;
+const CHANGE_TIMEOUT_MS = 5_000;
+
+export interface ClusterOptions<ReferenceValues> {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  readonly seed: Seed;
+  readonly slots: readonly SlotName[];
+  readonly self: PeerIdentity;
+  /** The founders: this replica is one of them. A newcomer has none and waits for a snapshot. */
+  readonly founders: readonly PeerIdentity[] | undefined;
+  /** Whom a newcomer can reach. */
+  readonly known: readonly PeerIdentity[];
+  readonly keyring: Keyring;
+  readonly durable: DurableLog;
+  readonly crypto: Crypto;
+  readonly machine: StateMachineOptions<ReferenceValues>;
+  readonly scheduler: Scheduler;
+  readonly randomInt: (bound: number) => number;
+  readonly send: (to: PeerIdentity, messages: readonly Uint8Array[]) => boolean;
+  readonly tuning?: Partial<EngineTuning>;
+  readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+  /** State, role or membership changed. */
+  readonly onChange: () => void;
+  /** This incarnation is no member any more. */
+  readonly onRemoved: () => void;
+  readonly fatal: (error: unknown) => void;
+}
+
+export class Cluster<ReferenceValues> {
+  readonly engine: ConsensusEngine;
+  readonly state: ClusterState<ReferenceValues>;
+  readonly #raft: RaftEngine;
+  readonly #options: ClusterOptions<ReferenceValues>;
+  readonly #directory: Directory;
+  readonly #desk: AdmissionDesk;
+  #wasMember: boolean;
+  #lastLeaderMs: number;
+  #stopped = false;
+
+  constructor(options: ClusterOptions<ReferenceValues>) {
+    const { scheduler, founders } = options;
+    this.#options = options;
+    this.#wasMember = founders !== undefined;
+    this.#lastLeaderMs = scheduler.monotonicMs();
+    this.#directory = new Directory(founders ?? options.known);
+    const machine = StateMachine.genesis(
+      {
+        clusterId: options.clusterId,
+        epoch: options.epoch,
+        slots: options.slots,
+        // A newcomer holds a placeholder until the leader's snapshot replaces it.
+        members: founders ?? [options.self],
+        appliedIndex: founders === undefined ? 0 : BOOTSTRAP_INDEX,
+      },
+      options.machine,
+    );
+    this.state = new ClusterState(
+      {
+        keyring: options.keyring,
+        crypto: options.crypto,
+        machine: options.machine,
+        onMembers: (members, configuration) => {
+          this.#membersChanged(members, configuration);
+        },
+        onApplied: () => {
+          options.onChange();
+        },
+        onEvent: options.onEvent,
+      },
+      machine,
+    );
+    this.#raft = this.#createEngine();
+    this.engine = this.#raft;
+    this.#desk = new AdmissionDesk({
+      engine: this.#raft,
+      slots: options.slots,
+      members: () => this.state.members(),
+      check: (change) => this.state.machine.checkMembership(change)?.kind,
+      isRetired: (incarnation) => this.#directory.isRetired(incarnation),
+      monotonicMs: () => scheduler.monotonicMs(),
+      silenceMs: SILENCE_MS,
+      timeoutMs: CHANGE_TIMEOUT_MS,
+      onEvent: options.onEvent,
+    });
+    this.engine.onChange(() => {
+      this.#desk.roleChanged();
+      options.onChange();
+    });
+    this.#watch();
+  }
+
+  get clusterId(): ClusterId {
+    return this.#options.clusterId;
+  }
+
+  get epoch(): Epoch {
+    return this.#options.epoch;
+  }
+
+  get founders(): readonly PeerIdentity[] | undefined {
+    return this.#options.founders;
+  }
+
+  get seed(): Seed {
+    return this.#options.seed;
+  }
+
+  get slots(): readonly SlotName[] {
+    return this.#options.slots;
+  }
+
+  get generation(): number {
+    return this.state.machine.generation;
+  }
+
+  /** Whether this replica's log holds a manifest, committed or not. */
+  get journalOpen(): boolean {
+    return this.#raft.journalOpen;
+  }
+
+  status(): EngineStatus {
+    return this.engine.status();
+  }
+
+  /** How long no leader was known, in milliseconds; 0 while one is. */
+  leaderlessMs(): number {
+    if (this.status().leaderId !== 0) return 0;
+    return this.#options.scheduler.monotonicMs() - this.#lastLeaderMs;
+  }
+
+  isVoter(): boolean {
+    return this.status().configuration.voters.includes(this.#options.self.nodeId);
+  }
+
+  members(): readonly PeerIdentity[] {
+    return this.#directory.members();
+  }
+
+  peer(nodeId: number): PeerIdentity | undefined {
+    return nodeId === this.#options.self.nodeId ? this.#options.self : this.#directory.find(nodeId);
+  }
+
+  leader(): PeerIdentity | undefined {
+    const { leaderId } = this.status();
+    return leaderId === 0 ? undefined : this.peer(leaderId);
+  }
+
+  standing(): NonNullable<Standing['cluster']> {
+    const leader = this.leader();
+    return {
+      clusterId: this.clusterId,
+      epoch: this.epoch,
+      appliedIndex: this.status().appliedIndex,
+      members: this.members(),
+      ...(leader === undefined ? {} : { leader }),
+    };
+  }
+
+  /** Raft messages from an attested peer that speaks for this cluster. */
+  receive(from: PeerIdentity, messages: readonly Uint8Array[]): void {
+    if (this.#directory.isRetired(from.incarnation)) {
+      this.#options.onEvent('messages of a replaced incarnation refused', {
+        slot: from.slot,
+        incarnation: from.incarnation,
+      });
+      return;
+    }
+    this.#directory.meet(from);
+    for (const message of messages) this.#raft.receive(from.nodeId, message);
+  }
+
+  reportUnreachable(peer: PeerIdentity): void {
+    this.#raft.reportUnreachable(peer.nodeId);
+  }
+
+  async join(request: JoinRequest, from: IncarnationId): Promise<JoinAnswer> {
+    const admission = await this.#desk.admit(request, from);
+    switch (admission.kind) {
+      case 'admitted': {
+        const { clusterId, epoch, seed, slots } = this.#options;
+        return { kind: 'admitted', clusterId, epoch, seed, slots, members: this.members() };
+      }
+      case 'not-leader': {
+        const leader = this.leader();
+        return leader === undefined ? { kind: 'not-leader' } : { kind: 'not-leader', leader };
+      }
+      case 'busy':
+      case 'refused':
+        return admission;
+      default:
+        return admission satisfies never;
+    }
+  }
+
+  propose(command: Uint8Array, opensJournal: boolean, timeoutMs: number): Promise<Applied> {
+    const sealed = this.#options.keyring.sealCommand(command);
+    return this.engine.propose(sealed, { opensJournal, timeoutMs });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.engine.stop();
+  }
+
+  #createEngine(): RaftEngine {
+    const { self, founders, scheduler } = this.#options;
+    const voters = (founders ?? []).map((peer) => peer.nodeId).toSorted((a, b) => a - b);
+    const bootstrap = { configuration: { voters, votersOutgoing: [], learners: [] } };
+    return new RaftEngine({
+      nodeId: self.nodeId,
+      bootstrap:
+        founders === undefined ? undefined : { ...bootstrap, snapshot: this.state.snapshot() },
+      subscriber: this.state,
+      durable: this.#options.durable,
+      sink: {
+        send: (nodeId, messages) => {
+          const peer = this.#directory.find(nodeId);
+          return peer !== undefined && this.#options.send(peer, messages);
+        },
+      },
+      scheduler,
+      randomInt: this.#options.randomInt,
+      snapshotOpensJournal: snapshotHoldsManifest,
+      fatal: this.#options.fatal,
+      onEvent: this.#options.onEvent,
+      ...(this.#options.tuning === undefined ? {} : { tuning: this.#options.tuning }),
+    });
+  }
+
+  #membersChanged(members: readonly PeerIdentity[], configuration: Configuration): void {
+    this.#directory.replace(members);
+    const { self, onRemoved, onEvent } = this.#options;
+    const isMember = members.some((peer) => peer.nodeId === self.nodeId);
+    onEvent('configuration applied', {
+      voters: configuration.voters.length,
+      outgoing: configuration.votersOutgoing.length,
+      learners: configuration.learners.length,
+    });
+    if (this.#wasMember && !isMember) onRemoved();
+    this.#wasMember = isMember;
+  }
+
+  /** Notes when a leader was last known, and swaps in learners that have caught up. */
+  #watch(): void {
+    this.#options.scheduler.after(SWAP_CHECK_MS, () => {
+      if (this.#stopped) return;
+      if (this.status().leaderId !== 0) this.#lastLeaderMs = this.#options.scheduler.monotonicMs();
+      this.#desk.swapNext().catch((error: unknown) => {
+        this.#options.onEvent('swap not carried through', { error: String(error) });
+      });
+      this.#watch();
+    });
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Who is who: node ids to identities, from the configuration and from attested peers that spoke for
+ * this cluster before this replica had applied their admission. Also remembers who was replaced, so
+ * that a zombie is known when it comes back (I2).
+ */
+import type { IncarnationId } from '@witan/core';
+import type { PeerIdentity } from '../standing.ts';
+
+const STRANGERS_MAX = 32;
+const RETIRED_MAX = 1024;
+
+export class Directory {
+  #members = new Map<number, PeerIdentity>();
+  readonly #strangers = new Map<number, PeerIdentity>();
+  readonly #retired = new Set<IncarnationId>();
+
+  constructor(initial: readonly PeerIdentity[]) {
+    for (const peer of initial) this.#members.set(peer.nodeId, peer);
+  }
+
+  /** Takes over a configuration's members; whoever is missing now was replaced. */
+  replace(members: readonly PeerIdentity[]): void {
+    const next = new Map(members.map((peer) => [peer.nodeId, peer]));
+    for (const peer of this.#members.values()) {
+      if (!next.has(peer.nodeId)) this.#retire(peer.incarnation);
+    }
+    for (const id of next.keys()) this.#strangers.delete(id);
+    this.#members = next;
+  }
+
+  /** Notes an attested peer that says it belongs to this cluster. */
+  meet(peer: PeerIdentity): void {
+    if (this.#members.has(peer.nodeId) || this.#retired.has(peer.incarnation)) return;
+    if (this.#strangers.size >= STRANGERS_MAX) this.#strangers.clear();
+    this.#strangers.set(peer.nodeId, peer);
+  }
+
+  find(nodeId: number): PeerIdentity | undefined {
+    return this.#members.get(nodeId) ?? this.#strangers.get(nodeId);
+  }
+
+  isRetired(incarnation: IncarnationId): boolean {
+    return this.#retired.has(incarnation);
+  }
+
+  members(): readonly PeerIdentity[] {
+    return [...this.#members.values()];
+  }
+
+  #retire(incarnation: IncarnationId): void {
+    if (this.#retired.size >= RETIRED_MAX) this.#retired.clear();
+    this.#retired.add(incarnation);
+  }
+}

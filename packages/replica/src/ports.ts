@@ -1,0 +1,69 @@
+/**
+ * What the driver needs from outside. The Coordinator gives real implementations, testkit and the
+ * simulator give theirs; nothing else in this package has effects.
+ */
+import type { Secret, SlotName, IncarnationId } from '@witan/core';
+import type { Genesis, JoinAnswer, JoinRequest, Standing } from './standing.ts';
+
+/** Timers on a monotonic clock. Wall-clock time never decides anything here (I5). */
+export interface Scheduler {
+  monotonicMs(): number;
+  /** Runs `callback` once after `delayMs`; the returned function cancels it. */
+  after(delayMs: number, callback: () => void): () => void;
+  /** Runs `callback` after the events that are already waiting, so that they share its work. */
+  soon(callback: () => void): void;
+}
+
+/**
+ * Keeps what the engine would need to find again. The bytes are the caller's to seal: the
+ * implementation encrypts every record before it reaches a disk (I4).
+ */
+export interface DurableLog {
+  /** Resolves when all records are on disk, in order. A rejection is final: the replica stops. */
+  append(records: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Resolves when the snapshot and then `tail`, the records that still count behind it, are on
+   * disk. Whatever was written before may then be dropped, and only then.
+   */
+  saveSnapshot(
+    label: { readonly index: number; readonly term: number },
+    snapshot: Uint8Array,
+    tail: readonly Uint8Array[],
+  ): Promise<void>;
+}
+
+/** Sealing under the cluster's keys, for what leaves attested memory (I4, I9). */
+export interface Keyring {
+  sealCommand(plaintext: Uint8Array): Uint8Array;
+  /** @throws CodedError when the bytes were not sealed as a command by a member of this cluster */
+  openCommand(sealed: Uint8Array): Uint8Array;
+  sealSnapshot(plaintext: Uint8Array): Uint8Array;
+  /** @throws CodedError when the bytes were not sealed as a snapshot by a member of this cluster */
+  openSnapshot(sealed: Uint8Array): Uint8Array;
+}
+
+/** Sends Raft messages. May lose, delay and reorder them; never changes or invents any (I1). */
+export interface MessageSink {
+  /** @returns false when there is no way to that node now */
+  send(nodeId: number, messages: readonly Uint8Array[]): boolean;
+}
+
+/** Where an answer came from: the identity that the channel proved. */
+export interface Answer<Value> {
+  readonly from: IncarnationId;
+  readonly value: Value;
+}
+
+/** Calls to other replicas, over attested channels. Each rejects when it cannot be answered. */
+export interface PeerCalls {
+  greet(slot: SlotName, own: Standing): Promise<Answer<Standing>>;
+  deliverGenesis(
+    slot: SlotName,
+    receiver: IncarnationId,
+    genesis: Genesis,
+  ): Promise<{ readonly accepted: boolean; readonly code: string }>;
+  join(slot: SlotName, request: JoinRequest): Promise<Answer<JoinAnswer>>;
+}
+
+/** A cluster's root secret, as the driver carries it: it never looks inside. */
+export type Seed = Secret;

@@ -1,0 +1,168 @@
+/**
+ * Raft's append thread: makes entries and hard state durable, one batch at a time, while the loop
+ * goes on. Whatever arrives during a sync shares the next one (group commit).
+ *
+ * Before the first command that makes the cluster worth keeping, nothing is written at all: a
+ * cluster without a manifest leaves no trace on disk. That command's batch then carries the whole
+ * log so far. What is written is never read back by this process (I2).
+ */
+import {
+  isEmptyHardState,
+  encodeEntry,
+  encodeHardState,
+  encodeSnapshot,
+  type Entry,
+  type HardState,
+  type Message,
+  type Snapshot,
+} from 'raft-ts';
+import { CanonicalWriter } from '@witan/core';
+import type { DurableLog } from '../ports.ts';
+import { decodeEnvelope } from './envelope.ts';
+import type { EngineStorage } from './engine-storage.ts';
+
+const RECORD_VERSION = 1;
+
+export interface AppendWorkerOptions {
+  readonly storage: EngineStorage;
+  readonly durable: DurableLog;
+  /** Whether a snapshot's state holds a manifest. */
+  readonly snapshotOpensJournal: (snapshot: Snapshot) => boolean;
+  /** Replaces the state by a snapshot that came from the leader. */
+  readonly restore: (snapshot: Snapshot) => void;
+  /** Delivers what was waiting for durability. */
+  readonly deliver: (responses: readonly Message[]) => void;
+  /** A write failed. Retrying would be wrong: the pages may be marked clean (fsync, ATC'20). */
+  readonly fatal: (error: unknown) => void;
+}
+
+/** One record of the journal: hard state, if it changed, and entries. */
+export function encodeRecord(
+  hardState: HardState | undefined,
+  entries: readonly Entry[],
+): Uint8Array {
+  return new CanonicalWriter()
+    .u8(RECORD_VERSION)
+    .optional(hardState, (writer, state) => writer.bytes(encodeHardState(state)))
+    .list(entries, (writer, entry) => writer.bytes(encodeEntry(entry)))
+    .finish();
+}
+
+/** A message for the append thread, or a snapshot of our own that shortens the journal. */
+type Job =
+  | { readonly kind: 'append'; readonly message: Message }
+  | { readonly kind: 'shorten'; readonly snapshot: Snapshot };
+
+export class AppendWorker {
+  readonly #options: AppendWorkerOptions;
+  #queue: Job[] = [];
+  #running = false;
+  #open = false;
+  #stopped = false;
+
+  constructor(options: AppendWorkerOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the journal has been opened by a command worth keeping. */
+  get journalOpen(): boolean {
+    return this.#open;
+  }
+
+  enqueue(message: Message): void {
+    this.#push({ kind: 'append', message });
+  }
+
+  /** Saves a snapshot of the applied state, so that older records can go. */
+  shorten(snapshot: Snapshot): void {
+    if (this.#open) this.#push({ kind: 'shorten', snapshot });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#queue = [];
+  }
+
+  #push(job: Job): void {
+    if (this.#stopped) return;
+    this.#queue.push(job);
+    if (!this.#running) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      while (this.#queue.length > 0 && !this.#stopped) {
+        const batch = this.#queue;
+        this.#queue = [];
+        await this.#write(batch);
+        if (this.#stopped) return;
+        for (const job of batch) {
+          if (job.kind === 'append') this.#options.deliver(job.message.responses);
+        }
+      }
+    } catch (error) {
+      this.#stopped = true;
+      this.#options.fatal(error);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #write(batch: readonly Job[]): Promise<void> {
+    const records: Uint8Array[] = [];
+    for (const job of batch) {
+      const snapshot = job.kind === 'shorten' ? job.snapshot : job.message.snapshot;
+      if (snapshot !== undefined && snapshot.metadata.index > 0) {
+        await this.#flush(records);
+        await this.#takeSnapshot(snapshot, job.kind === 'append');
+      }
+      if (job.kind === 'append') this.#take(job.message, records);
+    }
+    await this.#flush(records);
+  }
+
+  #take(message: Message, records: Uint8Array[]): void {
+    const { storage } = this.#options;
+    const state = { term: message.term, vote: message.vote, commit: message.commit };
+    const hardState = isEmptyHardState(state) ? undefined : state;
+    const opens = !this.#open && message.entries.some(opensJournal);
+    if (hardState !== undefined) storage.setHardState(hardState);
+    storage.append(message.entries);
+    if (opens) {
+      this.#open = true;
+      const all = storage.entries(storage.firstIndex(), storage.lastIndex() + 1, Infinity);
+      records.push(encodeRecord(hardState, all));
+    } else if (this.#open && (message.entries.length > 0 || hardState !== undefined)) {
+      records.push(encodeRecord(hardState, message.entries));
+    }
+  }
+
+  async #takeSnapshot(snapshot: Snapshot, fromLeader: boolean): Promise<void> {
+    const { storage, durable, snapshotOpensJournal, restore } = this.#options;
+    if (fromLeader) {
+      storage.applySnapshot(snapshot);
+      restore(snapshot);
+      if (!this.#open && snapshotOpensJournal(snapshot)) this.#open = true;
+    }
+    if (!this.#open) return;
+    // Entries behind the snapshot are written again, because the records that held them may go.
+    const first = Math.max(snapshot.metadata.index + 1, storage.firstIndex());
+    const next = storage.lastIndex() + 1;
+    const tail = first < next ? storage.entries(first, next, Infinity) : [];
+    const { hardState } = storage.initialState();
+    await durable.saveSnapshot(snapshot.metadata, encodeSnapshot(snapshot), [
+      encodeRecord(hardState, tail),
+    ]);
+  }
+
+  async #flush(records: Uint8Array[]): Promise<void> {
+    if (records.length === 0) return;
+    const batch = records.splice(0);
+    await this.#options.durable.append(batch);
+  }
+}
+
+function opensJournal(entry: Entry): boolean {
+  return entry.type === 'EntryNormal' && decodeEnvelope(entry.data)?.opensJournal === true;
+}

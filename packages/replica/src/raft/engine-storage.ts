@@ -1,0 +1,79 @@
+/**
+ * The log that Raft reads: all of it in memory, with snapshots made when one is asked for. What is
+ * on disk is a copy that nothing here ever reads (I2, I4).
+ */
+import {
+  MemoryStorage,
+  type ConfState,
+  type Entry,
+  type HardState,
+  type Index,
+  type InitialState,
+  type Snapshot,
+  type Storage,
+  type Term,
+} from 'raft-ts';
+
+/** Makes the state machine's snapshot as of the last applied entry. */
+export interface SnapshotSource {
+  appliedIndex(): Index;
+  confState(): ConfState;
+  data(): Uint8Array;
+}
+
+export class EngineStorage implements Storage {
+  readonly #log: MemoryStorage = new MemoryStorage();
+  readonly #source: SnapshotSource;
+  #cached: Snapshot | undefined;
+
+  constructor(source: SnapshotSource) {
+    this.#source = source;
+  }
+
+  initialState(): InitialState {
+    return this.#log.initialState();
+  }
+
+  entries(lo: Index, hi: Index, maxBytes: number): readonly Entry[] {
+    return this.#log.entries(lo, hi, maxBytes);
+  }
+
+  term(index: Index): Term {
+    return this.#log.term(index);
+  }
+
+  firstIndex(): Index {
+    return this.#log.firstIndex();
+  }
+
+  lastIndex(): Index {
+    return this.#log.lastIndex();
+  }
+
+  /** The state as of the last applied entry, so that it knows every member that can ask for it. */
+  snapshot(): Snapshot {
+    const index = this.#source.appliedIndex();
+    if (this.#cached?.metadata.index !== index) {
+      const metadata = { index, term: this.#log.term(index), confState: this.#source.confState() };
+      this.#cached = { data: this.#source.data(), metadata };
+    }
+    return this.#cached;
+  }
+
+  append(entries: readonly Entry[]): void {
+    this.#log.append(entries);
+  }
+
+  setHardState(state: HardState): void {
+    this.#log.setHardState(state);
+  }
+
+  applySnapshot(snapshot: Snapshot): void {
+    this.#log.applySnapshot(snapshot);
+    this.#cached = undefined;
+  }
+
+  compact(index: Index): void {
+    this.#log.compact(index);
+  }
+}

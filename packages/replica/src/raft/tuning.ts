@@ -1,0 +1,47 @@
+/** The engine's limits and times in one place. */
+
+export interface EngineTuning {
+  /** One tick of Raft's clock, in milliseconds. */
+  readonly tickMs: number;
+  /** Ticks between heartbeats. Default 2: 100 ms. */
+  readonly heartbeatTicks: number;
+  /** Least ticks without a leader before an election; the actual number is random below twice it. */
+  readonly electionTicks: number;
+  /** Largest batch of entries in one message, in bytes. */
+  readonly appendBytesMax: number;
+  /** Largest uncommitted tail of a leader, in bytes; above it proposals get REPLICA_BUSY. */
+  readonly uncommittedBytesMax: number;
+  /** Appends on their way to one follower. */
+  readonly inflightMessagesMax: number;
+  /** Bytes of appends on their way to one follower; at least `appendBytesMax`. */
+  readonly inflightBytesMax: number;
+  /** Largest message accepted from a peer, in bytes; holds a snapshot. */
+  readonly messageBytesMax: number;
+  /** Entries between snapshots. */
+  readonly snapshotEntries: number;
+  /** Entries kept behind a snapshot for followers that lag a little. */
+  readonly keepEntries: number;
+  /** A read round without an answer is repeated, under a new id, after this many milliseconds. */
+  readonly readRetryMs: number;
+  /** Requests waiting at one replica, of each kind. */
+  readonly waitersMax: number;
+}
+
+/**
+ * Elections start 400 to 750 ms after the last sign of a leader; etcd's defaults are 1000 to 2000.
+ * All replicas of a cluster must use the same times.
+ */
+export const DEFAULT_TUNING: EngineTuning = {
+  tickMs: 50,
+  heartbeatTicks: 2,
+  electionTicks: 8,
+  appendBytesMax: 1024 * 1024,
+  uncommittedBytesMax: 64 * 1024 * 1024,
+  inflightMessagesMax: 256,
+  inflightBytesMax: 16 * 1024 * 1024,
+  messageBytesMax: 256 * 1024 * 1024,
+  snapshotEntries: 10_000,
+  keepEntries: 5_000,
+  readRetryMs: 250,
+  waitersMax: 10_000,
+};

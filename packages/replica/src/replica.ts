@@ -1,0 +1,422 @@
+/**
+ * The life of one incarnation (I2): find the others, found a cluster with them or be let into
+ * theirs, take part, and stop for good once replaced.
+ *
+ * Assumes that every call from a peer comes with the identity that its attested channel proved.
+ */
+import {
+  assert,
+  clusterId as toClusterId,
+  describeError,
+  epoch as toEpoch,
+  Secret,
+  toHex,
+  type ClusterId,
+  type Crypto,
+  type Epoch,
+  type IncarnationId,
+  type Random,
+  type SlotName,
+} from '@witan/core';
+import type { StateMachineOptions } from '@witan/state-machine';
+import { ReplicaError } from './errors.ts';
+import { Cluster } from './life/cluster.ts';
+import { decide, type WaitCode } from './life/decide.ts';
+import { refuseGenesis } from './life/genesis.ts';
+import { sleep } from './life/sleep.ts';
+import type { Answer, DurableLog, Keyring, PeerCalls, Scheduler, Seed } from './ports.ts';
+import type { EngineTuning } from './raft/tuning.ts';
+import type {
+  Genesis,
+  JoinAnswer,
+  JoinRequest,
+  PeerIdentity,
+  Standing,
+  StandingKind,
+} from './standing.ts';
+
+const SEED_BYTES = 32;
+const CLUSTER_ID_BYTES = 32;
+const FIRST_EPOCH = 1;
+
+/** Pause between two looks around, in milliseconds; short at first, then longer. */
+const LOOK_MS = 100;
+const LOOK_MS_MAX = 1_000;
+/** A cluster without manifest and leader for this long may be founded again. */
+const UNSETTLED_MS = 3_000;
+/** A member without a leader for this long looks around, whether it was replaced. */
+const LEADERLESS_MS = 1_000;
+
+export type Phase =
+  'discovering' | 'founded' | 'joining' | 'serving' | 'sealed' | 'removed' | 'stopped';
+
+export interface ReplicaOptions<ReferenceValues> {
+  readonly self: PeerIdentity;
+  /** Slot names of the measured configuration. */
+  readonly slots: readonly SlotName[];
+  /** Whether earlier incarnations of this slot left sealed state on disk. */
+  readonly holdsSealedState: boolean;
+  readonly peers: PeerCalls;
+  readonly send: (to: PeerIdentity, messages: readonly Uint8Array[]) => boolean;
+  readonly openKeyring: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => Keyring;
+  readonly openDurableLog: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => DurableLog;
+  readonly crypto: Crypto;
+  readonly random: Random;
+  readonly machine: StateMachineOptions<ReferenceValues>;
+  readonly scheduler: Scheduler;
+  readonly tuning?: Partial<EngineTuning>;
+  readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+  readonly onChange: () => void;
+  readonly fatal: (error: unknown) => void;
+}
+
+export class Replica<ReferenceValues> {
+  readonly #options: ReplicaOptions<ReferenceValues>;
+  #cluster: Cluster<ReferenceValues> | undefined;
+  #genesis: Genesis | undefined;
+  /** Clusters that this process has left: it never takes part in one twice (I2). */
+  readonly #left = new Set<ClusterId>();
+  #removed = false;
+  #stopped = false;
+  #waiting: { readonly code: WaitCode; readonly slots: readonly SlotName[] } | undefined;
+  #lookMs = LOOK_MS;
+
+  constructor(options: ReplicaOptions<ReferenceValues>) {
+    this.#options = options;
+  }
+
+  /** Starts looking for the others. A cluster of one is founded at once. */
+  start(): void {
+    void this.#live();
+  }
+
+  get cluster(): Cluster<ReferenceValues> | undefined {
+    return this.#cluster;
+  }
+
+  /** What the replica waits for, while it has no cluster. */
+  get waiting(): { readonly code: WaitCode; readonly slots: readonly SlotName[] } | undefined {
+    return this.#waiting;
+  }
+
+  phase(): Phase {
+    if (this.#stopped) return 'stopped';
+    if (this.#removed) return 'removed';
+    const cluster = this.#cluster;
+    if (cluster === undefined) {
+      return this.#waiting?.code === 'RECOVERY_NEEDED' ? 'sealed' : 'discovering';
+    }
+    if (!cluster.isVoter()) return 'joining';
+    return cluster.generation === 0 ? 'founded' : 'serving';
+  }
+
+  standing(): Standing {
+    const { self, slots } = this.#options;
+    const cluster = this.#cluster?.standing();
+    return {
+      kind: this.#standingKind(),
+      self,
+      slots,
+      ...(cluster === undefined ? {} : { cluster }),
+    };
+  }
+
+  // --- what peers ask, each with the identity that the channel proved ---------------------------
+
+  greeted(): Standing {
+    return this.standing();
+  }
+
+  genesisDelivered(
+    genesis: Genesis,
+    from: IncarnationId,
+  ): { readonly accepted: boolean; readonly code: string } {
+    if (this.#cluster?.clusterId === genesis.clusterId) return { accepted: true, code: '' };
+    const refusal = refuseGenesis(genesis, this.standing(), from);
+    const isOver = this.#removed || this.#stopped || this.#left.has(genesis.clusterId);
+    if (refusal !== undefined || isOver) {
+      return { accepted: false, code: refusal ?? 'STOPPING' };
+    }
+    this.#takeUp(genesis);
+    return { accepted: true, code: '' };
+  }
+
+  async joinAsked(request: JoinRequest, from: IncarnationId): Promise<JoinAnswer> {
+    const cluster = this.#cluster;
+    if (cluster === undefined) return { kind: 'busy', code: 'NO_CLUSTER' };
+    try {
+      const answer = await cluster.join(request, from);
+      this.#event('join answered', {
+        slot: request.self.slot,
+        answer: answer.kind,
+        code: codeOf(answer),
+      });
+      return answer;
+    } catch (error) {
+      if (!(error instanceof ReplicaError)) throw error;
+      return { kind: 'busy', code: error.code };
+    }
+  }
+
+  messagesArrived(
+    from: PeerIdentity,
+    clusterId: ClusterId,
+    epoch: Epoch,
+    messages: readonly Uint8Array[],
+  ): void {
+    const cluster = this.#cluster;
+    if (cluster?.clusterId !== clusterId || cluster.epoch !== epoch) return;
+    cluster.receive(from, messages);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#cluster?.stop();
+  }
+
+  // --- the loop ---------------------------------------------------------------------------------
+
+  async #live(): Promise<void> {
+    try {
+      while (!this.#stopped && !this.#removed) {
+        if (this.#needsLook()) await this.#lookAround();
+        await sleep(this.#options.scheduler, this.#needsLook() ? this.#pauseMs() : LOOK_MS);
+      }
+    } catch (error) {
+      this.#options.fatal(error);
+    }
+  }
+
+  #needsLook(): boolean {
+    const cluster = this.#cluster;
+    if (cluster === undefined) return true;
+    if (cluster.leaderlessMs() > LEADERLESS_MS) return true;
+    return (
+      cluster.generation === 0 && this.#genesis !== undefined && cluster.status().leaderId === 0
+    );
+  }
+
+  #pauseMs(): number {
+    const pauseMs = this.#lookMs;
+    this.#lookMs = Math.min(LOOK_MS_MAX, this.#lookMs * 1.5);
+    return pauseMs;
+  }
+
+  async #lookAround(): Promise<void> {
+    const answers = await this.#greetAll();
+    if (this.#stopped) return;
+    if (this.#wasReplaced(answers)) {
+      this.#remove('a peer knows a newer configuration without this incarnation');
+      return;
+    }
+    await this.#passGenesisOn(answers);
+    const own = this.standing();
+    if (own.kind === 'member') return;
+    const decision = decide(own, answers);
+    switch (decision.kind) {
+      case 'join':
+        this.#waiting = undefined;
+        return this.#join(decision.at);
+      case 'found':
+        return this.#found(decision.members);
+      case 'wait':
+        if (this.#waiting?.code !== decision.code) {
+          this.#event('waiting', { code: decision.code, slots: decision.slots.join(',') });
+        }
+        this.#waiting = decision;
+        return undefined;
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  async #greetAll(): Promise<ReadonlyMap<SlotName, Standing>> {
+    const { self, slots, peers } = this.#options;
+    const own = this.standing();
+    const others = slots.filter((slot) => slot !== self.slot);
+    const answers = new Map<SlotName, Standing>();
+    await Promise.all(
+      others.map(async (slot) => {
+        const answer: Answer<Standing> | undefined = await peers
+          .greet(slot, own)
+          .catch(() => undefined);
+        const isHonest = answer?.from === answer?.value.self.incarnation;
+        if (answer?.value.self.slot === slot && isHonest) answers.set(slot, answer.value);
+      }),
+    );
+    return answers;
+  }
+
+  /** Whether a peer is further than we are and we are not among its members. */
+  #wasReplaced(answers: ReadonlyMap<SlotName, Standing>): boolean {
+    const own = this.standing();
+    if (own.cluster === undefined || !this.#isSettledMember()) return false;
+    const { clusterId, appliedIndex } = own.cluster;
+    return [...answers.values()].some(
+      ({ cluster }) =>
+        cluster?.clusterId === clusterId &&
+        cluster.appliedIndex > appliedIndex &&
+        !cluster.members.some((peer) => peer.incarnation === own.self.incarnation),
+    );
+  }
+
+  #isSettledMember(): boolean {
+    const { configuration } = this.#cluster?.status() ?? {};
+    const { nodeId } = this.#options.self;
+    return [...(configuration?.voters ?? []), ...(configuration?.learners ?? [])].includes(nodeId);
+  }
+
+  async #join(at: SlotName): Promise<void> {
+    const { self, slots, peers } = this.#options;
+    let target: SlotName | undefined = at;
+    for (let hop = 0; hop < slots.length && target !== undefined; hop += 1) {
+      if (target === self.slot) return;
+      const answer: Answer<JoinAnswer> | undefined = await peers
+        .join(target, { self, slots })
+        .catch((error: unknown) => {
+          this.#event('join not answered', { error: describeError(error) });
+          return undefined;
+        });
+      target = answer === undefined ? undefined : this.#joinAnswered(answer.value);
+    }
+  }
+
+  /** @returns the slot to ask next */
+  #joinAnswered(answer: JoinAnswer): SlotName | undefined {
+    if (this.#stopped || this.#standingKind() === 'member') return undefined;
+    switch (answer.kind) {
+      case 'admitted':
+        this.#event('admitted as a learner', { clusterId: answer.clusterId, epoch: answer.epoch });
+        if (this.#left.has(answer.clusterId)) return undefined;
+        this.#leave();
+        this.#genesis = undefined;
+        this.#enter(answer, undefined, answer.members);
+        return undefined;
+      case 'not-leader':
+        return answer.leader?.slot;
+      case 'busy':
+        this.#lookMs = LOOK_MS;
+        this.#event('not admitted yet', { code: answer.code });
+        return undefined;
+      case 'refused':
+        this.#event('not admitted', { code: answer.code });
+        if (answer.code === 'INCARNATION_RETIRED') this.#remove(answer.code);
+        return undefined;
+      default:
+        return answer satisfies never;
+    }
+  }
+
+  // --- founding ---------------------------------------------------------------------------------
+
+  #found(members: readonly PeerIdentity[]): void {
+    const { random, slots } = this.#options;
+    const genesis: Genesis = {
+      clusterId: toClusterId(toHex(random.bytes(CLUSTER_ID_BYTES))),
+      seed: new Secret(random.bytes(SEED_BYTES)),
+      slots,
+      members,
+    };
+    this.#event('cluster founded', { clusterId: genesis.clusterId, members: members.length });
+    this.#takeUp(genesis);
+    this.#lookMs = LOOK_MS;
+  }
+
+  #takeUp(genesis: Genesis): void {
+    this.#leave();
+    this.#genesis = genesis;
+    const { clusterId, seed, slots, members } = genesis;
+    this.#enter({ clusterId, epoch: toEpoch(FIRST_EPOCH), seed, slots }, members, members);
+  }
+
+  /** Leaves a cluster that never had a manifest, for good. */
+  #leave(): void {
+    const left = this.#cluster;
+    if (left === undefined) return;
+    assert(left.generation === 0 && !left.journalOpen, 'only an unsettled cluster is left (I2)');
+    this.#left.add(left.clusterId);
+    this.#cluster = undefined;
+    void left.stop();
+  }
+
+  /** Whoever holds the founding hands it to the incarnations that it lists. */
+  async #passGenesisOn(answers: ReadonlyMap<SlotName, Standing>): Promise<void> {
+    const genesis = this.#genesis;
+    const cluster = this.#cluster;
+    if (genesis === undefined || cluster === undefined || cluster.generation > 0) return;
+    for (const [slot, { kind, self, cluster: theirs }] of answers) {
+      const listed = genesis.members.some((member) => member.incarnation === self.incarnation);
+      const lacksIt = kind === 'new' || kind === 'unsettled';
+      if (!listed || !lacksIt || theirs?.clusterId === genesis.clusterId) continue;
+      await this.#options.peers
+        .deliverGenesis(slot, self.incarnation, genesis)
+        .then(({ accepted, code }) => {
+          this.#event('founding handed over', { slot, accepted: String(accepted), code });
+        })
+        .catch((error: unknown) => {
+          this.#event('founding not handed over', { slot, error: describeError(error) });
+        });
+    }
+  }
+
+  #enter(
+    facts: Pick<Genesis, 'clusterId' | 'seed' | 'slots'> & { readonly epoch: Epoch },
+    founders: readonly PeerIdentity[] | undefined,
+    known: readonly PeerIdentity[],
+  ): void {
+    const options = this.#options;
+    const { clusterId, epoch, seed } = facts;
+    this.#waiting = undefined;
+    this.#cluster = new Cluster({
+      ...facts,
+      self: options.self,
+      founders,
+      known,
+      keyring: options.openKeyring(seed, clusterId, epoch),
+      durable: options.openDurableLog(seed, clusterId, epoch),
+      crypto: options.crypto,
+      machine: options.machine,
+      scheduler: options.scheduler,
+      randomInt: (bound) => randomBelow(options.random, bound),
+      send: options.send,
+      ...(options.tuning === undefined ? {} : { tuning: options.tuning }),
+      onEvent: options.onEvent,
+      onChange: options.onChange,
+      onRemoved: () => {
+        this.#remove('a configuration without this incarnation was applied');
+      },
+      fatal: options.fatal,
+    });
+    options.onChange();
+  }
+
+  #remove(reason: string): void {
+    if (this.#removed) return;
+    this.#removed = true;
+    this.#event('replaced by a later incarnation of this slot', { reason });
+    void this.#cluster?.stop();
+    this.#options.onChange();
+  }
+
+  #standingKind(): StandingKind {
+    const cluster = this.#cluster;
+    if (cluster === undefined) return this.#options.holdsSealedState ? 'sealed' : 'new';
+    const hasManifest = cluster.generation > 0 || cluster.journalOpen;
+    const isUnsettled = !hasManifest && cluster.leaderlessMs() > UNSETTLED_MS;
+    return isUnsettled && this.#genesis !== undefined ? 'unsettled' : 'member';
+  }
+
+  #event(event: string, fields: Readonly<Record<string, string | number>>): void {
+    this.#options.onEvent(event, fields);
+  }
+}
+
+function codeOf(answer: JoinAnswer): string {
+  return answer.kind === 'busy' || answer.kind === 'refused' ? answer.code : '';
+}
+
+/** Uniform below `bound`, which is far smaller than 2^32, so that the bias does not matter. */
+function randomBelow(random: Random, bound: number): number {
+  const [a = 0, b = 0, c = 0, d = 0] = random.bytes(4);
+  return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) % bound;
+}

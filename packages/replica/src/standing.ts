@@ -1,0 +1,62 @@
+/** What replicas tell each other before and beside consensus. Plain values; wire forms are elsewhere. */
+import type { ClusterId, Epoch, IncarnationId, Secret, SlotName } from '@witan/core';
+
+/** A replica as its peers know it. */
+export interface PeerIdentity {
+  readonly nodeId: number;
+  readonly slot: SlotName;
+  readonly incarnation: IncarnationId;
+  /** host:port; a hint that carries no trust. */
+  readonly address: string;
+}
+
+/**
+ * `new`: no cluster, nothing on disk. `sealed`: no cluster, sealed state on disk. `unsettled`: in a
+ * cluster that has no manifest in its log and no leader, so it may be founded again. `member`: in a
+ * cluster.
+ */
+export type StandingKind = 'new' | 'sealed' | 'unsettled' | 'member';
+
+export interface Standing {
+  readonly kind: StandingKind;
+  readonly self: PeerIdentity;
+  /** Slot names from the measured configuration, in its order. */
+  readonly slots: readonly SlotName[];
+  readonly cluster?: {
+    readonly clusterId: ClusterId;
+    readonly epoch: Epoch;
+    readonly appliedIndex: number;
+    readonly members: readonly PeerIdentity[];
+    readonly leader?: PeerIdentity;
+  };
+}
+
+/** The founding of a cluster. Moves over attested channels only (I1). */
+export interface Genesis {
+  readonly clusterId: ClusterId;
+  readonly seed: Secret;
+  readonly slots: readonly SlotName[];
+  readonly members: readonly PeerIdentity[];
+}
+
+export interface JoinRequest {
+  readonly self: PeerIdentity;
+  readonly slots: readonly SlotName[];
+}
+
+/** Why a newcomer is not let in. Coarse, and safe to send. */
+export type JoinRefusal =
+  'SLOTS_DIFFER' | 'SLOT_UNKNOWN' | 'IDENTITY_MISMATCH' | 'NODE_ID_TAKEN' | 'INCARNATION_RETIRED';
+
+export type JoinAnswer =
+  | {
+      readonly kind: 'admitted';
+      readonly clusterId: ClusterId;
+      readonly epoch: Epoch;
+      readonly seed: Secret;
+      readonly slots: readonly SlotName[];
+      readonly members: readonly PeerIdentity[];
+    }
+  | { readonly kind: 'not-leader'; readonly leader?: PeerIdentity }
+  | { readonly kind: 'busy'; readonly code: string }
+  | { readonly kind: 'refused'; readonly code: JoinRefusal };
