@@ -25,13 +25,15 @@ export class CanonicalWriter {
 
   u8(value: number): this {
     assert(Number.isInteger(value) && value >= 0 && value <= 0xff, 'u8 in range');
-    this.#view.setUint8(this.#reserve(1), value);
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u32(value: number): this {
     assert(Number.isInteger(value) && value >= 0 && value <= 0xffffffff, 'u32 in range');
-    this.#view.setUint32(this.#reserve(4), value);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value);
     return this;
   }
 
@@ -50,7 +52,9 @@ export class CanonicalWriter {
 
   /** Bytes whose length both sides know; no length is written. */
   fixed(bytes: Uint8Array): this {
-    this.#buffer.set(bytes, this.#reserve(bytes.byteLength));
+    // Reserving may replace the buffer, so it comes first.
+    const at = this.#reserve(bytes.byteLength);
+    this.#buffer.set(bytes, at);
     return this;
   }
 

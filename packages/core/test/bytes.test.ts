@@ -54,6 +54,18 @@ describe('canonical bytes', () => {
     reader.end();
   });
 
+  it.each([255, 256, 257, 1000])('grow past %i bytes wherever the edge falls', (length) => {
+    for (const pad of [0, 1, 2, 3, 4, 5]) {
+      const writer = new CanonicalWriter().fixed(new Uint8Array(length - pad).fill(1));
+      const bytes = writer.u8(2).u32(3).u64(4).bytes(new Uint8Array(700).fill(5)).finish();
+      const reader = new CanonicalReader(bytes);
+      expect(reader.fixed(length - pad).every((byte) => byte === 1)).toBe(true);
+      expect([reader.u8(), reader.u32(), reader.u64()]).toEqual([2, 3, 4]);
+      expect(reader.bytes(700).every((byte) => byte === 5)).toBe(true);
+      reader.end();
+    }
+  });
+
   it('never read past the end or over a limit', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
