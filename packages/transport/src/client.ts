@@ -1,4 +1,4 @@
-/** The connecting end. */
+/** The connecting end: one attested connection, used until it ends. */
 import type {
   DescMessage,
   DescMethodBiDiStreaming,
@@ -8,6 +8,10 @@ import type {
   MessageInitShape,
   MessageShape,
 } from '@bufbuild/protobuf';
+import { connectivityState as State } from '@grpc/grpc-js';
+import { assert } from '@witan/core';
+import { resolveTargets } from './address.ts';
+import { untilAborted } from './abortable.ts';
 import type {
   AttestedPeer,
   ChannelIdentity,
@@ -16,8 +20,15 @@ import type {
   CloseReason,
   Role,
 } from './channel.ts';
-import type { OnTransportEvent } from './events.ts';
-import type { ClientLimits } from './limits.ts';
+import { callStream, callUnary, type CallOptions, type ResponseStream } from './client-calls.ts';
+import { dial, type Dialled } from './dial.ts';
+import { TransportError } from './errors.ts';
+import type { OnTransportEvent, TransportEvent } from './events.ts';
+import { asTransportError, type Admission, type ExchangeParty } from './exchange.ts';
+import { canonicalEvidenceTypes } from './hello.ts';
+import { clientLimits, type ClientLimits } from './limits.ts';
+import { checkIdentity } from './peer-key.ts';
+import { Trust } from './trust.ts';
 
 /** Everything an outgoing connection needs to know. */
 export interface ConnectOptions<Claims> {
@@ -39,26 +50,11 @@ export interface ConnectOptions<Claims> {
   readonly onEvent?: OnTransportEvent;
 }
 
-/** Options of one call. */
-export interface CallOptions {
-  /** Sent to the server as the call's deadline; absent means none. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
 /** A method on which the client sends or receives a stream. */
 export type StreamingMethod<Input extends DescMessage, Output extends DescMessage> =
   | DescMethodBiDiStreaming<Input, Output>
   | DescMethodClientStreaming<Input, Output>
   | DescMethodServerStreaming<Input, Output>;
-
-/**
- * The responses of a running stream. Iterate it once; leaving the loop early cancels the call. A
- * failed call throws RemoteError or TransportError out of the loop.
- */
-export interface ResponseStream<Message> extends AsyncIterable<Message> {
-  cancel(): void;
-}
 
 /** An established outgoing connection. It is used until it ends and never reconnects by itself. */
 export interface AttestedConnection<Claims> {
@@ -72,6 +68,8 @@ export interface AttestedConnection<Claims> {
   /**
    * Starts at once. Requests are pulled as fast as the peer takes them. For a method with one
    * request, give an iterable of one.
+   *
+   * @throws TransportError CONNECTION_CLOSED
    */
   stream<Input extends DescMessage, Output extends DescMessage>(
     method: StreamingMethod<Input, Output>,
@@ -91,8 +89,149 @@ export interface AttestedConnection<Claims> {
  *
  * @throws TransportError with the code of the step that failed
  */
-export function connectAttested<Claims>(
-  _options: ConnectOptions<Claims>,
+export async function connectAttested<Claims>(
+  options: ConnectOptions<Claims>,
 ): Promise<AttestedConnection<Claims>> {
-  return Promise.reject(new Error('not yet'));
+  const { role, prover, timeoutMs } = options;
+  assert((role === 'client') === (prover === undefined), 'every role but client has a prover');
+  checkIdentity(options.identity);
+  const startedAtMs = performance.now();
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(tooSlow(timeoutMs)), timeoutMs);
+  const onAbort = (): void => {
+    abort.abort(new TransportError('CONNECT_ABORTED', 'connecting was aborted here'));
+  };
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  if (options.signal?.aborted === true) onAbort();
+  try {
+    const dialled = await dialAny(options, abort.signal);
+    return new Connection(dialled, options, performance.now() - startedAtMs);
+  } catch (caught) {
+    const error = asTransportError(caught);
+    emit(options, { kind: 'handshake-failed', remoteAddress: options.address, error });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Tries the addresses behind a name one after the other, as long as they cannot be reached. */
+async function dialAny<Claims>(
+  options: ConnectOptions<Claims>,
+  signal: AbortSignal,
+): Promise<Dialled<Claims>> {
+  const reason = (): TransportError => asTransportError(signal.reason);
+  const targets = await untilAborted(resolveTargets(options.address), signal, reason);
+  const limits = { ...clientLimits(options.role), ...options.limits };
+  const party = partyOf(options);
+  let last = new TransportError('ADDRESS_UNRESOLVED', 'name has no address');
+  for (const target of targets) {
+    try {
+      return await dial({ target, party, limits, signal });
+    } catch (error) {
+      if (!(error instanceof TransportError) || error.code !== 'CONNECT_FAILED') throw error;
+      last = error;
+    }
+  }
+  throw last;
+}
+
+function partyOf<Claims>(options: ConnectOptions<Claims>): ExchangeParty<Claims> {
+  const { role, identity, prover, clusterId, verifier } = options;
+  return {
+    side: 'client',
+    role,
+    identity,
+    prover,
+    clusterId,
+    judgeableTypes: canonicalEvidenceTypes(verifier.evidenceTypes ?? []),
+    admit: (peerRole): Admission<Claims> => {
+      if (peerRole === 'replica') return { kind: 'must-prove', role: peerRole, verifier };
+      throw new TransportError('ROLE_REFUSED', 'a server must be a replica', { role: peerRole });
+    },
+  };
+}
+
+class Connection<Claims> implements AttestedConnection<Claims> {
+  readonly closed: Promise<CloseReason>;
+  readonly #dialled: Dialled<Claims>;
+  readonly #trust: Trust<Claims>;
+  #reason: CloseReason = { kind: 'lost' };
+  #ended = false;
+
+  constructor(dialled: Dialled<Claims>, options: ConnectOptions<Claims>, handshakeMs: number) {
+    this.#dialled = dialled;
+    const { socket, client, remoteAddress, result } = dialled;
+    this.#trust = new Trust(result, remoteAddress, (reason) => this.close(reason));
+    const about = { remoteAddress, role: result.role, spkiSha256: this.peer.spkiSha256 };
+    const { promise, resolve } = Promise.withResolvers<CloseReason>();
+    this.closed = promise;
+    const onClose = (): void => {
+      this.#ended = true;
+      this.#trust.stop();
+      client.close();
+      resolve(this.#reason);
+      emit(options, { kind: 'connection-closed', ...about, reason: this.#reason });
+    };
+    emit(options, { kind: 'connection-established', ...about, handshakeMs });
+    if (socket.closed) {
+      onClose();
+      return;
+    }
+    socket.once('close', onClose);
+    // After a GOAWAY grpc-js would connect anew for the next call; running ones may finish.
+    client.getChannel().watchConnectivityState(State.READY, Infinity, () => (this.#ended = true));
+  }
+
+  get peer(): AttestedPeer<Claims> {
+    return this.#trust.peer;
+  }
+
+  async unary<Input extends DescMessage, Output extends DescMessage>(
+    method: DescMethodUnary<Input, Output>,
+    request: MessageInitShape<Input>,
+    options: CallOptions = {},
+  ): Promise<MessageShape<Output>> {
+    return await callUnary(this.#channel(), method, request, options);
+  }
+
+  stream<Input extends DescMessage, Output extends DescMessage>(
+    method: StreamingMethod<Input, Output>,
+    requests: AsyncIterable<MessageInitShape<Input>>,
+    options: CallOptions = {},
+  ): ResponseStream<MessageShape<Output>> {
+    return callStream(this.#channel(), method, requests, options);
+  }
+
+  reverify(): Promise<boolean> {
+    return this.#trust.reverify();
+  }
+
+  close(reason: string = 'closed'): void {
+    if (this.#reason.kind === 'lost') this.#reason = { kind: 'closed-here', reason };
+    this.#ended = true;
+    this.#trust.stop();
+    this.#dialled.client.close();
+    this.#dialled.socket.destroy();
+  }
+
+  #channel(): { readonly client: Dialled<Claims>['client']; readonly ended: () => boolean } {
+    if (this.#ended) throw new TransportError('CONNECTION_CLOSED', 'connection has ended');
+    return { client: this.#dialled.client, ended: () => this.#ended };
+  }
+}
+
+function tooSlow(timeoutMs: number): TransportError {
+  return new TransportError('HANDSHAKE_DEADLINE_EXCEEDED', 'handshake took too long', {
+    timeoutMs,
+  });
+}
+
+function emit<Claims>(options: ConnectOptions<Claims>, event: TransportEvent): void {
+  try {
+    options.onEvent?.(event);
+  } catch {
+    // Reporting must not break a channel.
+  }
 }

@@ -13,11 +13,10 @@ export type {
 export {
   connectAttested,
   type AttestedConnection,
-  type CallOptions,
   type ConnectOptions,
-  type ResponseStream,
   type StreamingMethod,
 } from './client.ts';
+export type { CallOptions, ResponseStream } from './client-calls.ts';
 export {
   PublicError,
   RemoteError,
@@ -44,6 +43,7 @@ export {
   createAttestedServer,
   type AttestedServer,
   type AttestedServerOptions,
+  type ListenAddress,
   type ServerConnection,
 } from './server.ts';
 export {
