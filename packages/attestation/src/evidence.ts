@@ -4,7 +4,7 @@
  * One evidence has one encoding. Decoding limits sizes and checks nothing else: what comes out is
  * as untrusted as what went in.
  */
-import { CanonicalError, CanonicalReader, CanonicalWriter } from '@witan/core';
+import { CanonicalError, CanonicalReader, CanonicalWriter, concatBytes } from '@witan/core';
 import { AttestationError } from './errors.ts';
 import {
   CERTIFICATE_BYTES_MAX,
@@ -42,29 +42,37 @@ const SNP_FIELDS = [
 
 /**
  * @returns the canonical bytes of the evidence
- * @throws AttestationError EVIDENCE_TOO_LARGE when a part is above its limit
+ * @throws AttestationError EVIDENCE_TOO_LARGE when a part is above its limit, SNP_REPORT_LENGTH for
+ *   a report of another length than every report has
  */
 export function encodeEvidence(evidence: Evidence): Uint8Array<ArrayBuffer> {
-  const writer = new CanonicalWriter().u8(ENCODING_VERSION).u8(KIND_SNP);
   if (evidence.report.byteLength !== SNP_REPORT_BYTES) {
     throw new AttestationError('SNP_REPORT_LENGTH', {
       expected: SNP_REPORT_BYTES,
       found: evidence.report.byteLength,
     });
   }
-  writer.fixed(evidence.report);
-  for (const [name, bytesMax] of SNP_FIELDS) {
-    const bytes = evidence.endorsements[name];
-    if (bytes !== undefined && bytes.byteLength > bytesMax) {
-      throw new AttestationError('EVIDENCE_TOO_LARGE', {
-        part: name,
-        expected: bytesMax,
-        found: bytes.byteLength,
-      });
-    }
-    writer.optional(bytes, (w, item) => w.bytes(item));
+  const parts = SNP_FIELDS.flatMap(([name, bytesMax]) =>
+    encodePart(name, evidence.endorsements[name], bytesMax),
+  );
+  return concatBytes(Uint8Array.of(ENCODING_VERSION, KIND_SNP), evidence.report, ...parts);
+}
+
+/** An optional byte string in canonical form: presence byte, then length and bytes. */
+function encodePart(
+  part: string,
+  bytes: Uint8Array | undefined,
+  bytesMax: number,
+): readonly Uint8Array[] {
+  if (bytes === undefined) return [new CanonicalWriter().bool(false).finish()];
+  if (bytes.byteLength > bytesMax) {
+    throw new AttestationError('EVIDENCE_TOO_LARGE', {
+      part,
+      expected: bytesMax,
+      found: bytes.byteLength,
+    });
   }
-  return writer.finish();
+  return [new CanonicalWriter().bool(true).u32(bytes.byteLength).finish(), bytes];
 }
 
 /**

@@ -150,9 +150,9 @@ function invalid(path: string, expected: string, value: unknown): AttestationErr
 /** Shortens what was found, so that a hostile document cannot fill the log. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (value === null) return 'null';
+  if (value === null || typeof value === 'boolean') return String(value);
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'an object';
   if (typeof value === 'string') return JSON.stringify(value.slice(0, SHOWN_LENGTH_MAX));
-  return String(value).slice(0, SHOWN_LENGTH_MAX);
+  return typeof value === 'number' ? String(value) : typeof value;
 }

@@ -34,8 +34,10 @@ export function verdictOf(checks: CheckList, claims: Claims, validUntil: UnixMil
   };
 }
 
+/** What passed before the first failure, without a check of the same code that failed. */
 function establishedBy({ checks }: CheckList): readonly AttestationErrorCode[] {
-  const failed = checks.findIndex((check) => !check.passed);
-  const passed = failed === -1 ? checks : checks.slice(0, failed);
-  return [...new Set(passed.map((check) => check.code))];
+  const at = checks.findIndex((check) => !check.passed);
+  const failed = checks[at]?.code;
+  const passed = at === -1 ? checks : checks.slice(0, at);
+  return [...new Set(passed.map(({ code }) => code))].filter((code) => code !== failed);
 }

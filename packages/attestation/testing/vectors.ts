@@ -4,6 +4,7 @@
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { objectOf, objectsOf, stringOf, type Json } from './json.ts';
+import { runCertificateVector, runChainVector } from './certificate-vectors.ts';
 import { runSnpVector } from './snp-vectors.ts';
 
 /** One vector, ready to run. */
@@ -45,6 +46,11 @@ export function vectorsIn(indexFile: string): readonly VectorCase[] {
     ),
     ...objectsOf(index['snp']).map((vector, at) => snp(vector, nameOf(vector, at))),
     ...objectsOf(index['azure']).flatMap((vector, at) => azureCases(vector, at, group, snp)),
+    ...objectsOf(index['certificates']).map((vector, at) => ({
+      name: `${group} certificate ${nameOf(vector, at)}`,
+      run: () => runCertificateVector(folder, vector),
+    })),
+    ...chainCases(folder, group, objectOf(index['trust'])),
     ...['tdx', 'sgx', 'bundles'].flatMap((kind) =>
       objectsOf(index[kind]).map((vector, at) => skip(`${group} ${kind} ${nameOf(vector, at)}`)),
     ),
@@ -60,6 +66,16 @@ function azureCases(
   const bindings = skip(`${group} azure bindings ${nameOf(vector, at)}`);
   const report = objectOf(vector['snp']);
   return isSnp(report) ? [snp(report, `azure ${nameOf(vector, at)}`), bindings] : [bindings];
+}
+
+/** Files of root and intermediate certificates with their hashes. */
+function chainCases(folder: string, group: string, trust: Json): readonly VectorCase[] {
+  return Object.entries(trust)
+    .filter(([, certificates]) => Array.isArray(certificates))
+    .map(([file, certificates]) => ({
+      name: `${group} chain ${file}`,
+      run: () => runChainVector(folder, file, objectsOf(certificates)),
+    }));
 }
 
 function isSnp(vector: Json): boolean {
