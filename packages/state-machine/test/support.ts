@@ -1,0 +1,158 @@
+/** A cluster's state with real keys, and commands as a leader would build them. */
+import { createHash } from 'node:crypto';
+import {
+  clusterId,
+  epoch,
+  generation,
+  incarnationId,
+  sha256Hex,
+  slotName,
+  unixMillis,
+  type ClusterId,
+  type SlotName,
+} from '@witan/core';
+import { approvalBytes, manifestDigest, transitionBytes, type Approval } from '@witan/manifest';
+import {
+  encodeCommand,
+  nodeIdOf,
+  requestKey,
+  StateMachine,
+  transitionFor,
+  type ApplyResult,
+  type IssueCertificateCommand,
+  type MemberInfo,
+  type RequestKey,
+  type SetManifestCommand,
+  type StateView,
+} from '../src/index.ts';
+import {
+  approvalOf,
+  bytesOf,
+  draftManifest,
+  edited,
+  nodeCrypto,
+  parseReferenceValues,
+  signWith,
+  testKey,
+  type Edits,
+  type TestKey,
+  type TestReferenceValues,
+} from '../../manifest/test/support.ts';
+
+export { nodeCrypto, parseReferenceValues };
+export type State = StateMachine<TestReferenceValues>;
+
+export const cluster: ClusterId = clusterId('c1'.repeat(32));
+export const owner: TestKey = testKey();
+export const historyKey: TestKey = testKey();
+export const slots: readonly SlotName[] = ['witan-0', 'witan-1', 'witan-2'].map(slotName);
+export const options = { parseReferenceValues };
+export const rootCertificate: Uint8Array = Uint8Array.of(0x30, 1, 1);
+export const meshCaCertificate: Uint8Array = Uint8Array.of(0x30, 1, 2);
+
+/** The `life`-th incarnation of a slot. */
+export function incarnationOf(slot: number, life = 0): MemberInfo {
+  const digest = createHash('sha256').update(`${slot}/${life}`).digest('hex');
+  const incarnation = incarnationId(digest);
+  return {
+    slot: slots[slot] ?? slotName(`witan-${slot}`),
+    incarnation,
+    nodeId: nodeIdOf(incarnation),
+    address: `witan-${slot}.witan:4433`,
+  };
+}
+
+export function newState(): State {
+  const members = [0, 1, 2].map((slot) => incarnationOf(slot));
+  return StateMachine.genesis({ clusterId: cluster, epoch: epoch(1), slots, members }, options);
+}
+
+export function key(number: number): RequestKey {
+  const bytes = new Uint8Array(16);
+  new DataView(bytes.buffer).setUint32(12, number);
+  return requestKey(bytes);
+}
+
+export function manifestBytes(edits: Edits = {}): Uint8Array {
+  return bytesOf(edited(draftManifest([owner]), edits));
+}
+
+/** The owner's approval of a manifest as the successor of the view's newest transition. */
+export function approvalFor(
+  view: StateView<unknown>,
+  manifest: Uint8Array,
+  by: TestKey = owner,
+): Approval {
+  const data = approvalBytes({
+    clusterId: cluster,
+    previousTransition: view.head,
+    manifestDigest: manifestDigest(manifest, nodeCrypto),
+  });
+  return approvalOf(by, data);
+}
+
+/** A good command for the view's state; what `change` replaces is signed over all the same. */
+export function setManifest(
+  view: StateView<unknown>,
+  manifest: Uint8Array = manifestBytes(),
+  change: Partial<SetManifestCommand> = {},
+): SetManifestCommand {
+  const approvals = change.approvals ?? [approvalFor(view, manifest)];
+  const timeMs = change.timeMs ?? unixMillis(1_000);
+  const input = { manifestDigest: manifestDigest(manifest, nodeCrypto), approvals, timeMs };
+  const isFirst = view.generation === 0;
+  return {
+    kind: 'set-manifest',
+    requestKey: key(1),
+    manifest,
+    previousTransition: view.head,
+    approvals,
+    timeMs,
+    rootCertificate: isFirst ? rootCertificate : undefined,
+    meshCaCertificate,
+    historyPublicKey: isFirst ? historyKey.spki : undefined,
+    transitionSignature: signWith(historyKey, transitionBytes(transitionFor(view, input))),
+    ...change,
+  };
+}
+
+export const DAY_MS = 86_400_000;
+
+export function issue(
+  view: StateView<unknown>,
+  change: Partial<IssueCertificateCommand> = {},
+): IssueCertificateCommand {
+  return {
+    kind: 'issue-certificate',
+    requestKey: key(100),
+    workload: 'web',
+    spkiSha256: sha256Hex('51'.repeat(32)),
+    evidenceSha256: sha256Hex('e1'.repeat(32)),
+    generation: generation(view.generation),
+    serial: '5e'.repeat(16),
+    notBeforeMs: unixMillis(100 * DAY_MS),
+    notAfterMs: unixMillis(101 * DAY_MS),
+    servedBy: slotName('witan-1'),
+    ...change,
+  };
+}
+
+/** Applies a command at the next index. */
+export function applyNext(
+  state: State,
+  command: SetManifestCommand | IssueCertificateCommand | { readonly kind: 'noop' } | Uint8Array,
+): ApplyResult {
+  const bytes = command instanceof Uint8Array ? command : encodeCommand(command);
+  return state.apply(state.appliedIndex + 1, bytes, nodeCrypto);
+}
+
+/** A state with its first manifest. */
+export function foundedState(): State {
+  const state = newState();
+  applyNext(state, setManifest(state, manifestBytes(), { requestKey: key(0) }));
+  return state;
+}
+
+export function restored(state: State): State {
+  return StateMachine.decodeSnapshot(state.encodeSnapshot(), { ...options, crypto: nodeCrypto });
+}
