@@ -105,7 +105,8 @@ function diffOwners(
 function byName(owners: JsonArray): JsonObject {
   const members = Object.create(null) as Record<string, JsonValue>;
   for (const owner of owners) {
-    if (isObject(owner)) members[String(owner['name'])] = owner;
+    const name = isObject(owner) ? owner['name'] : undefined;
+    if (typeof name === 'string') members[name] = owner;
   }
   return members;
 }

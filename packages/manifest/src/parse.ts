@@ -2,7 +2,14 @@
  * From bytes to a `ValidatedManifest`. Everything that is not expressly allowed is refused (I10):
  * an owner who mistypes a field must learn it before the cluster works without it.
  */
-import { CodedError, sha256Hex, toHex, type Crypto, type Sha256Hex } from '@witan/core';
+import {
+  CodedError,
+  sha256Hex,
+  toHex,
+  type Crypto,
+  type ErrorFields,
+  type Sha256Hex,
+} from '@witan/core';
 import { ManifestError } from './errors.ts';
 import {
   badValue,
@@ -118,13 +125,13 @@ function parseReferences<ReferenceValues>(
 function badReferenceValues(path: string, error: unknown): ManifestError {
   // Anything else is a mistake in the parser, and not in the document.
   if (!(error instanceof CodedError)) throw error;
-  const inner = error.fields;
+  const inner: ErrorFields = error.fields;
   return new ManifestError(
     'MANIFEST_BAD_REFERENCE_VALUES',
     {
       path: typeof inner['path'] === 'string' ? clip(inner['path']) : path,
       expected: inner['expected'] ?? 'reference values',
-      found: inner['found'] ?? error.code,
+      found: inner['found'] ?? 'something else',
     },
     error,
   );

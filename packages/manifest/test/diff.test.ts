@@ -108,6 +108,6 @@ describe('error codes', () => {
       readFileSync(new URL('../errors.json', import.meta.url), 'utf8'),
     ) as Record<string, string>;
     expect(codes.length).toBeGreaterThan(0);
-    expect(Object.keys(documented).toSorted()).toEqual(codes.toSorted());
+    expect(new Set(Object.keys(documented))).toEqual(new Set(codes));
   });
 });

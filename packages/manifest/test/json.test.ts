@@ -30,7 +30,9 @@ describe('the strict JSON reader', () => {
   });
 
   it('accepts nothing that the engine refuses, and reads the same from what it accepts', () => {
-    const noise = fc.string({ unit: fc.constantFrom(...'{}[]":, \\u0159-+.eEtruefalsn\n') });
+    const noise = fc.string({
+      unit: fc.constantFrom(...Array.from('{}[]":, \\u0159-+.eEtruefalsn\n')),
+    });
     fc.assert(
       fc.property(fc.oneof(noise, fc.json({ maxDepth: 3 })), (text) => {
         let value: unknown;

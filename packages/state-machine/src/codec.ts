@@ -3,10 +3,10 @@ import {
   BytesError,
   CanonicalError,
   CanonicalReader,
-  CanonicalWriter,
   fromHex,
   IdError,
   toHex,
+  type CanonicalWriter,
 } from '@witan/core';
 import { ManifestError } from '@witan/manifest';
 import { StateMachineError, type StateMachineErrorCode } from './errors.ts';

@@ -8,10 +8,10 @@
  */
 import {
   assert,
-  CanonicalReader,
   CanonicalWriter,
   clusterId,
   epoch,
+  type CanonicalReader,
   type ClusterId,
   type Crypto,
   type Epoch,

@@ -217,7 +217,7 @@ describe('a snapshot', () => {
 
   it('that is refused says why', () => {
     try {
-      decode(bytes.with(40, 0xff));
+      decode(bytes.with(33, 0xff));
     } catch (error) {
       expect(describeError(error)).toContain('SNAPSHOT_MALFORMED');
     }
@@ -234,6 +234,6 @@ describe('error codes', () => {
       readFileSync(new URL('../errors.json', import.meta.url), 'utf8'),
     ) as Record<string, string>;
     expect(codes.length).toBeGreaterThan(0);
-    expect(Object.keys(documented).toSorted()).toEqual(codes.toSorted());
+    expect(new Set(Object.keys(documented))).toEqual(new Set(codes));
   });
 });
