@@ -1,0 +1,21 @@
+/**
+ * Preloaded into every guest: the plug. When the simulated host goes, even by SIGKILL, this
+ * descriptor closes and the guest dies at once, as a VM dies with its host. So a crashed daemon
+ * leaves no process behind.
+ */
+import { Socket } from 'node:net';
+import { POWER_FD_VARIABLE } from '../wire/guest-link.ts';
+
+const text = process.env[POWER_FD_VARIABLE];
+// A child of the guest inherits the environment, but not the descriptor.
+delete process.env[POWER_FD_VARIABLE];
+if (text !== undefined) {
+  const plug = new Socket({ fd: Number(text) });
+  const cut = (): void => {
+    process.kill(process.pid, 'SIGKILL');
+  };
+  plug.on('error', cut);
+  plug.on('close', cut);
+  plug.resume();
+  plug.unref();
+}
