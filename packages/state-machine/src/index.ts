@@ -16,6 +16,7 @@ export {
 export type {
   CommandResult,
   IssuedIdentity,
+  PreparationCode,
   RefusalCode,
   Refused,
   RememberedResult,

@@ -35,14 +35,21 @@ export interface IssuedIdentity {
   readonly index: number;
 }
 
-/** Reasons of the state machine itself; the others come from manifest validation. */
-export type StateRefusalCode =
+/**
+ * What the leader got wrong, and not the client: it prepared the command on an older state. A retry
+ * under the same request key is judged afresh.
+ */
+export type PreparationCode =
   /** The first manifest came without root certificate or history key. */
   | 'FOUNDING_FIELDS_MISSING'
   /** A later manifest came with a root certificate or history key. */
   | 'FOUNDING_FIELDS_REPEATED'
   /** The new transition is not signed by the history key. */
-  | 'TRANSITION_SIGNATURE_INVALID'
+  | 'TRANSITION_SIGNATURE_INVALID';
+
+/** Reasons of the state machine itself; the others come from manifest validation. */
+export type StateRefusalCode =
+  | PreparationCode
   /** The history has reached its limit. */
   | 'HISTORY_FULL';
 
@@ -89,6 +96,34 @@ export type RememberedResult = Extract<
   CommandResult,
   { kind: 'manifest-set' | 'issued' | 'conflict' | 'refused' }
 >;
+
+const PREPARATION_CODES: ReadonlySet<RefusalCode> = new Set<PreparationCode>([
+  'FOUNDING_FIELDS_MISSING',
+  'FOUNDING_FIELDS_REPEATED',
+  'TRANSITION_SIGNATURE_INVALID',
+]);
+
+/** Whether a retry under the same key gets this result again, or is judged afresh. */
+export function isRemembered(result: CommandResult): result is RememberedResult {
+  switch (result.kind) {
+    case 'manifest-set':
+    case 'issued':
+    case 'conflict':
+      return true;
+    case 'refused':
+      return !PREPARATION_CODES.has(result.code);
+    case 'stale-generation':
+    case 'unknown-workload':
+    case 'key-reused':
+    case 'serial-taken':
+    case 'issued-full':
+    case 'noop':
+    case 'malformed':
+      return false;
+    default:
+      return unreachable(result);
+  }
+}
 
 /** Makes a refusal from an error's fields, each cut to its limit. */
 export function refused(

@@ -41,7 +41,12 @@ import type {
 } from './members.ts';
 import { Membership } from './membership.ts';
 import { RequestTable } from './request-table.ts';
-import type { CommandResult, IssuedIdentity, RememberedResult } from './results.ts';
+import {
+  isRemembered,
+  type CommandResult,
+  type IssuedIdentity,
+  type RememberedResult,
+} from './results.ts';
 import { decideSetManifest } from './set-manifest.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
@@ -330,14 +335,4 @@ function readParts<ReferenceValues>(
     issued: IssuedTable.read(reader, appliedIndex),
     requests: RequestTable.read(reader, appliedIndex),
   };
-}
-
-/** Refusals that a fresh attempt may overcome are not remembered: see `RememberedResult`. */
-function isRemembered(result: CommandResult): result is RememberedResult {
-  return (
-    result.kind === 'manifest-set' ||
-    result.kind === 'issued' ||
-    result.kind === 'conflict' ||
-    result.kind === 'refused'
-  );
 }

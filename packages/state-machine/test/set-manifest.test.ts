@@ -171,6 +171,20 @@ describe('an update', () => {
     expect(state.generation).toBe(1);
   });
 
+  it('that the leader prepared on an older state may be retried under its key', () => {
+    const state = foundedState();
+    const good = setManifest(state, second);
+    const badly = [
+      { ...good, transitionSignature: signWith(historyKey, utf8('older')) },
+      { ...good, rootCertificate },
+    ];
+    for (const command of badly) {
+      expect(applyNext(state, command).result.kind).toBe('refused');
+      expect(state.resultOf(good.requestKey)).toBeUndefined();
+    }
+    expect(applyNext(state, good).result).toMatchObject({ kind: 'manifest-set' });
+  });
+
   it.each([
     ['root certificate', { rootCertificate }, 'rootCertificate'],
     ['history key', { historyPublicKey: testKey().spki }, 'historyPublicKey'],
