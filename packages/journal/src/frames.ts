@@ -1,11 +1,13 @@
 /**
  * Frames: what follows a segment's header.
  *
- *     word u32 = kind << 28 | payload length | crc u32 | payload | 1 to 8 bytes 0xA5
+ *     word u32 = kind << 28 | payload length | CRC of the word u32 | crc u32 | zero u32 |
+ *     payload | 1 to 16 bytes 0xA5
  *
- * Each frame starts at a multiple of 8, so its first 8 bytes never span two sectors, and ends in a
- * byte that is not zero, so a lost end shows. The CRC-32 covers word, payload and padding and is
- * seeded with the previous frame's, which chains all frames of all segments.
+ * Each frame starts at a multiple of 16, so its header never spans two sectors, and ends in a byte
+ * that is not zero, so a lost end shows. The word has a CRC of its own, so that its length can be
+ * trusted while the rest does not check. The CRC-32 covers word, payload and padding and is seeded
+ * with the previous frame's, which chains all frames of all segments.
  *
  * Every write starts with a mark, whose payload says its own place under a CRC of its own. It is
  * only written after everything before it was synced. So a mark found *behind* bytes that do not
@@ -20,8 +22,9 @@ export type FrameKind = 'record' | 'mark' | 'end';
 /** Largest record in bytes. */
 export const RECORD_BYTES_MAX: number = 64 * 1024 * 1024;
 
-export const FRAME_HEADER_BYTES = 8;
-const ALIGNMENT = 8;
+export const FRAME_HEADER_BYTES = 16;
+const ALIGNMENT = 16;
+const CRC_AT = 8;
 const PADDING = 0xa5;
 const LENGTH_LIMIT = 0x1000_0000;
 const KIND_CODES: Readonly<Record<FrameKind, number>> = { record: 1, mark: 2, end: 3 };
@@ -55,9 +58,10 @@ export function writeFrame(
   const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
   view.setUint32(offset, KIND_CODES[kind] * LENGTH_LIMIT + payload.byteLength);
   target.set(payload, offset + FRAME_HEADER_BYTES);
+  view.setUint32(offset + 4, crc32(target.subarray(offset, offset + 4)));
   target.fill(PADDING, offset + FRAME_HEADER_BYTES + payload.byteLength, end);
   const crc = frameCrc(target, offset, end, chain);
-  view.setUint32(offset + 4, crc);
+  view.setUint32(offset + CRC_AT, crc);
   return crc;
 }
 
@@ -83,29 +87,33 @@ export interface Frame {
 /** The frame at `offset`, or undefined when the bytes there are not one. */
 export function readFrame(bytes: Uint8Array, offset: number, chain: number): Frame | undefined {
   const claim = readFrameClaim(bytes, offset);
-  if (claim?.kind === undefined || claim.end > bytes.byteLength) return undefined;
+  if (claim === undefined || claim.end > bytes.byteLength) return undefined;
   const crc = frameCrc(bytes, offset, claim.end, chain);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(offset + 4) !== crc) return undefined;
+  if (view.getUint32(offset + CRC_AT) !== crc) return undefined;
   const payloadAt = offset + FRAME_HEADER_BYTES;
   const payload = bytes.subarray(payloadAt, payloadAt + claim.byteLength);
   return { kind: claim.kind, payload, end: claim.end, crc };
 }
 
-/** What a frame's first bytes claim, unchecked. */
+/** What a frame's header claims; its payload is unchecked. */
 export interface FrameClaim {
-  readonly kind: FrameKind | undefined;
+  readonly kind: FrameKind;
   readonly byteLength: number;
   readonly end: number;
 }
 
-/** The claim at `offset`; undefined when fewer than 8 bytes are left. */
+/** The claim at `offset`; undefined when there is no whole and valid header. */
 export function readFrameClaim(bytes: Uint8Array, offset: number): FrameClaim | undefined {
   if (bytes.byteLength - offset < FRAME_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const word = view.getUint32(offset);
-  const byteLength = word % LENGTH_LIMIT;
   const kind = KINDS[Math.floor(word / LENGTH_LIMIT)];
+  const check = crc32(bytes.subarray(offset, offset + 4));
+  const reserved = view.getUint32(offset + 12);
+  if (kind === undefined || view.getUint32(offset + 4) !== check || reserved !== 0)
+    return undefined;
+  const byteLength = word % LENGTH_LIMIT;
   return { kind, byteLength, end: offset + frameBytes(byteLength) };
 }
 

@@ -10,15 +10,7 @@ import { lockDirectory } from './node-lock.ts';
 
 /** The real file system. */
 export const nodeJournalFs: JournalFs = {
-  async makeDirectory(path: string): Promise<void> {
-    const first = await mkdir(path, { recursive: true, mode: 0o700 });
-    if (first === undefined) return;
-    // Every directory from the first new one down is an entry in its parent that must last.
-    const firstLength = resolve(first).length;
-    for (let made = resolve(path); made.length >= firstLength; made = dirname(made)) {
-      await syncPath(dirname(made));
-    }
-  },
+  makeDirectory: (path: string): Promise<void> => makePath(resolve(path)),
   list: (directory: string): Promise<readonly string[]> => readdir(directory),
   create: async (path: string): Promise<JournalFile> => fileOf(await open(path, 'w', 0o600)),
   open: async (path: string): Promise<JournalFile> => fileOf(await open(path, 'r+')),
@@ -54,6 +46,32 @@ function fileOf(handle: FileHandle): JournalFile {
     sync: (): Promise<void> => handle.datasync(),
     close: (): Promise<void> => handle.close(),
   };
+}
+
+/**
+ * Not `mkdir` with `recursive`: Node 26 never returns from it below a directory that refuses new
+ * entries by ENOENT, such as /proc. Each new entry is synced in its parent, so that it lasts.
+ */
+async function makePath(path: string): Promise<void> {
+  const made = await tryMakeDirectory(path);
+  if (made === 'exists') return;
+  if (made === 'no-parent') {
+    await makePath(dirname(path));
+    await mkdir(path, { mode: 0o700 });
+  }
+  await syncPath(dirname(path));
+}
+
+async function tryMakeDirectory(path: string): Promise<'made' | 'exists' | 'no-parent'> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return 'made';
+  } catch (error) {
+    const systemCode = systemCodeOf(error);
+    if (systemCode === 'EEXIST') return 'exists';
+    if (systemCode === 'ENOENT' && dirname(path) !== path) return 'no-parent';
+    throw error;
+  }
 }
 
 async function readAll(handle: FileHandle, byteLength: number): Promise<Uint8Array> {

@@ -2,14 +2,15 @@
  * Segments: the files that records are appended to, `segment-<sequence>.wal`.
  *
  * Header: magic 8 | version u32 | owner length u32 | sequence u64 | preallocated size u64 |
- * chain u32 | zero u32 | owner, zero-padded to 8 | crc u32 | zero u32. The CRC is seeded with the
+ * chain u32 | zero u32 | owner, zero-padded to 8 | zeros to a multiple of 16, of which the last 8
+ * bytes are crc u32 | zero u32. The CRC is seeded with the
  * chain value of the segment before and seeds the first frame's. A segment is made under another
  * name, filled with zeros, synced and renamed, so its header is never torn.
  */
 import { crc32 } from 'node:zlib';
 import { isAllZero, utf8 } from '@witan/core';
 import { JournalError, damaged } from './errors.ts';
-import { hasMarkBehind, readFrame, readFrameClaim } from './frames.ts';
+import { FRAME_HEADER_BYTES, hasMarkBehind, readFrame, readFrameClaim } from './frames.ts';
 
 /** Longest owner header in bytes. */
 export const OWNER_BYTES_MAX = 1024;
@@ -29,9 +30,9 @@ export interface SegmentHeader {
   readonly bytesPreallocated: number;
 }
 
-/** A header's length in the file: a multiple of 8. */
+/** A header's length in the file: a multiple of 16. */
 export function segmentHeaderBytes(ownerByteLength: number): number {
-  return HEADER_FIXED_BYTES + Math.ceil(ownerByteLength / 8) * 8 + 8;
+  return Math.ceil((HEADER_FIXED_BYTES + ownerByteLength + 8) / 16) * 16;
 }
 
 /** Encodes a header; `chain` is what its first frame is chained to. */
@@ -149,14 +150,19 @@ function judgeEnd(
 
 /**
  * Whether an interrupted write into zeros explains the bytes from `offset`: the file was cut off,
- * a sector within the frame is still zero, or everything from the frame's last byte on is.
+ * a sector within the frame is still zero, or everything from some byte of the frame on is. (A
+ * damaged last frame whose payload holds a whole sector of zeros would be taken for torn; sealed
+ * bytes do not.)
  */
 function looksTorn(bytes: Uint8Array, offset: number, bytesPreallocated: number): boolean {
+  const headerEnd = offset + FRAME_HEADER_BYTES;
+  if (headerEnd > bytes.byteLength) return bytes.byteLength < bytesPreallocated;
+  if (isAllZero(bytes.subarray(offset, headerEnd))) {
+    return isAllZero(bytes.subarray(offset, nextSector(offset)));
+  }
   const claim = readFrameClaim(bytes, offset);
-  if (claim === undefined) return true;
+  if (claim === undefined) return isAllZero(bytes.subarray(headerEnd));
   if (claim.end > bytes.byteLength) return bytes.byteLength < bytesPreallocated;
-  const headerIsZero = isAllZero(bytes.subarray(offset, offset + 8));
-  if (headerIsZero) return isAllZero(bytes.subarray(offset, nextSector(offset)));
   for (let at = offset; at < claim.end; at = nextSector(at)) {
     if (isAllZero(bytes.subarray(at, Math.min(nextSector(at), claim.end)))) return true;
   }

@@ -94,16 +94,15 @@ export class CrashFs implements JournalFs {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    this.#checkAlive();
+    await this.#turn();
     this.#directories.add(path);
-    return Promise.resolve();
   }
 
-  list(directory: string): Promise<readonly string[]> {
-    this.#checkAlive();
-    if (!this.#directories.has(directory)) return Promise.reject(systemError('ENOENT'));
+  async list(directory: string): Promise<readonly string[]> {
+    await this.#turn();
+    if (!this.#directories.has(directory)) throw systemError('ENOENT');
     const entries = [...this.#names.keys()].filter((path) => directoryOf(path) === directory);
-    return Promise.resolve(entries.map((path) => path.slice(directory.length + 1)));
+    return entries.map((path) => path.slice(directory.length + 1));
   }
 
   async create(path: string): Promise<JournalFile> {
@@ -114,19 +113,18 @@ export class CrashFs implements JournalFs {
     return this.#fileOf(inode);
   }
 
-  open(path: string): Promise<JournalFile> {
-    this.#checkAlive();
+  async open(path: string): Promise<JournalFile> {
+    await this.#turn();
     const inode = this.#names.get(path);
-    if (inode === undefined) return Promise.reject(systemError('ENOENT'));
-    return Promise.resolve(this.#fileOf(inode));
+    if (inode === undefined) throw systemError('ENOENT');
+    return this.#fileOf(inode);
   }
 
-  read(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
-    this.#checkAlive();
+  async read(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
+    await this.#turn();
     const inode = this.#names.get(path);
-    if (inode === undefined) return Promise.reject(systemError('ENOENT'));
-    const fits = inode.contents.byteLength <= bytesMax;
-    return Promise.resolve(fits ? Uint8Array.from(inode.contents) : undefined);
+    if (inode === undefined) throw systemError('ENOENT');
+    return inode.contents.byteLength <= bytesMax ? Uint8Array.from(inode.contents) : undefined;
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -154,15 +152,16 @@ export class CrashFs implements JournalFs {
     this.#nameChanges = this.#nameChanges.filter((change) => !here(change));
   }
 
-  lock(directory: string): Promise<JournalLock | undefined> {
-    this.#checkAlive();
-    if (this.#locks.has(directory)) return Promise.resolve(undefined);
+  async lock(directory: string): Promise<JournalLock | undefined> {
+    await this.#turn();
+    if (this.#locks.has(directory)) return undefined;
     this.#locks.add(directory);
-    const release = (): Promise<void> => {
-      this.#locks.delete(directory);
-      return Promise.resolve();
+    return {
+      release: async (): Promise<void> => {
+        await Promise.resolve();
+        this.#locks.delete(directory);
+      },
     };
-    return Promise.resolve({ release });
   }
 
   #fileOf(inode: Inode): JournalFile {
@@ -186,10 +185,7 @@ export class CrashFs implements JournalFs {
         inode.durable = inode.contents;
         inode.changes = [];
       },
-      close: (): Promise<void> => {
-        this.#checkAlive();
-        return Promise.resolve();
-      },
+      close: (): Promise<void> => this.#turn(),
     };
   }
 
@@ -201,9 +197,7 @@ export class CrashFs implements JournalFs {
   }
 
   async #stepOrFault(beforeCrash?: () => void): Promise<void> {
-    // Gives other tasks a turn, as real input and output would.
-    await Promise.resolve();
-    this.#checkAlive();
+    await this.#turn();
     const { fault } = this.#options;
     const step = this.#step;
     this.#step += 1;
@@ -214,7 +208,9 @@ export class CrashFs implements JournalFs {
     throw new SimulatedCrash();
   }
 
-  #checkAlive(): void {
+  /** Gives other tasks a turn, as real input and output would. */
+  async #turn(): Promise<void> {
+    await Promise.resolve();
     if (this.#crashed) throw new SimulatedCrash();
   }
 }

@@ -1,0 +1,239 @@
+import { describe, expect, it } from 'vitest';
+import { fromUtf8, utf8 } from '@witan/core';
+import { JournalError, dangerDiscardJournal, type Recovered } from '@witan/journal';
+import { CrashFs, type DiskImage } from '@witan/journal/testing';
+import { DIRECTORY, OWNER, numberOf, open, recordOf } from './workload.ts';
+
+/** The only segment of an image, and the image with other contents in its place. */
+function segmentOf(image: DiskImage, sequence = 1): readonly [string, Uint8Array] {
+  const path = `${DIRECTORY}/segment-${String(sequence).padStart(16, '0')}.wal`;
+  const bytes = image.get(path);
+  if (bytes === undefined) throw new Error(`no segment ${sequence}`);
+  return [path, bytes];
+}
+
+function replaced(image: DiskImage, path: string, bytes: Uint8Array): DiskImage {
+  return new Map([...image, [path, bytes]]);
+}
+
+/** A journal of one segment whose process was killed, one sync for each record. */
+async function smallImage(records: number): Promise<DiskImage> {
+  const fs = new CrashFs();
+  const { journal } = await open(fs);
+  await journal.startSegment(OWNER);
+  for (let number = 1; number <= records; number += 1) await journal.append([recordOf(number)]);
+  return fs.image();
+}
+
+async function tryRecover(image: DiskImage): Promise<Recovered | JournalError> {
+  try {
+    return (await open(new CrashFs(image))).recovered;
+  } catch (error) {
+    if (error instanceof JournalError) return error;
+    throw error;
+  }
+}
+
+function numbersIn(recovered: Recovered): readonly number[] {
+  return recovered.records.map((record) => numberOf(record.data));
+}
+
+/** Where the written part of a segment ends. */
+function usedBytes(bytes: Uint8Array): number {
+  return bytes.findLastIndex((byte) => byte !== 0) + 1;
+}
+
+describe('a damaged journal', () => {
+  it('never returns an altered record, whichever byte is flipped', async () => {
+    const image = await smallImage(4);
+    const [path, bytes] = segmentOf(image);
+    const used = usedBytes(bytes);
+    for (let at = 0; at < used + 16; at += 1) {
+      for (const flip of [0x01, 0x80, 0xff]) {
+        const flipped = Uint8Array.from(bytes);
+        flipped[at] = (flipped[at] ?? 0) ^ flip;
+        const found = await tryRecover(replaced(image, path, flipped));
+        // numbersIn compares each record with what was written.
+        if (found instanceof JournalError) continue;
+        expect(numbersIn(found)).toEqual([1, 2, 3, 4].slice(0, found.records.length));
+      }
+    }
+  });
+
+  it('is refused wherever a flip hits something that a later write proves durable', async () => {
+    const image = await smallImage(4);
+    const [path, bytes] = segmentOf(image);
+    const lastMark = Buffer.from(bytes).lastIndexOf('WITANMRK') - 16;
+    for (let at = 0; at < lastMark; at += 1) {
+      const flipped = Uint8Array.from(bytes);
+      flipped[at] = (flipped[at] ?? 0) ^ 0x10;
+      const found = await tryRecover(replaced(image, path, flipped));
+      if (!(found instanceof JournalError)) throw new Error(`byte ${at} was accepted`);
+      expect(['JOURNAL_DAMAGED', 'JOURNAL_VERSION_UNKNOWN']).toContain(found.code);
+      expect(found.fields['path']).toBe(path);
+    }
+  });
+
+  it('is refused when a whole sector before a later write is lost', async () => {
+    const image = await smallImage(12);
+    const [path, bytes] = segmentOf(image);
+    const lastMark = Buffer.from(bytes).lastIndexOf('WITANMRK') - 16;
+    for (let at = 0; at + 512 <= lastMark; at += 512) {
+      const zeroed = Uint8Array.from(bytes).fill(0, at, at + 512);
+      const found = await tryRecover(replaced(image, path, zeroed));
+      expect(found).toMatchObject({ code: 'JOURNAL_DAMAGED' });
+    }
+  });
+
+  it('names file and offset', async () => {
+    const image = await smallImage(3);
+    const [path, bytes] = segmentOf(image);
+    const at = Buffer.from(bytes).indexOf('WITANMRK');
+    const flipped = Uint8Array.from(bytes);
+    flipped[at] = 0;
+    expect(await tryRecover(replaced(image, path, flipped))).toMatchObject({
+      code: 'JOURNAL_DAMAGED',
+      fields: { path, offset: at - 16 },
+    });
+  });
+
+  it('is refused when a segment in the middle is missing, swapped or cut off', async () => {
+    const fs = new CrashFs();
+    const { journal } = await open(fs);
+    await journal.startSegment(OWNER);
+    for (let number = 1; number <= 40; number += 1) await journal.append([recordOf(number)]);
+    const image = fs.image();
+    expect(image.size).toBeGreaterThan(3);
+    const [second, secondBytes] = segmentOf(image, 2);
+    const [third, thirdBytes] = segmentOf(image, 3);
+    const missing = new Map(image);
+    missing.delete(second);
+    const images = [
+      missing,
+      replaced(replaced(image, second, thirdBytes), third, secondBytes),
+      replaced(image, second, secondBytes.subarray(0, usedBytes(secondBytes) - 48)),
+      replaced(image, second, new Uint8Array(0)),
+    ];
+    for (const bad of images) {
+      expect(await tryRecover(bad)).toMatchObject({ code: 'JOURNAL_DAMAGED' });
+    }
+  });
+
+  it('refuses a segment of another journal in its own place', async () => {
+    const fs = new CrashFs();
+    const { journal } = await open(fs);
+    await journal.startSegment(utf8('another owner'));
+    for (let number = 1; number <= 40; number += 1) await journal.append([recordOf(number)]);
+    const [path] = segmentOf(fs.image(), 1);
+    const [, foreign] = segmentOf(await smallImage(20), 1);
+    expect(await tryRecover(replaced(fs.image(), path, foreign))).toMatchObject({
+      code: 'JOURNAL_DAMAGED',
+    });
+  });
+
+  it('can be discarded', async () => {
+    const image = await smallImage(3);
+    const [path] = segmentOf(image);
+    const fs = new CrashFs(replaced(image, path, utf8('rubbish')));
+    await dangerDiscardJournal(DIRECTORY, fs);
+    expect((await open(fs)).recovered.records).toEqual([]);
+  });
+});
+
+describe('a torn tail', () => {
+  it('at every length is dropped, and what is before it is kept', async () => {
+    const image = await smallImage(3);
+    const [path, bytes] = segmentOf(image);
+    const used = usedBytes(bytes);
+    const thirdBatch = Buffer.from(bytes).lastIndexOf('WITANMRK') - 16;
+    for (let length = thirdBatch; length < used; length += 1) {
+      const zeroed = Uint8Array.from(bytes).fill(0, length);
+      for (const torn of [zeroed, bytes.subarray(0, length)]) {
+        const found = await tryRecover(replaced(image, path, torn));
+        if (found instanceof JournalError) throw new Error(`length ${length}`, { cause: found });
+        expect(numbersIn(found)).toEqual([1, 2]);
+      }
+    }
+  });
+
+  it('is reported, repaired, and written behind', async () => {
+    const image = await smallImage(3);
+    const [path, bytes] = segmentOf(image);
+    const torn = Uint8Array.from(bytes).fill(0, usedBytes(bytes) - 20);
+    const fs = new CrashFs(replaced(image, path, torn));
+    const { journal, recovered } = await open(fs);
+    expect(recovered.findings).toMatchObject([{ kind: 'torn-tail', path }]);
+    await journal.startSegment(OWNER);
+    await journal.append([recordOf(3)]);
+    await journal.close();
+    const again = await open(fs);
+    expect(numbersIn(again.recovered)).toEqual([1, 2, 3]);
+    expect(again.recovered.findings).toEqual([]);
+  });
+
+  it('does not hide damage in the last write: a flip without a lost sector is refused', async () => {
+    const image = await smallImage(3);
+    const [path, bytes] = segmentOf(image);
+    const used = usedBytes(bytes);
+    for (let at = Buffer.from(bytes).lastIndexOf('WITANMRK'); at < used - 1; at += 1) {
+      const flipped = Uint8Array.from(bytes);
+      flipped[at] = (flipped[at] ?? 0) ^ 0x04;
+      const found = await tryRecover(replaced(image, path, flipped));
+      expect(found).toMatchObject({ code: 'JOURNAL_DAMAGED' });
+    }
+  });
+});
+
+describe('a damaged snapshot', () => {
+  async function withSnapshot(): Promise<{ readonly fs: CrashFs; readonly before: DiskImage }> {
+    const fs = new CrashFs();
+    const { journal } = await open(fs);
+    await journal.startSegment(OWNER);
+    await journal.append([1, 2, 3].map(recordOf));
+    const before = fs.image();
+    const tail = [recordOf(3)];
+    await journal.saveSnapshot({ index: 2, term: 7, data: utf8('state at 2'), tail });
+    await journal.append([recordOf(4)]);
+    return { fs, before };
+  }
+
+  it('never returns altered data, whichever byte is flipped', async () => {
+    const { fs } = await withSnapshot();
+    const image = fs.image();
+    const path = [...image.keys()].find((name) => name.endsWith('.snap')) ?? '';
+    const bytes = image.get(path) ?? new Uint8Array(0);
+    for (let at = 0; at < bytes.byteLength; at += 1) {
+      const flipped = Uint8Array.from(bytes);
+      flipped[at] = (flipped[at] ?? 0) ^ 0x20;
+      const found = await tryRecover(replaced(image, path, flipped));
+      if (!(found instanceof JournalError)) throw new Error(`byte ${at} was accepted`);
+      expect(found.fields['path']).toBe(path);
+    }
+    const intact = await tryRecover(image);
+    if (intact instanceof JournalError) throw intact;
+    expect(intact.snapshot).toMatchObject({ index: 2, term: 7, owner: OWNER });
+    expect(fromUtf8(intact.snapshot?.data ?? new Uint8Array(0))).toBe('state at 2');
+    expect(numbersIn(intact)).toEqual([3, 4]);
+  });
+
+  it('is passed over while everything that it replaced is still there', async () => {
+    const { fs, before } = await withSnapshot();
+    const image = new Map([...before, ...fs.image()]);
+    const path = [...image.keys()].find((name) => name.endsWith('.snap')) ?? '';
+    // The first segment as it was ended, which the crash left undeleted.
+    const ended = await endedSegment(before);
+    const found = await tryRecover(new Map([...image, ...ended, [path, utf8('rubbish')]]));
+    if (found instanceof JournalError) throw found;
+    expect(found.snapshot).toBeUndefined();
+    expect(numbersIn(found)).toEqual([1, 2, 3, 4]);
+    expect(found.findings).toMatchObject([{ kind: 'snapshot-skipped', path }]);
+  });
+
+  async function endedSegment(before: DiskImage): Promise<DiskImage> {
+    const fs = new CrashFs(before);
+    const { journal } = await open(fs);
+    await journal.startSegment(OWNER);
+    const [path, bytes] = segmentOf(fs.image(), 1);
+    return new Map([[path, bytes]]);
+  }
+});
