@@ -1,5 +1,5 @@
 /**
- * Makes sure that what package-lock.json pins is installed, then runs a script with the pinned Node.
+ * Makes sure that what package-lock.json pins is installed, then runs a script under pinned Node.
  *
  *   node scripts/setup.mjs [script [argument...]]
  *
@@ -19,6 +19,7 @@ const binDirectory = join(root, 'node_modules', '.bin');
 const pinnedNode = join(binDirectory, 'node');
 const nodeMajorMin = 20;
 const heartbeatMs = 5_000;
+const networkErrors = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b/;
 
 /** @param {string} text one line for the person who waits */
 function say(text) {
@@ -80,7 +81,7 @@ function npmCi() {
 /** @param {{code: number, text: string, error: NodeJS.ErrnoException | undefined}} result of npm */
 function explainFailure({ code, text, error }) {
   if (error?.code === 'ENOENT') return 'npm was not found; install npm 10 or newer, then try again';
-  const network = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b/.exec(text);
+  const network = networkErrors.exec(text);
   if (network) return `npm cannot reach its registry (${network[1]}); connect and try again`;
   process.stderr.write(text);
   return `npm ci ended with exit code ${code}; what it said is above`;

@@ -1,0 +1,14 @@
+/** Every gate by its name, the quick ones first. */
+import type { Gate } from './gate.ts';
+import { checkImports } from './imports.ts';
+import { checkTidy } from './tidy.ts';
+import { checkFormat, checkLint, checkTypes, checkUnused } from './tools.ts';
+
+export const gates: Readonly<Record<string, Gate>> = {
+  imports: checkImports,
+  tidy: checkTidy,
+  format: checkFormat,
+  unused: checkUnused,
+  lint: checkLint,
+  types: checkTypes,
+};
