@@ -1,0 +1,19 @@
+/** Errors of the Coordinator's own: what stops it from starting, each with the next step to take. */
+import { CodedError, type CodedErrorOptions } from '@witan/core';
+
+export type CoordinatorErrorCode =
+  | 'COORDINATOR_USAGE'
+  | 'COORDINATOR_INITDATA_UNREADABLE'
+  | 'COORDINATOR_INITDATA_INVALID'
+  | 'COORDINATOR_INITDATA_NOT_MEASURED'
+  | 'COORDINATOR_EVIDENCE_UNUSABLE'
+  | 'COORDINATOR_DATA_DIRECTORY_UNUSABLE'
+  | 'COORDINATOR_PEER_UNREACHABLE'
+  | 'COORDINATOR_WIRE_MALFORMED';
+
+/** Why the Coordinator does not start, or cannot read what a peer sent. */
+export class CoordinatorError extends CodedError<CoordinatorErrorCode> {
+  constructor(code: CoordinatorErrorCode, message: string, options: CodedErrorOptions = {}) {
+    super(code, message, options);
+  }
+}

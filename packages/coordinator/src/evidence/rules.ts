@@ -1,0 +1,159 @@
+/**
+ * The rules for peers and workloads that are in force on this replica (I1), and the channel's
+ * verifiers that apply them. Before the first manifest peers must be like this replica; afterwards
+ * the manifest decides.
+ */
+import {
+  appraise,
+  decodeEvidence,
+  parseSnpReport,
+  type AppraisalResult,
+  type Claims,
+  type Evidence,
+  type ReferenceValues,
+} from '@witan/attestation';
+import { CodedError, describeError, toHex, type Clock, type Crypto } from '@witan/core';
+import type { ValidatedManifest, Workload } from '@witan/manifest';
+import type { ChannelVerifier, Verification, VerificationRequest } from '@witan/transport';
+import type { SelfEvidence } from './self.ts';
+
+/** A peer's evidence as it was judged. */
+export type PeerClaims =
+  | { readonly kind: 'replica'; readonly claims: Claims }
+  | {
+      readonly kind: 'workload';
+      readonly claims: Claims;
+      /** Every workload of the manifest whose reference values the evidence meets. */
+      readonly workloads: readonly string[];
+      /** The manifest by which it was judged. */
+      readonly generation: number;
+    };
+
+export interface RulesOptions {
+  readonly self: SelfEvidence;
+  readonly manifest: () => ValidatedManifest<ReferenceValues> | undefined;
+  readonly generation: () => number;
+  readonly profile: 'production' | 'development';
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+}
+
+/** A refusal says which rule failed for at most this many reference values. */
+const REFUSALS_SHOWN = 3;
+/** Without a match by host data, this many workloads are tried, to give a useful reason. */
+const WORKLOADS_TRIED = 4;
+
+export class Rules {
+  readonly #options: RulesOptions;
+
+  constructor(options: RulesOptions) {
+    this.#options = options;
+  }
+
+  /** Reference values that a Coordinator must meet now. */
+  coordinatorValues(): readonly ReferenceValues[] {
+    return this.#options.manifest()?.coordinators ?? this.#options.self.selfSimilar;
+  }
+
+  /** Whether this replica meets a manifest's rule for Coordinators. */
+  meetsOwn(manifest: ValidatedManifest<ReferenceValues>): AppraisalResult {
+    const { evidence, reportData } = this.#options.self;
+    return this.#appraise(evidence, reportData, manifest.coordinators);
+  }
+
+  replicaVerifier(): ChannelVerifier<PeerClaims> {
+    return this.#verifier((evidence, { expectedReportData }) => {
+      const result = this.#appraise(evidence, expectedReportData, this.coordinatorValues());
+      if (result.kind === 'refused') return refusal(result);
+      const claims: PeerClaims = { kind: 'replica', claims: result.claims };
+      return { ok: true, claims, validUntilMs: result.validUntil };
+    });
+  }
+
+  workloadVerifier(): ChannelVerifier<PeerClaims> {
+    return this.#verifier((evidence, { expectedReportData }) =>
+      this.judgeWorkload(evidence, expectedReportData),
+    );
+  }
+
+  /** Judges a workload's evidence by the manifest in force here. */
+  judgeWorkload(evidence: Evidence, expectedReportData: Uint8Array): Verification<PeerClaims> {
+    const manifest = this.#options.manifest();
+    if (manifest === undefined) {
+      return { ok: false, code: 'NO_MANIFEST', detail: 'no manifest is set yet' };
+    }
+    const generation = this.#options.generation();
+    const accepted: { name: string; result: AppraisalResult & { kind: 'accepted' } }[] = [];
+    let refused: AppraisalResult & { kind: 'refused' } = {
+      kind: 'refused',
+      code: 'APPRAISAL_NO_REFERENCE_VALUES',
+      refusals: [],
+    };
+    for (const { name, referenceValues } of this.#candidates(manifest, evidence)) {
+      const result = this.#appraise(evidence, expectedReportData, referenceValues);
+      if (result.kind === 'accepted') accepted.push({ name, result });
+      else if (refused.refusals.length === 0) refused = result;
+    }
+    const [first] = accepted;
+    if (first === undefined) return refusal(refused);
+    const workloads = accepted.map(({ name }) => name);
+    const { claims, validUntil } = first.result;
+    return {
+      ok: true,
+      claims: { kind: 'workload', claims, workloads, generation },
+      validUntilMs: validUntil,
+    };
+  }
+
+  /** Workloads whose host data fits; the rest of a large manifest need not be appraised. */
+  #candidates(
+    manifest: ValidatedManifest<ReferenceValues>,
+    evidence: Evidence,
+  ): readonly Workload<ReferenceValues>[] {
+    const hostData = toHex(parseSnpReport(evidence.report).hostData);
+    const workloads = [...manifest.workloads.values()];
+    const fitting = workloads.filter(({ referenceValues }) =>
+      referenceValues.some((values) => values.hostData === hostData),
+    );
+    return fitting.length > 0 ? fitting : workloads.slice(0, WORKLOADS_TRIED);
+  }
+
+  #verifier(
+    judge: (evidence: Evidence, request: VerificationRequest) => Verification<PeerClaims>,
+  ): ChannelVerifier<PeerClaims> {
+    return {
+      evidenceTypes: ['snp'],
+      verify: (request) => {
+        try {
+          return Promise.resolve(judge(decodeEvidence(request.evidence), request));
+        } catch (error) {
+          if (!(error instanceof CodedError)) return Promise.reject(error as Error);
+          return Promise.resolve({ ok: false, code: error.code, detail: describeError(error) });
+        }
+      },
+    };
+  }
+
+  #appraise(
+    evidence: Evidence,
+    expectedReportData: Uint8Array,
+    values: readonly ReferenceValues[],
+  ): AppraisalResult {
+    const { clock, crypto, profile } = this.#options;
+    return appraise(evidence, values, {
+      now: clock.now(),
+      crypto,
+      expectedReportData,
+      revocation: 'if-present',
+      developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
+    });
+  }
+}
+
+function refusal(result: AppraisalResult & { kind: 'refused' }): Verification<PeerClaims> {
+  const reasons = result.refusals.slice(0, REFUSALS_SHOWN).map(({ code, detail }) => {
+    const fields = Object.entries(detail).map(([name, value]) => `${name}=${String(value)}`);
+    return `${code} (${fields.join(', ')})`;
+  });
+  return { ok: false, code: result.code, detail: reasons.join('; ') };
+}

@@ -1,0 +1,374 @@
+/**
+ * One Coordinator, wired: evidence, channel, replica, services. Every adapter is chosen here and
+ * nowhere else.
+ */
+import { encodeEvidence, parseReferenceValues, type ReferenceValues } from '@witan/attestation';
+import type { EvidenceProvider } from '@witan/attester';
+import { describeError, fromHex, type ClusterId, type Epoch } from '@witan/core';
+import {
+  createIncarnationIdentity,
+  nodeCrypto,
+  nodeRandom,
+  seedFromBytes,
+  systemClock,
+  type IncarnationIdentity,
+} from '@witan/keys';
+import { Replica, Writer, type DurableLog, type PeerIdentity, type Seed } from '@witan/replica';
+import { nodeIdOf, type CommandResult } from '@witan/state-machine';
+import {
+  createAttestedServer,
+  type AttestedServer,
+  type ChannelProver,
+  type TransportEvent,
+} from '@witan/transport';
+import type { CoordinatorConfig } from './config.ts';
+import { CoordinatorError } from './errors.ts';
+import { Rules, type PeerClaims } from './evidence/rules.ts';
+import { collectSelfEvidence, type SelfEvidence } from './evidence/self.ts';
+import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
+import { finishOperation, prepareOperation, type Operation } from './operations.ts';
+import { PeerNetwork } from './peers/network.ts';
+import { nodeScheduler } from './scheduler.ts';
+import type { Counters, ServiceContext } from './services/context.ts';
+import { peerService } from './services/peer.ts';
+import { userService } from './services/user.ts';
+import { workloadService } from './services/workload.ts';
+import { openDataDirectory, type DataDirectory } from './storage/data-directory.ts';
+import { SealedLog } from './storage/durable-log.ts';
+import { createKeyring } from './storage/keyring.ts';
+import { VERSION } from './version.ts';
+
+export interface NodeOptions {
+  readonly config: CoordinatorConfig;
+  readonly evidenceProvider: EvidenceProvider;
+  readonly profile: 'production' | 'development';
+  readonly log: EventLog;
+  readonly counters: Counters;
+  /** This process must end: it was replaced, or cannot go on safely. */
+  readonly onEnd: (
+    end: { readonly kind: 'removed' } | { readonly kind: 'fatal'; readonly error: unknown },
+  ) => void;
+}
+
+/** Constant messages, values as fields. */
+export interface EventLog {
+  info(message: string, fields: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+export interface CoordinatorNode {
+  readonly port: number;
+  readonly identity: PeerIdentity;
+  /** Hands leadership over where it has it, then stops. */
+  stop(): Promise<void>;
+}
+
+/** Trust is looked at again this often, also when no rule has changed, in milliseconds. */
+const REVERIFY_MS = 10 * 60_000;
+const HAND_OVER_MS = 1_500;
+
+/** @throws CodedError with the next step to take */
+export async function startNode(options: NodeOptions): Promise<CoordinatorNode> {
+  const { config, evidenceProvider, profile } = options;
+  const initdata = await readInitdata(config.initdataFile);
+  checkSlots(config, initdata);
+  const self = await collectSelfEvidence({
+    provider: evidenceProvider,
+    initdata,
+    profile,
+    crypto: nodeCrypto,
+    clock: systemClock,
+  });
+  const identity = await createIncarnationIdentity();
+  const directory = await openDataDirectory(config.dataDirectory, identity.id);
+  try {
+    return await new Wiring(options, initdata, self, identity, directory).start();
+  } catch (error) {
+    await directory.release();
+    throw error;
+  }
+}
+
+class Wiring {
+  readonly #options: NodeOptions;
+  readonly #identity: IncarnationIdentity;
+  readonly #directory: DataDirectory;
+  readonly #peer: PeerIdentity;
+  readonly #network: PeerNetwork;
+  readonly #replica: Replica<ReferenceValues>;
+  readonly #server: AttestedServer<PeerClaims>;
+  readonly #rules: Rules;
+  #log: SealedLog | undefined;
+  #generation = 0;
+  #droppedEarlier = false;
+  #cancelReverify: () => void = () => undefined;
+
+  constructor(
+    options: NodeOptions,
+    initdata: CoordinatorInitdata,
+    self: SelfEvidence,
+    identity: IncarnationIdentity,
+    directory: DataDirectory,
+  ) {
+    this.#options = options;
+    this.#identity = identity;
+    this.#directory = directory;
+    const { config } = options;
+    this.#peer = {
+      nodeId: nodeIdOf(identity.id),
+      slot: config.slot,
+      incarnation: identity.id,
+      address: config.peers.get(config.slot) ?? '',
+    };
+    this.#rules = new Rules({
+      self,
+      manifest: () => this.#replica.cluster?.state.machine.manifest,
+      generation: () => this.#replica.cluster?.generation ?? 0,
+      profile: options.profile,
+      crypto: nodeCrypto,
+      clock: systemClock,
+    });
+    const channelIdentity = {
+      privateKeyPem: identity.tlsKeyPem,
+      certificatePem: identity.tlsCertificatePem,
+      spkiDer: identity.spkiDer,
+    };
+    const prover = proverOf(options.evidenceProvider);
+    this.#network = new PeerNetwork({
+      self: this.#peer,
+      addresses: config.peers,
+      identity: channelIdentity,
+      prover,
+      verifier: () => this.#rules.replicaVerifier(),
+      cluster: () => this.#replica.cluster,
+      onLost: (peer) => this.#replica.cluster?.reportUnreachable(peer),
+      onEvent: this.#event,
+    });
+    this.#replica = this.#createReplica(initdata);
+    const context = this.#context(self);
+    const services = {
+      replica: [peerService(context)],
+      initializer: [workloadService(context)],
+      client: [userService(context)],
+    };
+    this.#server = createAttestedServer<PeerClaims>({
+      identity: channelIdentity,
+      prover,
+      verifiers: {
+        replica: this.#rules.replicaVerifier(),
+        initializer: this.#rules.workloadVerifier(),
+      },
+      helloClusterId: () => {
+        const id = this.#replica.cluster?.clusterId;
+        return id === undefined ? undefined : fromHex(id);
+      },
+      services: (peer) => services[peer.role],
+      onEvent: (event) => {
+        this.#transportEvent(event);
+      },
+    });
+  }
+
+  async start(): Promise<CoordinatorNode> {
+    const { port } = await this.#server.listen(this.#options.config.listen);
+    this.#options.log.info('listening', {
+      slot: this.#peer.slot,
+      port,
+      incarnation: this.#peer.incarnation,
+      sealedStateFound: this.#directory.holdsSealedState,
+    });
+    this.#replica.start();
+    this.#scheduleReverify();
+    return { port, identity: this.#peer, stop: () => this.#stop() };
+  }
+
+  #createReplica(initdata: CoordinatorInitdata): Replica<ReferenceValues> {
+    return new Replica<ReferenceValues>({
+      self: this.#peer,
+      slots: initdata.slots,
+      holdsSealedState: this.#directory.holdsSealedState,
+      peers: this.#network,
+      send: (to, messages) => this.#network.send(to, messages),
+      openKeyring: (seed, clusterId, epoch) =>
+        createKeyring({ ...this.#keyParts(seed, clusterId, epoch) }),
+      openDurableLog: (seed, clusterId, epoch) => this.#openLog(seed, clusterId, epoch),
+      crypto: nodeCrypto,
+      random: nodeRandom,
+      machine: { parseReferenceValues },
+      scheduler: nodeScheduler,
+      onEvent: this.#event,
+      onChange: () => {
+        this.#changed();
+      },
+      fatal: (error) => {
+        this.#options.onEnd({ kind: 'fatal', error });
+      },
+    });
+  }
+
+  #openLog(seed: Seed, clusterId: ClusterId, epoch: Epoch): DurableLog {
+    const log = new SealedLog({
+      ...this.#keyParts(seed, clusterId, epoch),
+      directory: this.#directory.journal,
+      onOpen: () => {
+        this.#event('journal opened', {});
+      },
+      onSync: ({ bytes }) => {
+        this.#options.counters.count('journal_syncs');
+        this.#options.counters.count('journal_bytes', bytes);
+      },
+    });
+    this.#log = log;
+    return log;
+  }
+
+  #keyParts(seed: Seed, clusterId: ClusterId, epoch: Epoch) {
+    const incarnation = this.#peer.incarnation;
+    return { seed: seedFromBytes(seed.expose()), clusterId, epoch, incarnation };
+  }
+
+  #context(self: SelfEvidence): ServiceContext {
+    const writer = new Writer<Operation, CommandResult, ReferenceValues>({
+      cluster: () => this.#replica.cluster,
+      scheduler: nodeScheduler,
+      prepare: (operation) => {
+        const cluster = this.#replica.cluster;
+        if (cluster === undefined) throw new Error('a leader belongs to a cluster');
+        return prepareOperation(operation, {
+          seed: seedFromBytes(cluster.seed.expose()),
+          view: cluster.state.machine,
+          crypto: nodeCrypto,
+          clock: systemClock,
+        });
+      },
+      finish: finishOperation,
+      forward: (leader, operation, timeoutMs) =>
+        this.#network.execute(leader, operation, timeoutMs),
+    });
+    return {
+      replica: this.#replica,
+      writer,
+      rules: this.#rules,
+      slot: this.#peer.slot,
+      crypto: nodeCrypto,
+      clock: systemClock,
+      counters: this.#options.counters,
+      version: VERSION,
+      simulatedSelf: self.claims.simulated,
+    };
+  }
+
+  readonly #event = (event: string, fields: Readonly<Record<string, string | number>>): void => {
+    this.#options.log.info(event, fields);
+  };
+
+  #changed(): void {
+    const phase = this.#replica.phase();
+    if (phase === 'removed') {
+      this.#options.onEnd({ kind: 'removed' });
+      return;
+    }
+    const generation = this.#replica.cluster?.generation ?? 0;
+    if (generation !== this.#generation) {
+      this.#generation = generation;
+      this.#event('manifest in force', { generation });
+      this.#reverify();
+    }
+    if (phase === 'serving' && !this.#droppedEarlier && this.#log?.isOpen === true) {
+      this.#droppedEarlier = true;
+      this.#directory.dropEarlier().catch((error: unknown) => {
+        this.#options.log.warn('earlier journals not removed', { error: describeError(error) });
+      });
+    }
+  }
+
+  /** Whoever no longer meets the rules loses the connection (system design, attested channel). */
+  #reverify(): void {
+    Promise.all([this.#network.reverify(), this.#server.reverifyConnections()]).catch(
+      (error: unknown) => {
+        this.#options.log.warn('connections not judged again', { error: describeError(error) });
+      },
+    );
+  }
+
+  #scheduleReverify(): void {
+    this.#cancelReverify = nodeScheduler.after(REVERIFY_MS, () => {
+      this.#reverify();
+      this.#scheduleReverify();
+    });
+  }
+
+  #transportEvent(event: TransportEvent): void {
+    const { log, counters } = this.#options;
+    switch (event.kind) {
+      case 'handshake-failed':
+        counters.count('handshakes_refused');
+        log.warn('channel refused', {
+          remoteAddress: event.remoteAddress,
+          error: describeError(event.error),
+        });
+        return;
+      case 'connection-dropped':
+        counters.count('connections_dropped');
+        log.warn('connection dropped', { error: describeError(event.error) });
+        return;
+      case 'call-failed':
+        log.warn('call failed', { method: event.method, error: describeError(event.error) });
+        return;
+      case 'listener-failed':
+        this.#options.onEnd({ kind: 'fatal', error: event.error });
+        return;
+      case 'connection-established':
+        counters.count('channels_attested');
+        return;
+      case 'connection-closed':
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#cancelReverify();
+    await this.#handOver();
+    await this.#replica.stop();
+    this.#network.close();
+    await this.#server.close();
+    await this.#log?.close();
+    await this.#directory.release();
+  }
+
+  /** A leader that stops as asked leaves no gap: the best follower takes over first. */
+  async #handOver(): Promise<void> {
+    const cluster = this.#replica.cluster;
+    const status = cluster?.status();
+    if (cluster === undefined || status?.role !== 'leader') return;
+    const [best] = [...status.progress]
+      .filter(([id]) => id !== status.nodeId && status.configuration.voters.includes(id))
+      .toSorted(([, a], [, b]) => b.matchIndex - a.matchIndex);
+    if (best === undefined) return;
+    cluster.engine.transferLeadership(best[0]);
+    const untilMs = performance.now() + HAND_OVER_MS;
+    while (performance.now() < untilMs && cluster.status().role === 'leader') {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+function proverOf(provider: EvidenceProvider): ChannelProver {
+  return {
+    evidenceTypes: [provider.kind],
+    prove: async (reportData, signal) =>
+      encodeEvidence(await provider.collect(reportData, { signal })),
+  };
+}
+
+/** The host gives addresses; the measured configuration says which slots there are. */
+function checkSlots(config: CoordinatorConfig, initdata: CoordinatorInitdata): void {
+  const expected = [...initdata.slots].toSorted().join(',');
+  const found = [...config.peers.keys()].toSorted().join(',');
+  if (expected !== found) {
+    const message = 'the addresses given are not those of the measured slots; check --peer';
+    throw new CoordinatorError('COORDINATOR_USAGE', message, { fields: { expected, found } });
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * Writes: what users and workloads ask for, what the leader makes of it, and how both travel
+ * between replicas.
+ */
+import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
+import {
+  fromUtf8,
+  toHex,
+  unixMillis,
+  utf8,
+  type Clock,
+  type Crypto,
+  type Generation,
+  type Sha256Hex,
+  type SlotName,
+} from '@witan/core';
+import {
+  createMeshCaCertificate,
+  createRootCertificate,
+  deriveHistorySigningKey,
+  deriveMeshCaKey,
+  deriveRootCaKey,
+  loadCertificateAuthority,
+  randomSerial,
+  signP256,
+  spkiOf,
+  type Seed,
+} from '@witan/keys';
+import {
+  manifestDigest,
+  nextTransition,
+  parseManifest,
+  transitionBytes,
+  transitionHash,
+  type Approval,
+  type Transition,
+  type ValidatedManifest,
+} from '@witan/manifest';
+import type { CommandOutcome, Prepared } from '@witan/replica';
+import {
+  encodeCommand,
+  type CommandResult,
+  type RequestKey,
+  type StateView,
+} from '@witan/state-machine';
+import { CoordinatorError } from './errors.ts';
+
+export type Operation =
+  | {
+      readonly kind: 'set-manifest';
+      readonly requestKey: RequestKey;
+      readonly manifest: Uint8Array;
+      readonly previousTransition: Sha256Hex;
+      readonly approvals: readonly Approval[];
+    }
+  | {
+      readonly kind: 'issue';
+      readonly requestKey: RequestKey;
+      readonly workload: string;
+      readonly spkiSha256: Sha256Hex;
+      readonly evidenceSha256: Sha256Hex;
+      readonly generation: Generation;
+      readonly servedBy: SlotName;
+    };
+
+const HOUR_MS = 3_600_000;
+const YEAR_MS = 365 * 24 * HOUR_MS;
+const ROOT_LIFETIME_MS = 20 * YEAR_MS;
+const MESH_CA_LIFETIME_MS = 10 * YEAR_MS;
+/** Certificates begin a little early, for verifiers whose clocks are behind. */
+const CLOCK_SKEW_MS = 5 * 60_000;
+/** Root and mesh CA begin earlier still, so that every leaf fits into their validity. */
+const CA_CLOCK_SKEW_MS = 24 * HOUR_MS;
+
+export interface PreparerOptions {
+  readonly seed: Seed;
+  readonly view: StateView<ReferenceValues>;
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+}
+
+/** Whether a manifest accepts simulated hardware anywhere (I11). */
+export function isSimulated(manifest: ValidatedManifest<ReferenceValues>): boolean {
+  const lists = [
+    manifest.coordinators,
+    ...[...manifest.workloads.values()].map(({ referenceValues }) => referenceValues),
+  ];
+  return lists.flat().some(({ developmentRoots }) => (developmentRoots ?? []).length > 0);
+}
+
+/**
+ * The leader's decisions: time, serial number, certificates, signature. The state machine checks
+ * all of them that it can and refuses what does not fit its state.
+ */
+export function prepareOperation(
+  operation: Operation,
+  options: PreparerOptions,
+): Promise<Prepared> {
+  return operation.kind === 'set-manifest'
+    ? prepareSetManifest(operation, options)
+    : Promise.resolve(prepareIssue(operation, options));
+}
+
+async function prepareSetManifest(
+  operation: Operation & { kind: 'set-manifest' },
+  options: PreparerOptions,
+): Promise<Prepared> {
+  const { seed, view, crypto, clock } = options;
+  const { clusterId } = view;
+  const manifest = parseManifest(operation.manifest, {
+    parseReferenceValues,
+    crypto,
+  });
+  const transition = nextTransition({
+    clusterId,
+    epoch: view.epoch,
+    previousGeneration: view.generation,
+    previous: view.head,
+    manifestDigest: manifestDigest(operation.manifest, crypto),
+    approvals: operation.approvals,
+    timeMs: clock.now(),
+  });
+  const historyKey = deriveHistorySigningKey(seed, clusterId);
+  const isFirst = view.generation === 0;
+  const certificates = await createCertificates(options, transition, isSimulated(manifest));
+  const command = encodeCommand({
+    ...operation,
+    timeMs: transition.timeMs,
+    rootCertificate: isFirst ? certificates.root : undefined,
+    meshCaCertificate: certificates.meshCa,
+    historyPublicKey: isFirst ? spkiOf(historyKey) : undefined,
+    transitionSignature: signP256(historyKey, transitionBytes(transition)),
+  });
+  return { command, opensJournal: true };
+}
+
+async function createCertificates(
+  { seed, view, crypto }: PreparerOptions,
+  transition: Transition,
+  simulated: boolean,
+): Promise<{ readonly root: Uint8Array; readonly meshCa: Uint8Array }> {
+  const { clusterId } = view;
+  const notBefore = unixMillis(transition.timeMs - CA_CLOCK_SKEW_MS);
+  const rootKey = deriveRootCaKey(seed, clusterId);
+  const root =
+    view.rootCertificate ??
+    (await createRootCertificate({
+      rootKey,
+      clusterId,
+      serial: randomSerial(),
+      notBefore,
+      notAfter: unixMillis(transition.timeMs + ROOT_LIFETIME_MS),
+      simulated,
+    }));
+  const hash = transitionHash(transition, crypto);
+  const { generation } = transition;
+  const authority = loadCertificateAuthority(rootKey, root);
+  const meshCa = await createMeshCaCertificate({
+    root: authority,
+    meshCaKey: deriveMeshCaKey(seed, clusterId, generation, hash),
+    generation,
+    transition: hash,
+    serial: randomSerial(),
+    notBefore,
+    notAfter: unixMillis(
+      Math.min(transition.timeMs + MESH_CA_LIFETIME_MS, authority.validity.notAfter),
+    ),
+    simulated,
+  });
+  return { root, meshCa };
+}
+
+function prepareIssue(
+  operation: Operation & { kind: 'issue' },
+  { view, clock }: PreparerOptions,
+): Prepared {
+  const workload = view.manifest?.workloads.get(operation.workload);
+  const lifetimeMs = (workload?.certificateLifetimeSeconds ?? 60) * 1000;
+  const nowMs = clock.now();
+  const command = encodeCommand({
+    ...operation,
+    kind: 'issue-certificate',
+    serial: toHex(randomSerial()),
+    notBeforeMs: unixMillis(nowMs - CLOCK_SKEW_MS),
+    notAfterMs: unixMillis(nowMs + lifetimeMs),
+  });
+  return { command, opensJournal: false };
+}
+
+/** Takes an outcome apart; undefined where another attempt with other random numbers is due. */
+export function finishOperation(outcome: unknown): CommandResult | undefined {
+  const applied = outcome as CommandOutcome;
+  if (applied.kind === 'unreadable')
+    return { kind: 'malformed', code: 'COMMAND_MALFORMED', reason: 'not sealed here' };
+  return applied.result.kind === 'serial-taken' ? undefined : applied.result;
+}
+
+/** Results travel between replicas of this program as JSON: plain data, no binary parts. */
+export function encodeResult(result: CommandResult): Uint8Array {
+  return utf8(JSON.stringify(result));
+}
+
+/** @throws CoordinatorError COORDINATOR_WIRE_MALFORMED */
+export function decodeResult(bytes: Uint8Array): CommandResult {
+  try {
+    const value = JSON.parse(fromUtf8(bytes)) as CommandResult;
+    if (typeof value === 'object' && typeof value.kind === 'string') return value;
+  } catch (cause) {
+    throw new CoordinatorError('COORDINATOR_WIRE_MALFORMED', 'result is not readable', { cause });
+  }
+  throw new CoordinatorError('COORDINATOR_WIRE_MALFORMED', 'result is not readable');
+}

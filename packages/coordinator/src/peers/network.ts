@@ -1,0 +1,307 @@
+/**
+ * Outgoing connections to the other slots: one each, attested both ways, made when needed and again
+ * after a pause when lost. Raft messages go over one long stream, calls beside it.
+ *
+ * Whoever answers at a slot's address is taken for what its channel proved, an incarnation, and
+ * messages for another one are not sent there (I1).
+ */
+import { describeError, fromHex, incarnationId, type SlotName } from '@witan/core';
+import { PeerService } from '@witan/protocol';
+import type {
+  Answer,
+  Forwarded,
+  Genesis,
+  JoinAnswer,
+  JoinRequest,
+  PeerCalls,
+  PeerIdentity,
+  Standing,
+} from '@witan/replica';
+import type { CommandResult } from '@witan/state-machine';
+import {
+  connectAttested,
+  type AttestedConnection,
+  type ChannelIdentity,
+  type ChannelProver,
+  type ChannelVerifier,
+} from '@witan/transport';
+import type { PeerClaims } from '../evidence/rules.ts';
+import { CoordinatorError } from '../errors.ts';
+import { decodeResult, type Operation } from '../operations.ts';
+import { Outbox } from './outbox.ts';
+import {
+  joinAnswerFromWire,
+  memberFromWire,
+  memberToWire,
+  operationToWire,
+  standingFromWire,
+  standingToWire,
+  toNumber,
+} from './wire.ts';
+
+const CONNECT_MS = 3_000;
+const GREET_MS = 2_000;
+const CALL_MS = 10_000;
+const REDIAL_MS = 50;
+const REDIAL_MS_MAX = 1_000;
+
+export interface NetworkOptions {
+  readonly self: PeerIdentity;
+  readonly addresses: ReadonlyMap<SlotName, string>;
+  readonly identity: ChannelIdentity;
+  readonly prover: ChannelProver;
+  readonly verifier: () => ChannelVerifier<PeerClaims>;
+  /** The cluster that this replica belongs to, for the first batch of a stream. */
+  readonly cluster: () => { readonly clusterId: string; readonly epoch: number } | undefined;
+  readonly onLost: (peer: PeerIdentity) => void;
+  readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+}
+
+interface Line {
+  readonly connection: AttestedConnection<PeerClaims>;
+  readonly incarnation: string;
+  outbox: Outbox | undefined;
+  /** The cluster that the stream speaks for. */
+  clusterId: string | undefined;
+}
+
+/** One slot's line: up, being made, or down until a time. */
+interface Slot {
+  line: Line | undefined;
+  dialling: Promise<Line> | undefined;
+  redialMs: number;
+  notBeforeMs: number;
+  lastError: string;
+}
+
+export class PeerNetwork implements PeerCalls {
+  readonly #options: NetworkOptions;
+  readonly #slots = new Map<SlotName, Slot>();
+  readonly #abort = new AbortController();
+
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+  }
+
+  async greet(slot: SlotName, own: Standing): Promise<Answer<Standing>> {
+    const line = await this.#line(slot);
+    const response = await line.connection.unary(
+      PeerService.method.greet,
+      { standing: standingToWire(own) },
+      { timeoutMs: GREET_MS },
+    );
+    return { from: incarnationId(line.incarnation), value: standingFromWire(response.standing) };
+  }
+
+  async deliverGenesis(
+    slot: SlotName,
+    receiver: string,
+    genesis: Genesis,
+  ): Promise<{ readonly accepted: boolean; readonly code: string }> {
+    const line = await this.#line(slot);
+    // The seed goes to the incarnation that the founding lists and to nobody else (I1).
+    if (line.incarnation !== receiver) return { accepted: false, code: 'ANOTHER_INCARNATION' };
+    const { accepted, code } = await line.connection.unary(
+      PeerService.method.deliverGenesis,
+      {
+        clusterId: fromHex(genesis.clusterId),
+        seed: genesis.seed.expose(),
+        members: genesis.members.map(memberToWire),
+        slots: [...genesis.slots],
+      },
+      { timeoutMs: CALL_MS },
+    );
+    return { accepted, code };
+  }
+
+  async join(slot: SlotName, request: JoinRequest): Promise<Answer<JoinAnswer>> {
+    const line = await this.#line(slot);
+    const response = await line.connection.unary(
+      PeerService.method.join,
+      { self: memberToWire(request.self), slots: [...request.slots] },
+      { timeoutMs: CALL_MS },
+    );
+    return { from: incarnationId(line.incarnation), value: joinAnswerFromWire(response) };
+  }
+
+  /** Runs a write on the leader. */
+  async execute(
+    leader: PeerIdentity,
+    operation: Operation,
+    timeoutMs: number,
+  ): Promise<Forwarded<CommandResult>> {
+    try {
+      const line = await this.#line(leader.slot);
+      if (line.incarnation !== leader.incarnation) return { kind: 'not-leader' };
+      const response = await line.connection.unary(
+        PeerService.method.execute,
+        operationToWire(operation),
+        { timeoutMs },
+      );
+      if (response.code === '') {
+        const result = decodeResult(response.result);
+        return { kind: 'done', index: toNumber(response.index), result };
+      }
+      if (response.code !== 'REPLICA_NOT_LEADER') return { kind: 'failed', code: response.code };
+      const next = response.leader === undefined ? {} : { leader: memberFromWire(response.leader) };
+      return { kind: 'not-leader', ...next };
+    } catch (error) {
+      this.#options.onEvent('write not forwarded', {
+        slot: leader.slot,
+        error: describeError(error),
+      });
+      return { kind: 'failed', code: 'FORWARDING_FAILED' };
+    }
+  }
+
+  /** @returns false when there is no line to that incarnation now; one is being made */
+  send(to: PeerIdentity, messages: readonly Uint8Array[]): boolean {
+    const line = this.#slots.get(to.slot)?.line;
+    if (line === undefined) {
+      this.#line(to.slot).catch(() => undefined);
+      return false;
+    }
+    if (line.incarnation !== to.incarnation) return false;
+    if (line.clusterId !== this.#options.cluster()?.clusterId) {
+      line.outbox?.close();
+      line.outbox = undefined;
+    }
+    line.outbox ??= this.#openStream(to, line);
+    return line.outbox?.push(messages) ?? false;
+  }
+
+  /** Judges every connected peer again, because the rules have changed. */
+  async reverify(): Promise<void> {
+    const lines = [...this.#slots.values()].flatMap(({ line }) => line ?? []);
+    await Promise.all(lines.map(({ connection }) => connection.reverify()));
+  }
+
+  close(): void {
+    this.#abort.abort();
+    for (const slot of this.#slots.values()) slot.line?.connection.close('stopping');
+  }
+
+  #openStream(to: PeerIdentity, line: Line): Outbox | undefined {
+    const cluster = this.#options.cluster();
+    if (cluster === undefined) return undefined;
+    const outbox = new Outbox();
+    line.clusterId = cluster.clusterId;
+    const first = {
+      clusterId: fromHex(cluster.clusterId),
+      epoch: BigInt(cluster.epoch),
+      self: memberToWire(this.#options.self),
+    };
+    const responses = line.connection.stream(
+      PeerService.method.exchange,
+      requestsOf(first, outbox),
+    );
+    void this.#drain(responses, to, line, outbox);
+    return outbox;
+  }
+
+  async #drain(
+    responses: AsyncIterable<unknown>,
+    to: PeerIdentity,
+    line: Line,
+    outbox: Outbox,
+  ): Promise<void> {
+    try {
+      for await (const response of responses) void response;
+    } catch (error) {
+      this.#options.onEvent('message stream ended', { slot: to.slot, error: describeError(error) });
+    }
+    outbox.close();
+    if (line.outbox === outbox) line.outbox = undefined;
+    this.#options.onLost(to);
+  }
+
+  #line(slot: SlotName): Promise<Line> {
+    const state = this.#slot(slot);
+    if (state.line !== undefined) return Promise.resolve(state.line);
+    if (state.dialling !== undefined) return state.dialling;
+    const nowMs = performance.now();
+    if (nowMs < state.notBeforeMs || this.#abort.signal.aborted) {
+      return Promise.reject(unreachable(slot, state.lastError));
+    }
+    state.dialling = this.#dial(slot, state).finally(() => {
+      state.dialling = undefined;
+    });
+    return state.dialling;
+  }
+
+  async #dial(slot: SlotName, state: Slot): Promise<Line> {
+    const address = this.#options.addresses.get(slot);
+    if (address === undefined) throw unreachable(slot, 'no address is set');
+    try {
+      const { identity, prover, verifier } = this.#options;
+      const connection = await connectAttested<PeerClaims>({
+        address,
+        role: 'replica',
+        identity,
+        prover,
+        verifier: verifier(),
+        timeoutMs: CONNECT_MS,
+        signal: this.#abort.signal,
+      });
+      const line: Line = {
+        connection,
+        incarnation: connection.peer.spkiSha256,
+        outbox: undefined,
+        clusterId: undefined,
+      };
+      state.line = line;
+      state.redialMs = REDIAL_MS;
+      this.#options.onEvent('peer attested', { slot, incarnation: line.incarnation });
+      void connection.closed.then(() => {
+        if (state.line === line) state.line = undefined;
+        line.outbox?.close();
+      });
+      return line;
+    } catch (error) {
+      const text = describeError(error);
+      if (text !== state.lastError) {
+        this.#options.onEvent('peer not reached', { slot, address, error: text });
+      }
+      state.lastError = text;
+      state.notBeforeMs = performance.now() + state.redialMs;
+      state.redialMs = Math.min(state.redialMs * 2, REDIAL_MS_MAX);
+      throw error;
+    }
+  }
+
+  #slot(slot: SlotName): Slot {
+    const known = this.#slots.get(slot);
+    if (known !== undefined) return known;
+    const state: Slot = {
+      line: undefined,
+      dialling: undefined,
+      redialMs: REDIAL_MS,
+      notBeforeMs: 0,
+      lastError: '',
+    };
+    this.#slots.set(slot, state);
+    return state;
+  }
+}
+
+async function* requestsOf(
+  first: {
+    readonly clusterId: Uint8Array;
+    readonly epoch: bigint;
+    readonly self: ReturnType<typeof memberToWire>;
+  },
+  outbox: Outbox,
+): AsyncGenerator<{ messages: Uint8Array[] } & Partial<typeof first>> {
+  let isFirst = true;
+  for await (const messages of outbox) {
+    yield isFirst ? { ...first, messages: [...messages] } : { messages: [...messages] };
+    isFirst = false;
+  }
+}
+
+function unreachable(slot: SlotName, reason: string): CoordinatorError {
+  const message = 'slot is not reachable now';
+  return new CoordinatorError('COORDINATOR_PEER_UNREACHABLE', message, {
+    fields: { slot, reason },
+  });
+}

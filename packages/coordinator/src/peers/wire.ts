@@ -1,0 +1,262 @@
+/** Between the driver's plain values and the generated messages of the peer protocol. */
+import { create } from '@bufbuild/protobuf';
+import {
+  clusterId,
+  epoch,
+  fromHex,
+  generation,
+  incarnationId,
+  Secret,
+  sha256Hex,
+  slotName,
+  toHex,
+} from '@witan/core';
+import {
+  ApprovalSchema,
+  ExecuteRequestSchema,
+  JoinResponse_Outcome,
+  MemberSchema,
+  StandingSchema,
+  Standing_Kind,
+  type Approval as WireApproval,
+  type DeliverGenesisRequest,
+  type ExecuteRequest,
+  type JoinResponse,
+  type Member,
+  type Standing as WireStanding,
+} from '@witan/protocol';
+import type { Approval } from '@witan/manifest';
+import type { Genesis, JoinAnswer, PeerIdentity, Standing, StandingKind } from '@witan/replica';
+import { requestKey } from '@witan/state-machine';
+import { CoordinatorError } from '../errors.ts';
+import type { Operation } from '../operations.ts';
+
+const KINDS: Readonly<Record<StandingKind, Standing_Kind>> = {
+  new: Standing_Kind.NEW,
+  sealed: Standing_Kind.SEALED,
+  unsettled: Standing_Kind.UNSETTLED,
+  member: Standing_Kind.MEMBER,
+};
+
+const REFUSALS = [
+  'SLOTS_DIFFER',
+  'SLOT_UNKNOWN',
+  'IDENTITY_MISMATCH',
+  'NODE_ID_TAKEN',
+  'INCARNATION_RETIRED',
+] as const;
+
+export function memberToWire(peer: PeerIdentity): Member {
+  return create(MemberSchema, {
+    nodeId: BigInt(peer.nodeId),
+    slot: peer.slot,
+    incarnation: fromHex(peer.incarnation),
+    address: peer.address,
+  });
+}
+
+/** @throws IdError or CoordinatorError COORDINATOR_WIRE_MALFORMED */
+export function memberFromWire(member: Member | undefined): PeerIdentity {
+  if (member === undefined) throw malformed('member');
+  return {
+    nodeId: toNumber(member.nodeId),
+    slot: slotName(member.slot),
+    incarnation: incarnationId(toHex(member.incarnation)),
+    address: member.address.slice(0, 300),
+  };
+}
+
+export function standingToWire(standing: Standing): WireStanding {
+  const { cluster } = standing;
+  return create(StandingSchema, {
+    kind: KINDS[standing.kind],
+    self: memberToWire(standing.self),
+    slots: [...standing.slots],
+    ...(cluster === undefined
+      ? {}
+      : {
+          clusterId: fromHex(cluster.clusterId),
+          epoch: BigInt(cluster.epoch),
+          appliedIndex: BigInt(cluster.appliedIndex),
+          members: cluster.members.map(memberToWire),
+          ...(cluster.leader === undefined ? {} : { leader: memberToWire(cluster.leader) }),
+        }),
+  });
+}
+
+/** @throws IdError or CoordinatorError COORDINATOR_WIRE_MALFORMED */
+export function standingFromWire(wire: WireStanding | undefined): Standing {
+  const kind = Object.entries(KINDS).find(([, value]) => value === wire?.kind)?.[0];
+  if (wire === undefined || kind === undefined) throw malformed('standing');
+  const leader = wire.leader === undefined ? {} : { leader: memberFromWire(wire.leader) };
+  const cluster =
+    wire.clusterId.byteLength === 0
+      ? {}
+      : {
+          cluster: {
+            clusterId: clusterId(toHex(wire.clusterId)),
+            epoch: epoch(toNumber(wire.epoch)),
+            appliedIndex: toNumber(wire.appliedIndex),
+            members: wire.members.slice(0, 64).map(memberFromWire),
+            ...leader,
+          },
+        };
+  return {
+    kind: kind as StandingKind,
+    self: memberFromWire(wire.self),
+    slots: wire.slots.slice(0, 64).map(slotName),
+    ...cluster,
+  };
+}
+
+/** @throws IdError or CoordinatorError COORDINATOR_WIRE_MALFORMED */
+export function genesisFromWire(wire: DeliverGenesisRequest): Genesis {
+  return {
+    clusterId: clusterId(toHex(wire.clusterId)),
+    seed: seedFromWire(wire.seed),
+    members: wire.members.slice(0, 64).map(memberFromWire),
+    slots: wire.slots.slice(0, 64).map(slotName),
+  };
+}
+
+export function joinAnswerToWire(answer: JoinAnswer): Partial<Omit<JoinResponse, '$typeName'>> {
+  switch (answer.kind) {
+    case 'admitted':
+      return {
+        outcome: JoinResponse_Outcome.ADMITTED,
+        clusterId: fromHex(answer.clusterId),
+        epoch: BigInt(answer.epoch),
+        seed: answer.seed.expose(),
+        slots: [...answer.slots],
+        members: answer.members.map(memberToWire),
+      };
+    case 'not-leader':
+      return {
+        outcome: JoinResponse_Outcome.NOT_LEADER,
+        ...(answer.leader === undefined ? {} : { leader: memberToWire(answer.leader) }),
+      };
+    case 'busy':
+      return { outcome: JoinResponse_Outcome.BUSY, code: answer.code };
+    case 'refused':
+      return { outcome: JoinResponse_Outcome.REFUSED, code: answer.code };
+    default:
+      return answer satisfies never;
+  }
+}
+
+/** @throws IdError or CoordinatorError COORDINATOR_WIRE_MALFORMED */
+export function joinAnswerFromWire(wire: JoinResponse): JoinAnswer {
+  switch (wire.outcome) {
+    case JoinResponse_Outcome.ADMITTED:
+      return {
+        kind: 'admitted',
+        clusterId: clusterId(toHex(wire.clusterId)),
+        epoch: epoch(toNumber(wire.epoch)),
+        seed: seedFromWire(wire.seed),
+        slots: wire.slots.slice(0, 64).map(slotName),
+        members: wire.members.slice(0, 64).map(memberFromWire),
+      };
+    case JoinResponse_Outcome.NOT_LEADER:
+      return {
+        kind: 'not-leader',
+        ...(wire.leader === undefined ? {} : { leader: memberFromWire(wire.leader) }),
+      };
+    case JoinResponse_Outcome.BUSY:
+      return { kind: 'busy', code: wire.code.slice(0, 64) };
+    case JoinResponse_Outcome.REFUSED: {
+      const code = REFUSALS.find((name) => name === wire.code);
+      if (code === undefined) throw malformed('refusal');
+      return { kind: 'refused', code };
+    }
+    default:
+      throw malformed('join outcome');
+  }
+}
+
+export function approvalToWire(approval: Approval): WireApproval {
+  return create(ApprovalSchema, {
+    ownerFingerprint: fromHex(approval.ownerFingerprint),
+    signature: approval.signature,
+  });
+}
+
+/** @throws IdError */
+export function approvalFromWire(wire: WireApproval): Approval {
+  return {
+    ownerFingerprint: sha256Hex(toHex(wire.ownerFingerprint)),
+    signature: wire.signature,
+  };
+}
+
+export function operationToWire(operation: Operation): ExecuteRequest {
+  if (operation.kind === 'set-manifest') {
+    return create(ExecuteRequestSchema, {
+      operation: {
+        case: 'setManifest',
+        value: {
+          requestKey: fromHex(operation.requestKey),
+          manifest: operation.manifest,
+          previousTransition: fromHex(operation.previousTransition),
+          approvals: operation.approvals.map(approvalToWire),
+        },
+      },
+    });
+  }
+  return create(ExecuteRequestSchema, {
+    operation: {
+      case: 'issue',
+      value: {
+        requestKey: fromHex(operation.requestKey),
+        workload: operation.workload,
+        spkiSha256: fromHex(operation.spkiSha256),
+        evidenceSha256: fromHex(operation.evidenceSha256),
+        generation: BigInt(operation.generation),
+        servedBy: operation.servedBy,
+      },
+    },
+  });
+}
+
+/** @throws CodedError of the field that is not acceptable */
+export function operationFromWire({ operation }: ExecuteRequest): Operation {
+  switch (operation.case) {
+    case 'setManifest':
+      return {
+        kind: 'set-manifest',
+        requestKey: requestKey(operation.value.requestKey),
+        manifest: operation.value.manifest,
+        previousTransition: sha256Hex(toHex(operation.value.previousTransition)),
+        approvals: operation.value.approvals.map(approvalFromWire),
+      };
+    case 'issue':
+      return {
+        kind: 'issue',
+        requestKey: requestKey(operation.value.requestKey),
+        workload: operation.value.workload,
+        spkiSha256: sha256Hex(toHex(operation.value.spkiSha256)),
+        evidenceSha256: sha256Hex(toHex(operation.value.evidenceSha256)),
+        generation: generation(toNumber(operation.value.generation)),
+        servedBy: slotName(operation.value.servedBy),
+      };
+    default:
+      throw malformed('operation');
+  }
+}
+
+/** @throws CoordinatorError COORDINATOR_WIRE_MALFORMED above 2^53-1 */
+export function toNumber(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('number');
+  return Number(value);
+}
+
+function seedFromWire(bytes: Uint8Array): Secret {
+  if (bytes.byteLength !== 32) throw malformed('seed');
+  const seed = new Secret(bytes);
+  bytes.fill(0);
+  return seed;
+}
+
+function malformed(part: string): CoordinatorError {
+  const message = 'a peer sent something that does not fit the protocol';
+  return new CoordinatorError('COORDINATOR_WIRE_MALFORMED', message, { fields: { part } });
+}

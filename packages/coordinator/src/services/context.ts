@@ -1,0 +1,149 @@
+/** What the services share: the replica and everything that an answer is made of. */
+import type { ReferenceValues } from '@witan/attestation';
+import { CanonicalWriter, fromHex, type Clock, type Crypto, type SlotName } from '@witan/core';
+import {
+  deriveHistorySigningKey,
+  deriveMeshCaKey,
+  deriveWorkloadSecret,
+  loadCertificateAuthority,
+  seedFromBytes,
+  signP256,
+  type CertificateAuthority,
+  type Seed,
+} from '@witan/keys';
+import { highWaterMarkBytes, transitionBytes, type SignedTransition } from '@witan/manifest';
+import type { Cluster, Replica, Writer } from '@witan/replica';
+import { ReplicaError } from '@witan/replica';
+import type { CommandResult, StateView } from '@witan/state-machine';
+import { PublicError } from '@witan/transport';
+import type { Rules } from '../evidence/rules.ts';
+import type { Operation } from '../operations.ts';
+
+export interface ServiceContext {
+  readonly replica: Replica<ReferenceValues>;
+  readonly writer: Writer<Operation, CommandResult, ReferenceValues>;
+  readonly rules: Rules;
+  readonly slot: SlotName;
+  readonly crypto: Crypto;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly version: string;
+  /** Whether own evidence is simulated (I11). */
+  readonly simulatedSelf: boolean;
+}
+
+/** Numbers for status and metrics; the telemetry package keeps them. */
+export interface Counters {
+  count(name: string, by?: number): void;
+  snapshot(): Readonly<Record<string, number>>;
+}
+
+/** How long a read or write may take before its caller is told to try elsewhere. */
+export const READ_MS = 5_000;
+export const WRITE_MS = 15_000;
+
+/** The cluster, or an answer that says why there is none. */
+export function clusterOf(context: ServiceContext): Cluster<ReferenceValues> {
+  const { cluster, waiting } = context.replica;
+  if (cluster !== undefined) return cluster;
+  const phase = context.replica.phase();
+  const code = phase === 'sealed' ? 'SEALED' : 'NOT_FOUNDED';
+  throw new PublicError('UNAVAILABLE', code, 'this replica belongs to no cluster', {
+    slot: context.slot,
+    waitingFor: waiting?.code ?? 'NOTHING',
+    slots: waiting?.slots.join(',') ?? '',
+  });
+}
+
+/** The state after everything that was acknowledged anywhere before this call (I5). */
+export async function currentView(context: ServiceContext): Promise<StateView<ReferenceValues>> {
+  const cluster = clusterOf(context);
+  await publicly(cluster.engine.readBarrier({ timeoutMs: READ_MS }));
+  return cluster.state.machine;
+}
+
+/** Turns the driver's errors into answers. */
+export async function publicly<Value>(promise: Promise<Value>): Promise<Value> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (!(error instanceof ReplicaError)) throw error;
+    const message = 'the cluster gives no answer now';
+    throw new PublicError('UNAVAILABLE', error.code, message, {}, error);
+  }
+}
+
+export function seedOf(cluster: Cluster<ReferenceValues>): Seed {
+  return seedFromBytes(cluster.seed.expose());
+}
+
+/** Signs what this replica vouches for (I6). */
+export function signedMark(
+  context: ServiceContext,
+  cluster: Cluster<ReferenceValues>,
+): { readonly mark: Uint8Array; readonly signature: Uint8Array } {
+  const keys = keysOf(cluster);
+  const mark = highWaterMarkBytes({
+    ...cluster.state.machine.floor(),
+    timeMs: context.clock.now(),
+  });
+  return { mark, signature: signP256(keys.history, mark) };
+}
+
+export function transitionToWire(signed: SignedTransition): {
+  readonly transition: Uint8Array;
+  readonly signature: Uint8Array;
+} {
+  return { transition: transitionBytes(signed.transition), signature: signed.signature };
+}
+
+interface ClusterKeys {
+  readonly history: ReturnType<typeof deriveHistorySigningKey>;
+  meshCa: { readonly generation: number; readonly authority: CertificateAuthority } | undefined;
+}
+
+// Derived keys by cluster: gone with it.
+const KEYS = new WeakMap<Cluster<ReferenceValues>, ClusterKeys>();
+
+function keysOf(cluster: Cluster<ReferenceValues>): ClusterKeys {
+  const known = KEYS.get(cluster);
+  if (known !== undefined) return known;
+  const keys: ClusterKeys = {
+    history: deriveHistorySigningKey(seedOf(cluster), cluster.clusterId),
+    meshCa: undefined,
+  };
+  KEYS.set(cluster, keys);
+  return keys;
+}
+
+/** The mesh CA of the generation in force; undefined before the first manifest. */
+export function meshCaOf(cluster: Cluster<ReferenceValues>): CertificateAuthority | undefined {
+  const keys = keysOf(cluster);
+  const { generation, head, meshCaCertificate } = cluster.state.machine;
+  if (meshCaCertificate === undefined) return undefined;
+  if (keys.meshCa?.generation !== generation) {
+    const key = deriveMeshCaKey(seedOf(cluster), cluster.clusterId, generation, head);
+    keys.meshCa = { generation, authority: loadCertificateAuthority(key, meshCaCertificate) };
+  }
+  return keys.meshCa.authority;
+}
+
+/** A workload's secret in its only version so far. */
+export function workloadSecret(
+  cluster: Cluster<ReferenceValues>,
+  workload: string,
+  name: string,
+): Uint8Array {
+  return deriveWorkloadSecret(seedOf(cluster), cluster.clusterId, workload, name, 1).expose();
+}
+
+/** What a workload signs to show that it holds the key to be certified (proto/workload). */
+export function possessionBytes(channelBinding: Uint8Array): Uint8Array {
+  return new CanonicalWriter()
+    .fixed(new TextEncoder().encode('witan/v1/possession'))
+    .fixed(channelBinding)
+    .finish();
+}
+
+export const clusterIdBytes = (cluster: Cluster<ReferenceValues>): Uint8Array =>
+  fromHex(cluster.clusterId);

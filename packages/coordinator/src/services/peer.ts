@@ -1,0 +1,78 @@
+/** The peer service: what other replicas ask, each by the identity that its channel proved. */
+import { incarnationId, clusterId, epoch, slotName, toHex } from '@witan/core';
+import { PeerService } from '@witan/protocol';
+import type { ServiceRegistration } from '@witan/transport';
+import { serviceRegistration, PublicError } from '@witan/transport';
+import type { PeerClaims } from '../evidence/rules.ts';
+import { encodeResult } from '../operations.ts';
+import {
+  genesisFromWire,
+  joinAnswerToWire,
+  memberFromWire,
+  memberToWire,
+  operationFromWire,
+  standingToWire,
+  toNumber,
+} from '../peers/wire.ts';
+import { WRITE_MS, type ServiceContext } from './context.ts';
+
+export function peerService(context: ServiceContext): ServiceRegistration<PeerClaims> {
+  const { replica, writer } = context;
+  return serviceRegistration<typeof PeerService, PeerClaims>(PeerService, {
+    greet: () => Promise.resolve({ standing: standingToWire(replica.greeted()) }),
+
+    deliverGenesis: (request, { peer }) =>
+      Promise.resolve(
+        replica.genesisDelivered(genesisFromWire(request), incarnationId(peer.spkiSha256)),
+      ),
+
+    join: async (request, { peer }) => {
+      const answer = await replica.joinAsked(
+        { self: memberFromWire(request.self), slots: request.slots.slice(0, 64).map(slotName) },
+        incarnationId(peer.spkiSha256),
+      );
+      return joinAnswerToWire(answer);
+    },
+
+    exchange: async function* (requests, { peer }) {
+      let sender: Parameters<typeof replica.messagesArrived> | undefined;
+      for await (const request of requests) {
+        if (sender === undefined) {
+          const from = memberFromWire(request.self);
+          // The channel says who speaks; the message may only say the same.
+          if (from.incarnation !== peer.spkiSha256) throw notYourself();
+          const cluster = clusterId(toHex(request.clusterId));
+          sender = [from, cluster, epoch(toNumber(request.epoch)), []];
+        }
+        replica.messagesArrived(sender[0], sender[1], sender[2], request.messages);
+      }
+      yield* [];
+    },
+
+    execute: async (request, { peer }) => {
+      // Any attested replica may forward a write, a member only of this cluster.
+      const isMember = replica.cluster
+        ?.members()
+        .some((member) => member.incarnation === peer.spkiSha256);
+      if (isMember !== true) return { code: 'NOT_A_MEMBER' };
+      const answer = await writer.executeHere(operationFromWire(request), WRITE_MS);
+      switch (answer.kind) {
+        case 'done':
+          return { result: encodeResult(answer.result), index: BigInt(answer.index) };
+        case 'failed':
+          return { code: answer.code };
+        case 'not-leader': {
+          const leader = answer.leader === undefined ? {} : { leader: memberToWire(answer.leader) };
+          return { code: 'REPLICA_NOT_LEADER', ...leader };
+        }
+        default:
+          return answer satisfies never;
+      }
+    },
+  });
+}
+
+function notYourself(): PublicError {
+  const message = 'the stream names another sender than its channel proved';
+  return new PublicError('PERMISSION_DENIED', 'IDENTITY_MISMATCH', message);
+}

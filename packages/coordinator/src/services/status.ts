@@ -1,0 +1,111 @@
+/** This replica's own view of itself and its cluster; no quorum confirms it. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { fromHex } from '@witan/core';
+import { GetStatusResponse_Phase, type GetStatusResponseSchema } from '@witan/protocol';
+import type { Phase, Replica } from '@witan/replica';
+import type { ReferenceValues } from '@witan/attestation';
+import { isSimulated } from '../operations.ts';
+import { memberToWire } from '../peers/wire.ts';
+import type { ServiceContext } from './context.ts';
+
+const PHASES: Readonly<Record<Phase, GetStatusResponse_Phase>> = {
+  discovering: GetStatusResponse_Phase.DISCOVERING,
+  founded: GetStatusResponse_Phase.FOUNDED,
+  joining: GetStatusResponse_Phase.JOINING,
+  serving: GetStatusResponse_Phase.SERVING,
+  sealed: GetStatusResponse_Phase.SEALED,
+  removed: GetStatusResponse_Phase.REMOVED,
+  stopped: GetStatusResponse_Phase.REMOVED,
+};
+
+/** A member counts as reachable when it was heard within this time. */
+const REACHABLE_MS = 1_000;
+
+export function statusOf(
+  context: ServiceContext,
+): MessageInitShape<typeof GetStatusResponseSchema> {
+  const { replica } = context;
+  const standing = replica.standing();
+  const base = {
+    slot: context.slot,
+    phase: PHASES[replica.phase()],
+    explanation: explain(replica),
+    nodeId: BigInt(standing.self.nodeId),
+    incarnation: fromHex(standing.self.incarnation),
+    slots: [...standing.slots],
+    version: context.version,
+    simulated: context.simulatedSelf,
+    counters: Object.fromEntries(
+      Object.entries(context.counters.snapshot()).map(([name, value]) => [name, BigInt(value)]),
+    ),
+  };
+  const { cluster } = replica;
+  if (cluster === undefined) return base;
+  const status = cluster.status();
+  const view = cluster.state.machine;
+  const nowMs = performance.now();
+  return {
+    ...base,
+    clusterId: fromHex(cluster.clusterId),
+    epoch: BigInt(cluster.epoch),
+    term: BigInt(status.term),
+    leaderId: BigInt(status.leaderId),
+    commitIndex: BigInt(status.commitIndex),
+    appliedIndex: BigInt(status.appliedIndex),
+    generation: BigInt(view.generation),
+    issuedIdentities: BigInt(view.issuedCount),
+    simulated: context.simulatedSelf || (view.manifest !== undefined && isSimulated(view.manifest)),
+    members: cluster.members().map((member) => {
+      const progress = status.progress.get(member.nodeId);
+      const isSelf = member.nodeId === status.nodeId;
+      return {
+        member: memberToWire(member),
+        voter: status.configuration.voters.includes(member.nodeId),
+        leader: member.nodeId === status.leaderId,
+        reachable: isSelf || nowMs - (progress?.lastHeardMs ?? -Infinity) < REACHABLE_MS,
+        matchIndex: BigInt(isSelf ? status.appliedIndex : (progress?.matchIndex ?? 0)),
+      };
+    }),
+  };
+}
+
+/** One sentence for people, with the next step where there is one. */
+function explain(replica: Replica<ReferenceValues>): string {
+  const phase = replica.phase();
+  const slots = replica.waiting?.slots.join(', ') ?? '';
+  switch (phase) {
+    case 'discovering':
+      return explainWaiting(replica.waiting?.code, slots);
+    case 'founded':
+      return 'The cluster is founded and has no manifest: set one with `witan set`.';
+    case 'joining':
+      return 'Let in as a learner; it votes once it has caught up.';
+    case 'serving':
+      return replica.cluster?.status().leaderId === 0
+        ? 'No leader is known: a majority of the voters must be reachable.'
+        : 'Serving.';
+    case 'sealed':
+      return `Sealed state is on disk (${slots}) and no cluster lives: owners must recover it.`;
+    case 'removed':
+      return 'Replaced by a later incarnation of this slot; this process stops.';
+    case 'stopped':
+      return 'Stopping.';
+    default:
+      return phase satisfies never;
+  }
+}
+
+function explainWaiting(code: string | undefined, slots: string): string {
+  switch (code) {
+    case 'SLOTS_MISSING':
+      return `Waiting for ${slots}: a cluster is founded only when all slots answer.`;
+    case 'SLOTS_DIFFER':
+      return `${slots} have other slot names in their measured configuration.`;
+    case 'FOUNDER_ACTS':
+      return 'All slots answer; the first by name founds the cluster.';
+    case 'ELECTION_PENDING':
+      return 'A cluster is there and elects its leader.';
+    default:
+      return 'Looking for the other slots.';
+  }
+}

@@ -1,0 +1,174 @@
+/** The user service: what owners and operators ask. Any replica answers. */
+import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
+import { CodedError, fromHex, generation, sha256Hex, toHex } from '@witan/core';
+import { ManifestError, parseManifest, type ValidatedManifest } from '@witan/manifest';
+import { UserService, type SetManifestRequest } from '@witan/protocol';
+import type { Cluster } from '@witan/replica';
+import { requestKey, type CommandResult } from '@witan/state-machine';
+import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
+import type { PeerClaims } from '../evidence/rules.ts';
+import { isSimulated, type Operation } from '../operations.ts';
+import { approvalFromWire, toNumber } from '../peers/wire.ts';
+import {
+  clusterIdBytes,
+  clusterOf,
+  currentView,
+  publicly,
+  READ_MS,
+  signedMark,
+  transitionToWire,
+  WRITE_MS,
+  type ServiceContext,
+} from './context.ts';
+import { statusOf } from './status.ts';
+
+const APPROVALS_MAX = 64;
+
+export function userService(context: ServiceContext): ServiceRegistration<PeerClaims> {
+  return serviceRegistration<typeof UserService, PeerClaims>(UserService, {
+    setManifest: async (request) => {
+      const cluster = clusterOf(context);
+      const { operation, manifest } = readSetManifest(context, request);
+      refuseForeignCoordinators(context, manifest);
+      if (request.noForward) refuseToForward(cluster);
+      const { index, result } = await publicly(context.writer.execute(operation, WRITE_MS));
+      const number = acceptedGeneration(result);
+      await publicly(cluster.engine.waitApplied(index, { timeoutMs: READ_MS }));
+      const view = cluster.state.machine;
+      const signed = view.transitions[number - 1];
+      if (signed === undefined) throw new Error('an applied transition is in the history');
+      context.counters.count('manifests_set');
+      return {
+        transition: transitionToWire(signed),
+        rootCertificate: view.rootCertificate ?? new Uint8Array(0),
+        meshCaCertificate: view.meshCaCertificate ?? new Uint8Array(0),
+        historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
+        highWaterMark: signedMark(context, cluster),
+      };
+    },
+
+    getDeployment: async () => {
+      const view = await currentView(context);
+      const cluster = clusterOf(context);
+      const { manifest } = view;
+      return {
+        clusterId: clusterIdBytes(cluster),
+        epoch: BigInt(view.epoch),
+        generation: BigInt(view.generation),
+        manifest: manifest?.bytes ?? new Uint8Array(0),
+        rootCertificate: view.rootCertificate ?? new Uint8Array(0),
+        meshCaCertificate: view.meshCaCertificate ?? new Uint8Array(0),
+        historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
+        transitionHash: fromHex(view.head),
+        simulated: context.simulatedSelf || (manifest !== undefined && isSimulated(manifest)),
+        ...(manifest === undefined ? {} : { highWaterMark: signedMark(context, cluster) }),
+      };
+    },
+
+    getHistory: async (request) => {
+      const view = await currentView(context);
+      const cluster = clusterOf(context);
+      if (view.manifest === undefined) throw noManifest();
+      const from = Math.max(1, toNumber(request.fromGeneration));
+      const records = view.transitions.slice(from - 1).map((signed) => ({
+        transition: transitionToWire(signed),
+        ...(request.withManifests ? { manifest: manifestOf(view, signed) } : {}),
+      }));
+      return {
+        records,
+        historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
+        highWaterMark: signedMark(context, cluster),
+      };
+    },
+
+    getStatus: () => Promise.resolve(statusOf(context)),
+  });
+}
+
+function manifestOf(
+  view: { manifestBytes(number: ReturnType<typeof generation>): Uint8Array | undefined },
+  signed: { readonly transition: { readonly generation: ReturnType<typeof generation> } },
+): Uint8Array {
+  return view.manifestBytes(signed.transition.generation) ?? new Uint8Array(0);
+}
+
+interface ReadRequest {
+  readonly operation: Operation;
+  readonly manifest: ValidatedManifest<ReferenceValues>;
+}
+
+function readSetManifest(context: ServiceContext, request: SetManifestRequest): ReadRequest {
+  try {
+    const manifest = parseManifest(request.manifest, {
+      parseReferenceValues,
+      crypto: context.crypto,
+    });
+    return {
+      manifest,
+      operation: {
+        kind: 'set-manifest',
+        requestKey: requestKey(request.requestKey),
+        manifest: request.manifest,
+        previousTransition: sha256Hex(toHex(request.previousTransition)),
+        approvals: request.approvals.slice(0, APPROVALS_MAX).map(approvalFromWire),
+      },
+    };
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const code = error instanceof ManifestError ? error.code : 'REQUEST_INVALID';
+    const message = 'the request is not acceptable';
+    throw new PublicError('INVALID_ARGUMENT', code, message, error.fields, error);
+  }
+}
+
+/** A manifest that this very replica does not meet would lock every Coordinator out. */
+function refuseForeignCoordinators(
+  context: ServiceContext,
+  manifest: ValidatedManifest<ReferenceValues>,
+): void {
+  const result = context.rules.meetsOwn(manifest);
+  if (result.kind === 'accepted') return;
+  const [first] = result.refusals;
+  const fields = { check: result.code, ...first?.detail };
+  const message = 'no Coordinator entry of the manifest fits this replica';
+  throw new PublicError('FAILED_PRECONDITION', 'COORDINATOR_NOT_LISTED', message, fields);
+}
+
+function refuseToForward(cluster: Cluster<ReferenceValues>): void {
+  if (cluster.status().role === 'leader') return;
+  const leader = cluster.leader();
+  const fields = { slot: leader?.slot ?? '', address: leader?.address ?? '' };
+  throw new PublicError('UNAVAILABLE', 'NOT_LEADER', 'another replica leads', fields);
+}
+
+function acceptedGeneration(result: CommandResult): number {
+  switch (result.kind) {
+    case 'manifest-set':
+      return result.generation;
+    case 'conflict': {
+      const fields = { expected: result.expected, found: result.found };
+      const message = 'the update does not build on the newest transition';
+      throw new PublicError('ABORTED', 'CONFLICT', message, fields);
+    }
+    case 'refused': {
+      const { code, path, expected, found } = result;
+      const message = 'the update is not allowed';
+      throw new PublicError('PERMISSION_DENIED', code, message, { path, expected, found });
+    }
+    case 'key-reused':
+      throw new PublicError(
+        'ALREADY_EXISTS',
+        'REQUEST_KEY_REUSED',
+        'the request key belongs to another request',
+      );
+    default:
+      throw new PublicError('INTERNAL', 'UNEXPECTED_RESULT', 'the write had an odd outcome', {
+        kind: result.kind,
+      });
+  }
+}
+
+function noManifest(): PublicError {
+  const message = 'no manifest is set yet';
+  return new PublicError('FAILED_PRECONDITION', 'NO_MANIFEST', message);
+}

@@ -1,0 +1,224 @@
+/**
+ * The workload service: an attested pod gets its certificate and secrets. The identity is recorded
+ * in the log before anything is handed out, under the generation by which the evidence was judged:
+ * if a newer manifest is in force anywhere, the record is refused and the evidence judged again
+ * (I3, I5).
+ */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { decodeEvidence, type ReferenceValues } from '@witan/attestation';
+import { CanonicalWriter, fromHex, generation, sha256Hex, toHex, unixMillis } from '@witan/core';
+import { issueLeafCertificate, workloadSpiffeId } from '@witan/keys';
+import type { Workload } from '@witan/manifest';
+import { WorkloadService, type IssueCredentialsResponseSchema } from '@witan/protocol';
+import type { Cluster, Written } from '@witan/replica';
+import { requestKey, type CommandResult, type IssuedIdentity } from '@witan/state-machine';
+import {
+  PublicError,
+  serviceRegistration,
+  type AttestedPeer,
+  type ServiceRegistration,
+} from '@witan/transport';
+import type { PeerClaims } from '../evidence/rules.ts';
+import { isSimulated, type Operation } from '../operations.ts';
+import {
+  clusterIdBytes,
+  clusterOf,
+  meshCaOf,
+  possessionBytes,
+  publicly,
+  READ_MS,
+  signedMark,
+  workloadSecret,
+  WRITE_MS,
+  type ServiceContext,
+} from './context.ts';
+
+type WorkloadClaims = PeerClaims & { readonly kind: 'workload' };
+
+/** A manifest that changes while a request runs makes it start over, this often at most. */
+const ATTEMPTS_MAX = 4;
+
+export function workloadService(context: ServiceContext): ServiceRegistration<PeerClaims> {
+  return serviceRegistration<typeof WorkloadService, PeerClaims>(WorkloadService, {
+    issueCredentials: async (request, { peer }) => {
+      checkPossession(context, peer, request.publicKey, request.proofOfPossession);
+      const spkiSha256 = digest(context, request.publicKey);
+      const evidenceSha256 = digest(context, peer.evidence ?? new Uint8Array(0));
+      for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+        const cluster = clusterOf(context);
+        const claims = judgeNow(context, peer);
+        const name = chooseWorkload(claims, request.workload);
+        const operation: Operation = {
+          kind: 'issue',
+          requestKey: keyOf(context, request.requestKey, spkiSha256, name, claims.generation),
+          workload: name,
+          spkiSha256,
+          evidenceSha256,
+          generation: generation(claims.generation),
+          servedBy: context.slot,
+        };
+        const written = await publicly(context.writer.execute(operation, WRITE_MS));
+        await publicly(cluster.engine.waitApplied(written.index, { timeoutMs: READ_MS }));
+        const record = issuedRecord(written);
+        const machine = cluster.state.machine;
+        const workload = machine.manifest?.workloads.get(name);
+        const isCurrent = record?.generation === machine.generation;
+        if (record === undefined || workload === undefined || !isCurrent) continue;
+        context.counters.count('certificates_issued');
+        return hand(context, cluster, workload, record, request.publicKey);
+      }
+      throw new PublicError('UNAVAILABLE', 'MANIFEST_CHANGING', 'the manifest keeps changing');
+    },
+  });
+}
+
+/** Builds the answer. Only a record that is in the log gets here. */
+async function hand(
+  context: ServiceContext,
+  cluster: Cluster<ReferenceValues>,
+  workload: Workload<ReferenceValues>,
+  record: IssuedIdentity,
+  publicKey: Uint8Array,
+): Promise<MessageInitShape<typeof IssueCredentialsResponseSchema>> {
+  const authority = meshCaOf(cluster);
+  const { manifest, rootCertificate, historyPublicKey } = cluster.state.machine;
+  if (authority === undefined || manifest === undefined || rootCertificate === undefined) {
+    throw new Error('a cluster that issues has a manifest and its certificates');
+  }
+  const notAfterMs = Math.min(record.notAfterMs, authority.validity.notAfter);
+  const certificate = await issueLeafCertificate(authority, {
+    subjectSpki: publicKey,
+    commonName: workload.name,
+    dnsNames: workload.dnsNames,
+    ipAddresses: workload.ipAddresses,
+    uri: workloadSpiffeId(trustDomain(cluster), workload.name),
+    serial: fromHex(record.serial),
+    notBefore: record.notBeforeMs,
+    notAfter: unixMillis(notAfterMs),
+    simulated: isSimulated(manifest),
+  });
+  return {
+    workload: workload.name,
+    certificate,
+    meshCaCertificate: authority.certificateDer,
+    rootCertificate,
+    secrets: workload.secrets.map((name) => ({
+      name,
+      value: workloadSecret(cluster, workload.name, name),
+    })),
+    clusterId: clusterIdBytes(cluster),
+    generation: BigInt(record.generation),
+    historyPublicKey: historyPublicKey ?? new Uint8Array(0),
+    highWaterMark: signedMark(context, cluster),
+    manifest: manifest.bytes,
+    notAfterMs: BigInt(notAfterMs),
+  };
+}
+
+/** The trust domain of SPIFFE ids: no two clusters share one. */
+export function trustDomain(cluster: Cluster<ReferenceValues>): string {
+  return `witan-${cluster.clusterId.slice(0, 16)}`;
+}
+
+/** Judges the evidence of the channel by the manifest in force here, which may be newer by now. */
+function judgeNow(context: ServiceContext, peer: AttestedPeer<PeerClaims>): WorkloadClaims {
+  const { claims, evidence, expectedReportData } = peer;
+  const isCurrent =
+    claims?.kind === 'workload' && claims.generation === context.replica.cluster?.generation;
+  if (isCurrent) return claims;
+  if (evidence === undefined || expectedReportData === undefined) throw refused('NO_EVIDENCE');
+  const verdict = context.rules.judgeWorkload(decodeEvidence(evidence), expectedReportData);
+  if (!verdict.ok || verdict.claims.kind !== 'workload') {
+    context.counters.count('workloads_refused');
+    throw refused(verdict.ok ? 'NOT_A_WORKLOAD' : 'EVIDENCE_REFUSED');
+  }
+  return verdict.claims;
+}
+
+/** The evidence decides; a name only chooses where it fits more than one entry. */
+function chooseWorkload(claims: WorkloadClaims, wanted: string): string {
+  const { workloads } = claims;
+  if (wanted !== '' && !workloads.includes(wanted)) throw refused('WORKLOAD_NOT_YOURS');
+  const chosen = wanted === '' ? workloads[0] : wanted;
+  if (chosen === undefined) throw refused('EVIDENCE_REFUSED');
+  if (wanted === '' && workloads.length > 1) {
+    const message = 'the evidence fits several workloads; name one';
+    const fields = { workloads: workloads.join(',') };
+    throw new PublicError('INVALID_ARGUMENT', 'WORKLOAD_AMBIGUOUS', message, fields);
+  }
+  return chosen;
+}
+
+/** The record, or undefined where the evidence must be judged again. */
+function issuedRecord({ result }: Written<CommandResult>): IssuedIdentity | undefined {
+  switch (result.kind) {
+    case 'issued':
+      return result.record;
+    case 'stale-generation':
+    case 'unknown-workload':
+      return undefined;
+    case 'key-reused':
+      throw new PublicError(
+        'ALREADY_EXISTS',
+        'REQUEST_KEY_REUSED',
+        'the request key belongs to another request',
+      );
+    case 'refused':
+      throw new PublicError('RESOURCE_EXHAUSTED', result.code, 'the identity is not recorded');
+    default:
+      throw new PublicError('INTERNAL', 'UNEXPECTED_RESULT', 'the write had an odd outcome', {
+        kind: result.kind,
+      });
+  }
+}
+
+function checkPossession(
+  context: ServiceContext,
+  peer: AttestedPeer<PeerClaims>,
+  publicKey: Uint8Array,
+  signature: Uint8Array,
+): void {
+  const holds = context.crypto.verify({
+    algorithm: 'ecdsa-p256-sha256',
+    publicKey,
+    data: possessionBytes(peer.channelBinding),
+    signature,
+  });
+  if (holds) return;
+  const message = 'the request is not signed by the key that it wants certified';
+  throw new PublicError('INVALID_ARGUMENT', 'POSSESSION_NOT_PROVED', message);
+}
+
+/**
+ * The idempotency key in the log. It covers whom it is for and the generation, so that nobody can
+ * take another's key, and a retry under a newer manifest gets a certificate of that one.
+ */
+function keyOf(
+  context: ServiceContext,
+  bytes: Uint8Array,
+  spkiSha256: string,
+  workload: string,
+  number: number,
+): ReturnType<typeof requestKey> {
+  if (bytes.byteLength !== 16) {
+    const fields = { expected: 16, found: bytes.byteLength };
+    const message = 'a request key has 16 bytes';
+    throw new PublicError('INVALID_ARGUMENT', 'REQUEST_KEY_MALFORMED', message, fields);
+  }
+  const scope = new CanonicalWriter()
+    .text('witan/v1/issue-key')
+    .fixed(bytes)
+    .text(spkiSha256)
+    .text(workload)
+    .u64(number)
+    .finish();
+  return requestKey(context.crypto.hash('sha256', scope).subarray(0, 16));
+}
+
+function digest(context: ServiceContext, bytes: Uint8Array): ReturnType<typeof sha256Hex> {
+  return sha256Hex(toHex(context.crypto.hash('sha256', bytes)));
+}
+
+function refused(code: string): PublicError {
+  return new PublicError('PERMISSION_DENIED', code, 'the workload gets nothing');
+}

@@ -1,0 +1,276 @@
+/**
+ * A small world for replicas: virtual time, a network that can be cut, disks that are lists. It runs
+ * the real driver, with a keyring that only marks bytes. Seeded, so that a run can be repeated.
+ */
+import { createHash } from 'node:crypto';
+import {
+  clusterId,
+  concatBytes,
+  epoch,
+  incarnationId,
+  slotName,
+  utf8,
+  type Crypto,
+  type IncarnationId,
+  type SlotName,
+} from '@witan/core';
+import {
+  Replica,
+  type Answer,
+  type DurableLog,
+  type PeerIdentity,
+  type ReplicaOptions,
+  type Scheduler,
+  type Standing,
+} from '@witan/replica';
+import { nodeIdOf } from '@witan/state-machine';
+
+/** Virtual time. `run` fires timers in order and lets promises settle between them. */
+export class VirtualScheduler implements Scheduler {
+  #nowMs = 0;
+  #sequence = 0;
+  readonly #timers: { atMs: number; sequence: number; callback: () => void }[] = [];
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    this.#sequence += 1;
+    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), sequence: this.#sequence, callback };
+    this.#timers.push(timer);
+    return () => {
+      const at = this.#timers.indexOf(timer);
+      if (at >= 0) this.#timers.splice(at, 1);
+    };
+  }
+
+  soon(callback: () => void): void {
+    this.after(0, callback);
+  }
+
+  async run(forMs: number, until: () => boolean = () => false): Promise<boolean> {
+    const endMs = this.#nowMs + forMs;
+    for (;;) {
+      await settle();
+      if (until()) return true;
+      this.#timers.sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
+      const next = this.#timers[0];
+      if (next === undefined || next.atMs > endMs) {
+        this.#nowMs = endMs;
+        return until();
+      }
+      this.#timers.shift();
+      this.#nowMs = next.atMs;
+      next.callback();
+    }
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 12; turn += 1) await Promise.resolve();
+}
+
+/** Small and fast; the same seed gives the same numbers (mulberry32). */
+export function seededRandom(seed: number): { bytes(byteLength: number): Uint8Array } {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) % 256;
+  };
+  return { bytes: (byteLength) => Uint8Array.from({ length: byteLength }, next) };
+}
+
+const testCrypto: Crypto = {
+  hash: (algorithm, ...parts) => {
+    const hash = createHash(algorithm);
+    for (const part of parts) hash.update(part);
+    return new Uint8Array(hash.digest());
+  },
+  verify: () => false,
+};
+
+/** What a disk has taken, in order. Nothing ever reads it back into a replica. */
+export class RecordingDisk implements DurableLog {
+  readonly records: Uint8Array[] = [];
+  readonly snapshots: number[] = [];
+
+  append(records: readonly Uint8Array[]): Promise<void> {
+    this.records.push(...records);
+    return Promise.resolve();
+  }
+
+  saveSnapshot(label: { readonly index: number }): Promise<void> {
+    this.snapshots.push(label.index);
+    return Promise.resolve();
+  }
+}
+
+export interface Node {
+  readonly slot: SlotName;
+  readonly self: PeerIdentity;
+  readonly replica: Replica<unknown>;
+  readonly disk: RecordingDisk;
+  alive: boolean;
+  paused: boolean;
+  /** Calls others, but the slot's name leads to somebody else. */
+  hidden: boolean;
+}
+
+export class World {
+  readonly scheduler: VirtualScheduler = new VirtualScheduler();
+  readonly nodes: Node[] = [];
+  readonly events: string[] = [];
+  readonly fatal: unknown[] = [];
+  /** Pairs of slots, `a>b`, between which nothing passes. */
+  readonly cut = new Set<string>();
+  readonly #slots: readonly SlotName[];
+  readonly #random: { bytes(byteLength: number): Uint8Array };
+  #births = 0;
+
+  constructor(slotNames: readonly string[], seed = 1) {
+    this.#slots = slotNames.map(slotName);
+    this.#random = seededRandom(seed);
+  }
+
+  start(name: string, options: { readonly holdsSealedState?: boolean } = {}): Node {
+    const slot = slotName(name);
+    this.#births += 1;
+    const birth = utf8(`${name}/${this.#births}/${this.#random.bytes(4).join()}`);
+    const incarnation = incarnationId(createHash('sha256').update(birth).digest('hex'));
+    const self = { nodeId: nodeIdOf(incarnation), slot, incarnation, address: `${name}:1` };
+    const disk = new RecordingDisk();
+    const node: Node = {
+      slot,
+      self,
+      disk,
+      alive: true,
+      paused: false,
+      hidden: false,
+      replica: new Replica<unknown>(this.#options(self, disk, options.holdsSealedState ?? false)),
+    };
+    this.nodes.push(node);
+    node.replica.start();
+    return node;
+  }
+
+  /** The process dies: nothing of its memory is left. */
+  kill(node: Node): void {
+    node.alive = false;
+    void node.replica.stop();
+  }
+
+  /** The newest live process of a slot. */
+  at(name: string): Node {
+    const node = this.nodes.findLast((item) => item.slot === name && item.alive && !item.paused);
+    if (node === undefined) throw new Error(`no live process of ${name}`);
+    return node;
+  }
+
+  live(): readonly Node[] {
+    return this.nodes.filter((node) => node.alive && !node.paused);
+  }
+
+  leader(): Node | undefined {
+    return this.live().find((node) => node.replica.cluster?.status().role === 'leader');
+  }
+
+  /** Proposes a no-op and resolves with its index. */
+  async write(node: Node): Promise<number> {
+    const cluster = node.replica.cluster;
+    if (cluster === undefined) throw new Error('no cluster');
+    const applied = await cluster.propose(utf8('no command at all'), true, 5_000);
+    return applied.index;
+  }
+
+  #find(slot: SlotName, from: SlotName): Node | undefined {
+    if (this.cut.has(`${from}>${slot}`) || this.cut.has(`${slot}>${from}`)) return undefined;
+    return this.nodes.findLast(
+      (node) => node.slot === slot && node.alive && !node.paused && !node.hidden,
+    );
+  }
+
+  async #call<Value>(
+    from: PeerIdentity,
+    slot: SlotName,
+    run: (node: Node) => Value | Promise<Value>,
+  ): Promise<Answer<Value>> {
+    await new Promise<void>((resolve) => this.scheduler.after(1, resolve));
+    const node = this.#find(slot, from.slot);
+    if (node === undefined || !this.#isAlive(from)) throw new Error(`${slot} unreachable`);
+    const value = await run(node);
+    return { from: node.self.incarnation, value };
+  }
+
+  #isAlive(peer: PeerIdentity): boolean {
+    return this.nodes.some(
+      (node) => node.self.incarnation === peer.incarnation && node.alive && !node.paused,
+    );
+  }
+
+  #options(
+    self: PeerIdentity,
+    disk: RecordingDisk,
+    holdsSealedState: boolean,
+  ): ReplicaOptions<unknown> {
+    return {
+      self,
+      slots: this.#slots,
+      holdsSealedState,
+      peers: {
+        greet: (slot, own: Standing) => this.#call(self, slot, (node) => node.replica.greeted(own)),
+        deliverGenesis: async (slot, receiver, genesis) => {
+          const answer = await this.#call(self, slot, (node) => {
+            if (node.self.incarnation !== receiver) throw new Error('another incarnation');
+            return node.replica.genesisDelivered(genesis, self.incarnation);
+          });
+          return answer.value;
+        },
+        join: (slot, request) =>
+          this.#call(self, slot, (node) => node.replica.joinAsked(request, self.incarnation)),
+      },
+      send: (to, messages) => this.#send(self, to, messages),
+      openKeyring: () => ({
+        sealCommand: (bytes) => concatBytes(utf8('C'), bytes),
+        openCommand: (bytes) => bytes.subarray(1),
+        sealSnapshot: (bytes) => concatBytes(utf8('S'), bytes),
+        openSnapshot: (bytes) => bytes.subarray(1),
+      }),
+      openDurableLog: () => disk,
+      crypto: testCrypto,
+      random: this.#random,
+      machine: { parseReferenceValues: (value) => value },
+      scheduler: this.scheduler,
+      onEvent: (event, fields) => {
+        const time = this.scheduler.monotonicMs();
+        this.events.push(`${time} ${self.slot} ${event} ${JSON.stringify(fields)}`);
+      },
+      onChange: () => undefined,
+      fatal: (error) => {
+        this.fatal.push(error);
+      },
+    };
+  }
+
+  #send(from: PeerIdentity, to: PeerIdentity, messages: readonly Uint8Array[]): boolean {
+    if (!this.#isAlive(from)) return false;
+    const target = this.#find(to.slot, from.slot);
+    if (target?.self.incarnation !== to.incarnation) return false;
+    const cluster = this.nodes.find((node) => node.self === from)?.replica.cluster;
+    if (cluster === undefined) return false;
+    const delayMs = 1 + ((this.#random.bytes(1)[0] ?? 0) % 3);
+    this.scheduler.after(delayMs, () => {
+      const still = this.#find(to.slot, from.slot);
+      if (still?.self.incarnation !== to.incarnation) return;
+      still.replica.messagesArrived(from, cluster.clusterId, cluster.epoch, messages);
+    });
+    return true;
+  }
+}
+
+export const ANY_CLUSTER = clusterId('ab'.repeat(32));
+export const FIRST_EPOCH = epoch(1);
+export type { IncarnationId };
