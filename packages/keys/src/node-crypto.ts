@@ -17,6 +17,7 @@ import {
 } from 'node:crypto';
 import {
   bytesEqual,
+  toHex,
   unixMillis,
   unreachable,
   type Clock,
@@ -69,8 +70,27 @@ function importPublicKey(spki: Uint8Array): KeyObject | undefined {
   if (spki.byteLength > SPKI_BYTES_MAX) return undefined;
   const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
   const canonical = key.export({ format: 'der', type: 'spki' });
-  return bytesEqual(canonical, spki) ? key : undefined;
+  return bytesEqual(canonical, spki) && isUsualEcEncoding(key, spki) ? key : undefined;
 }
+
+/**
+ * OpenSSL reads explicit curve parameters, reports them as the named curve, and writes them out
+ * again as they came. RFC 5480 section 2.1.1 forbids them.
+ *
+ * @param spki the key's own encoding
+ * @returns true for keys that are not on an elliptic curve in use here
+ */
+export function isUsualEcEncoding(key: KeyObject, spki: Uint8Array): boolean {
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  const head = curve === undefined ? undefined : EC_SPKI_HEADS[curve];
+  return head === undefined || toHex(spki.subarray(0, head.length / 2)) === head;
+}
+
+/** SubjectPublicKeyInfo up to and with the 04 of an uncompressed point (RFC 5480 section 2). */
+const EC_SPKI_HEADS: Readonly<Record<string, string>> = {
+  prime256v1: '3059301306072a8648ce3d020106082a8648ce3d03010703420004',
+  secp384r1: '3076301006072a8648ce3d020106052b8104002203620004',
+};
 
 /** What one algorithm demands of the key and of the call to OpenSSL. */
 interface AlgorithmRule {

@@ -14,7 +14,7 @@ import {
 } from 'node:crypto';
 import { assert, concatBytes, fromHex, sha256Hex, type Secret, type Sha256Hex } from '@witan/core';
 import { KeysError } from './errors.ts';
-import { nodeCrypto } from './node-crypto.ts';
+import { isUsualEcEncoding, nodeCrypto } from './node-crypto.ts';
 
 /** Bytes of input for one scalar: at least 64 bits more than the order has (FIPS 186-5 A.2.1). */
 export const P256_SEED_BYTES = 48;
@@ -50,13 +50,20 @@ export function p256KeyFromUniformBytes(uniform: Secret): KeyObject {
   }
 }
 
-/** @throws KeysError KEYS_KEY_NOT_P256 unless the key is on P-256 */
+// Keys that passed, so that signing does not encode the key each time.
+const CHECKED = new WeakSet<KeyObject>();
+
+/** @throws KeysError KEYS_KEY_NOT_P256 unless the key is on P-256, the curve given by its name */
 export function assertP256(key: KeyObject): void {
-  const found = describeKey(key);
+  if (CHECKED.has(key)) return;
+  const kind = describeKey(key);
+  const usual = kind !== 'P-256' || isUsualEcEncoding(key, spkiOf(key));
+  const found = usual ? kind : 'P-256 in explicit parameters or compressed';
   if (found !== 'P-256') {
     const fields = { expected: 'P-256', found };
     throw new KeysError('KEYS_KEY_NOT_P256', 'key is not on curve P-256', { fields });
   }
+  CHECKED.add(key);
 }
 
 /** Names a key's kind for error messages: 'P-256', 'EC secp384r1', 'RSA 2048', 'ed25519'. */

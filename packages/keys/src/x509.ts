@@ -3,7 +3,7 @@
  * certificates (asynchronously, by WebCrypto); reading and verifying is left to node:crypto.
  */
 import 'reflect-metadata';
-import { webcrypto, type KeyObject } from 'node:crypto';
+import type { KeyObject, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
 export { x509 };

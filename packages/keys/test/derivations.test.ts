@@ -1,0 +1,217 @@
+import { describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import { createHmac, type KeyObject } from 'node:crypto';
+import {
+  clusterId,
+  epoch,
+  fromHex,
+  generation,
+  incarnationId,
+  sha256Hex,
+  toHex,
+  type Secret,
+} from '@witan/core';
+import {
+  KeysError,
+  createSeed,
+  deriveHistorySigningKey,
+  deriveMeshCaKey,
+  deriveRootCaKey,
+  deriveWorkloadSecret,
+  seedFromBytes,
+  signP256,
+  spkiOf,
+  verifyP256,
+} from '@witan/keys';
+import { DERIVATIONS, derivationInfo, derive, deriveSealingKey } from '../src/derivations.ts';
+
+const SEED_BYTES = Uint8Array.from({ length: 32 }, (_, i) => i);
+const SEED = seedFromBytes(SEED_BYTES);
+const CLUSTER = clusterId('c1'.repeat(32));
+const INCARNATION = incarnationId('1c'.repeat(32));
+const TRANSITION = sha256Hex('7a'.repeat(32));
+
+// Written apart from the code under test: RFC 5869 on HMAC, and the bytes of `info` by hand.
+
+function hkdf(key: Uint8Array, info: Uint8Array, byteLength: number): string {
+  const prk = createHmac('sha256', Buffer.alloc(32)).update(key).digest();
+  let block = Buffer.alloc(0);
+  let output = Buffer.alloc(0);
+  for (let i = 1; output.length < byteLength; i += 1) {
+    block = createHmac('sha256', prk).update(block).update(info).update(Buffer.of(i)).digest();
+    output = Buffer.concat([output, block]);
+  }
+  return output.subarray(0, byteLength).toString('hex');
+}
+
+function text(value: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(Buffer.byteLength(value));
+  return Buffer.concat([length, Buffer.from(value)]);
+}
+
+function number(value: number): Buffer {
+  const bytes = Buffer.alloc(9, 1);
+  bytes.writeBigUInt64BE(BigInt(value), 1);
+  return bytes;
+}
+
+const digest = (hex: string): Buffer => Buffer.concat([Buffer.of(2), Buffer.from(hex, 'hex')]);
+const name = (value: string): Buffer => Buffer.concat([Buffer.of(3), text(value)]);
+
+function infoOf(label: string, ...parts: readonly Buffer[]): Buffer {
+  return Buffer.concat([text(`witan/v1/${label}`), Buffer.from(CLUSTER, 'hex'), ...parts]);
+}
+
+const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+
+function scalarOf(uniformHex: string): string {
+  return ((BigInt(`0x${uniformHex}`) % (ORDER - 1n)) + 1n).toString(16).padStart(64, '0');
+}
+
+function hexOf(secret: Secret): string {
+  return toHex(secret.expose());
+}
+
+function scalarIn(key: KeyObject): string {
+  return Buffer.from(String(key.export({ format: 'jwk' }).d), 'base64url').toString('hex');
+}
+
+const EPOCH_AND_INCARNATION = [number(5), digest(INCARNATION)];
+
+/** label, what the code gives, what it must be, and that value as frozen when it was written. */
+const KNOWN: readonly (readonly [string, string, string, string])[] = [
+  [
+    'seal/log-command',
+    hexOf(deriveSealingKey(SEED, CLUSTER, 'log-command', epoch(5), INCARNATION)),
+    hkdf(SEED_BYTES, infoOf('seal/log-command', ...EPOCH_AND_INCARNATION), 32),
+    'a0f0dc07a98a3910a4c5c13164367715c0d60ead83d11e7614d0c5cfe4a3704d',
+  ],
+  [
+    'seal/journal-record',
+    hexOf(deriveSealingKey(SEED, CLUSTER, 'journal-record', epoch(5), INCARNATION)),
+    hkdf(SEED_BYTES, infoOf('seal/journal-record', ...EPOCH_AND_INCARNATION), 32),
+    '1bbe8a5ac5cfa4678c5903fd84ba8817480956a59bb464eeb882f8a2999b3a02',
+  ],
+  [
+    'seal/snapshot',
+    hexOf(deriveSealingKey(SEED, CLUSTER, 'snapshot', epoch(5), INCARNATION)),
+    hkdf(SEED_BYTES, infoOf('seal/snapshot', ...EPOCH_AND_INCARNATION), 32),
+    '5b8b1e48eeddf728561f0e7947ab4be0fe3945be864ca283592cd831b2f92cc0',
+  ],
+  [
+    'ca/root',
+    scalarIn(deriveRootCaKey(SEED, CLUSTER)),
+    scalarOf(hkdf(SEED_BYTES, infoOf('ca/root'), 48)),
+    'a87e899f334695470dcaa32f9888d1525ac2a9e2e02f57e74f698bd57be53bf8',
+  ],
+  [
+    'ca/mesh',
+    scalarIn(deriveMeshCaKey(SEED, CLUSTER, generation(3), TRANSITION)),
+    scalarOf(hkdf(SEED_BYTES, infoOf('ca/mesh', number(3), digest(TRANSITION)), 48)),
+    '69f5797b4259e4803622d01f34ba75debec452aeaa05c740a019fb73871b97a7',
+  ],
+  [
+    'history/signing',
+    scalarIn(deriveHistorySigningKey(SEED, CLUSTER)),
+    scalarOf(hkdf(SEED_BYTES, infoOf('history/signing'), 48)),
+    '2ddbe2cfaaf83264c680aaa6b8bfbf0b16715fe749e22d24c2a38e5f1361216b',
+  ],
+  [
+    'workload/secret',
+    hexOf(deriveWorkloadSecret(SEED, CLUSTER, 'db', 'disk', 2)),
+    hkdf(SEED_BYTES, infoOf('workload/secret', name('db'), name('disk'), number(2)), 32),
+    '708fa28b8b3aae55e6178d76b99bd0829d757ed63fadbd5aefa563491e76592c',
+  ],
+];
+
+describe('derivations', () => {
+  it.each(KNOWN)('%s gives its known answer (I8, I9)', (_label, found, expected, frozen) => {
+    expect(found).toBe(expected);
+    expect(found).toBe(frozen);
+  });
+
+  it('all have a known answer, and no two agree (I9)', () => {
+    expect(KNOWN.map(([label]) => label).toSorted()).toEqual(Object.keys(DERIVATIONS).toSorted());
+    expect(new Set(KNOWN.map(([, found]) => found)).size).toBe(KNOWN.length);
+  });
+
+  it('have labels of which none continues another (I9)', () => {
+    const labels = Object.keys(DERIVATIONS);
+    for (const label of labels) {
+      for (const other of labels.filter((candidate) => candidate !== label)) {
+        expect(`${other}/`.startsWith(`${label}/`)).toBe(false);
+      }
+    }
+  });
+
+  it('never share an info between two ways to cut one text in names (I9)', () => {
+    const texts = fc.string({ minLength: 3, maxLength: 20 });
+    fc.assert(
+      fc.property(texts, fc.nat(), fc.nat(), (whole, left, right) => {
+        const [info, other] = [left, right].map((cut) => {
+          const at = 1 + (cut % (whole.length - 1));
+          const context = [whole.slice(0, at), whole.slice(at), 1] as const;
+          return toHex(derivationInfo(CLUSTER, 'workload/secret', context));
+        });
+        expect(info === other).toBe(left % (whole.length - 1) === right % (whole.length - 1));
+      }),
+    );
+  });
+
+  it('change with the cluster, the seed and every part of the context (I9)', () => {
+    const other = clusterId('c2'.repeat(32));
+    const otherSeed = createSeed();
+    const secrets = [
+      deriveWorkloadSecret(SEED, CLUSTER, 'db', 'disk', 2),
+      deriveWorkloadSecret(SEED, other, 'db', 'disk', 2),
+      deriveWorkloadSecret(otherSeed, CLUSTER, 'db', 'disk', 2),
+      deriveWorkloadSecret(SEED, CLUSTER, 'db2', 'disk', 2),
+      deriveWorkloadSecret(SEED, CLUSTER, 'dbd', 'isk', 2),
+      deriveWorkloadSecret(SEED, CLUSTER, 'db', 'disk', 3),
+    ];
+    expect(new Set(secrets.map(hexOf)).size).toBe(secrets.length);
+  });
+
+  it.each([
+    ['', 'disk', 1],
+    ['db', '', 1],
+    ['a'.repeat(257), 'disk', 1],
+    ['\ud800', 'disk', 1],
+    ['db', 'disk', -1],
+    ['db', 'disk', 1.5],
+    ['db', 'disk', 2 ** 53],
+  ])('refuse the context %j, %j, %j (I10)', (workload, secretName, version) => {
+    expect(() => deriveWorkloadSecret(SEED, CLUSTER, workload, secretName, version)).toThrow(
+      expect.objectContaining({ code: 'KEYS_CONTEXT_INVALID' }),
+    );
+  });
+
+  it('give the lengths that the table says', () => {
+    expect(derive(SEED, CLUSTER, 'ca/root', []).byteLength).toBe(48);
+    expect(derive(SEED, CLUSTER, 'seal/snapshot', [epoch(1), INCARNATION]).byteLength).toBe(32);
+  });
+});
+
+describe('derived P-256 keys', () => {
+  it('sign what their public halves verify', () => {
+    fc.assert(
+      fc.property(fc.nat(), (count) => {
+        const key = deriveMeshCaKey(SEED, CLUSTER, generation(count), TRANSITION);
+        const data = fromHex(TRANSITION);
+        expect(verifyP256(spkiOf(key), data, signP256(key, data))).toBe(true);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('a seed', () => {
+  it('is 32 bytes and nothing else', () => {
+    expect(createSeed().byteLength).toBe(32);
+    expect(createSeed().equals(createSeed())).toBe(false);
+    for (const byteLength of [0, 31, 33]) {
+      expect(() => seedFromBytes(new Uint8Array(byteLength))).toThrow(KeysError);
+    }
+  });
+});
