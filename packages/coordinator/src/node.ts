@@ -91,7 +91,6 @@ export async function startNode(options: NodeOptions): Promise<CoordinatorNode> 
 
 class Wiring {
   readonly #options: NodeOptions;
-  readonly #identity: IncarnationIdentity;
   readonly #directory: DataDirectory;
   readonly #peer: PeerIdentity;
   readonly #network: PeerNetwork;
@@ -111,7 +110,6 @@ class Wiring {
     directory: DataDirectory,
   ) {
     this.#options = options;
-    this.#identity = identity;
     this.#directory = directory;
     const { config } = options;
     this.#peer = {

@@ -1,0 +1,220 @@
+/**
+ * A development cluster: the simulated hardware and Coordinators that it has launched, each a real
+ * process with its own data directory. Nothing here is trusted by anybody: it plays the host.
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { dirname } from 'node:path';
+import { connectTeeSim, type GuestExit, type TeeSimClient } from '@witan/tee-sim';
+import { DevClusterError } from './errors.ts';
+import {
+  layoutOf,
+  readClusterFile,
+  writeClusterFile,
+  type ClusterFile,
+  type Layout,
+  type SlotState,
+} from './layout.ts';
+import { freePorts, isRunning, startTeeSim } from './processes.ts';
+
+export interface UpOptions {
+  readonly directory: string;
+  /** Number of slots: 1, 3, 5 or 7. */
+  readonly slotCount: number;
+  /** Stop everything when this process ends, however it ends. */
+  readonly exitWithParent: boolean;
+  readonly logLevel?: string;
+  readonly onProgress?: (text: string) => void;
+}
+
+/** Starts a cluster. Returns when all Coordinators run; founding takes a moment more. */
+export async function upCluster(options: UpOptions): Promise<DevCluster> {
+  const layout = layoutOf(options.directory);
+  const progress = options.onProgress ?? (() => undefined);
+  await refuseSecond(layout);
+  await mkdir(layout.directory, { recursive: true, mode: 0o700 });
+  progress('starting the simulated TEE');
+  const { client, pid } = await startTeeSim(layout, { exitWithParent: options.exitWithParent });
+  try {
+    const info = await client.info();
+    const slots = Array.from({ length: options.slotCount }, (_, index) => `witan-${index}`);
+    const ports = await freePorts(slots.length);
+    const initdata = `${JSON.stringify(
+      {
+        apiVersion: 'witan.dev/v1',
+        kind: 'Coordinator',
+        slots,
+        developmentRoots: [info.rootFingerprint],
+      },
+      null,
+      2,
+    )}\n`;
+    await writeFile(layout.initdata, initdata, { mode: 0o600 });
+    const addresses = slots.map((slot, index) => [slot, `127.0.0.1:${ports[index] ?? 0}`] as const);
+    await writeReferenceValues(
+      layout,
+      client,
+      initdata,
+      addresses.map(([, address]) => address),
+    );
+    const cluster = new DevCluster(layout, client, {
+      teeSimPid: pid,
+      rootFingerprint: info.rootFingerprint,
+      slots: addresses.map(([slot, address]) => ({ slot, address, guestId: '', pid: 0 })),
+    });
+    for (const slot of slots) {
+      progress(`starting ${slot}`);
+      await cluster.startSlot(slot);
+    }
+    return cluster;
+  } catch (error) {
+    await client.shutdown().catch(() => undefined);
+    client.close();
+    throw error;
+  }
+}
+
+/** Connects to a cluster that runs. @throws DevClusterError DEVCLUSTER_NOT_RUNNING */
+export async function attachCluster(directory: string): Promise<DevCluster> {
+  const layout = layoutOf(directory);
+  const file = await readClusterFile(layout);
+  try {
+    return new DevCluster(layout, await connectTeeSim(layout.tee), file);
+  } catch (cause) {
+    const message = 'the cluster of this directory has stopped; `witan dev down` cleans up';
+    const fields = { directory: layout.directory };
+    throw new DevClusterError('DEVCLUSTER_NOT_RUNNING', message, { fields, cause });
+  }
+}
+
+/** Stops a cluster and removes its directory, unless `keepFiles`. */
+export async function downCluster(directory: string, keepFiles: boolean): Promise<void> {
+  const layout = layoutOf(directory);
+  const file = await readClusterFile(layout);
+  const cluster = await attachCluster(directory).catch(() => undefined);
+  await cluster?.shutdown();
+  if (cluster === undefined && isRunning(file.teeSimPid)) process.kill(file.teeSimPid, 'SIGTERM');
+  await rm(layout.state, { force: true });
+  if (!keepFiles) await rm(layout.directory, { recursive: true, force: true });
+}
+
+export class DevCluster {
+  readonly layout: Layout;
+  readonly tee: TeeSimClient;
+  #file: ClusterFile;
+
+  constructor(layout: Layout, tee: TeeSimClient, file: ClusterFile) {
+    this.layout = layout;
+    this.tee = tee;
+    this.#file = file;
+  }
+
+  get slots(): readonly SlotState[] {
+    return this.#file.slots;
+  }
+
+  get endpoints(): readonly string[] {
+    return this.#file.slots.map(({ address }) => address);
+  }
+
+  get teeSimPid(): number {
+    return this.#file.teeSimPid;
+  }
+
+  /** @throws DevClusterError DEVCLUSTER_SLOT_UNKNOWN */
+  slot(name: string): SlotState {
+    const found = this.#file.slots.find(({ slot }) => slot === name);
+    if (found !== undefined) return found;
+    const expected = this.#file.slots.map(({ slot }) => slot).join(', ');
+    const fields = { expected, found: name };
+    throw new DevClusterError('DEVCLUSTER_SLOT_UNKNOWN', 'no such slot', { fields });
+  }
+
+  /** Launches a new process for a slot: a new incarnation on the slot's data directory. */
+  async startSlot(
+    name: string,
+    change: { readonly dataDirectory?: string; readonly listen?: string } = {},
+  ): Promise<SlotState> {
+    const { slot, address } = this.slot(name);
+    const log = this.layout.log(slot);
+    await mkdir(dirname(log), { recursive: true, mode: 0o700 });
+    const peers = this.#file.slots.map((item) => `${item.slot}=${item.address}`).join(',');
+    const guest = await this.tee.launch({
+      program: 'coordinator',
+      initdata: new Uint8Array(await readFile(this.layout.initdata)),
+      chip: `chip-${slot}`,
+      env: {
+        WITAN_SLOT: slot,
+        WITAN_LISTEN: change.listen ?? address,
+        WITAN_PEERS: peers,
+        WITAN_DATA: change.dataDirectory ?? this.layout.data(slot),
+      },
+      stdoutPath: log,
+      stderrPath: log,
+    });
+    const state = { slot, address, guestId: guest.guestId, pid: guest.pid };
+    const slots = this.#file.slots.map((item) => (item.slot === slot ? state : item));
+    this.#file = { ...this.#file, slots };
+    await writeClusterFile(this.layout, this.#file);
+    return state;
+  }
+
+  /** Sends a signal to a slot's process. */
+  async signalSlot(
+    name: string,
+    signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT',
+  ): Promise<void> {
+    await this.tee.signal(this.slot(name).guestId, signal);
+  }
+
+  /** Kills a slot's process without warning and waits until it is gone. */
+  async killSlot(name: string): Promise<GuestExit> {
+    const { guestId } = this.slot(name);
+    await this.tee.signal(guestId, 'SIGKILL');
+    return this.tee.wait(guestId);
+  }
+
+  /** Stops all processes, the simulated hardware included. */
+  async shutdown(): Promise<void> {
+    await this.tee.shutdown();
+    this.tee.close();
+  }
+}
+
+async function refuseSecond(layout: Layout): Promise<void> {
+  const file = await readClusterFile(layout).catch(() => undefined);
+  if (file === undefined) return;
+  if (!isRunning(file.teeSimPid)) return;
+  const message = 'a development cluster already runs here; stop it with `witan dev down`';
+  throw new DevClusterError('DEVCLUSTER_EXISTS', message, {
+    fields: { directory: layout.directory, pid: file.teeSimPid },
+  });
+}
+
+/** What an owner would get from the builder of the images; here it follows from the sources. */
+async function writeReferenceValues(
+  layout: Layout,
+  client: TeeSimClient,
+  initdata: string,
+  endpoints: readonly string[],
+): Promise<void> {
+  const info = await client.info();
+  const common = {
+    tee: 'snp',
+    products: [info.product],
+    minimumTcb: info.tcb,
+    developmentRoots: [info.rootFingerprint],
+  };
+  const document = {
+    coordinators: [
+      {
+        ...common,
+        measurement: [await client.measure('coordinator')],
+        hostData: createHash('sha256').update(initdata).digest('hex'),
+      },
+    ],
+    workload: { ...common, measurement: [await client.measure('initializer')] },
+    coordinatorEndpoints: endpoints,
+  };
+  await writeFile(layout.referenceValues, `${JSON.stringify(document, null, 2)}\n`);
+}

@@ -1,0 +1,16 @@
+/** Errors of development clusters. */
+import { CodedError, type CodedErrorOptions } from '@witan/core';
+
+export type DevClusterErrorCode =
+  | 'DEVCLUSTER_EXISTS'
+  | 'DEVCLUSTER_NOT_RUNNING'
+  | 'DEVCLUSTER_START_FAILED'
+  | 'DEVCLUSTER_SLOT_UNKNOWN'
+  | 'DEVCLUSTER_STATE_UNREADABLE'
+  | 'DEVCLUSTER_STEP_FAILED';
+
+export class DevClusterError extends CodedError<DevClusterErrorCode> {
+  constructor(code: DevClusterErrorCode, message: string, options: CodedErrorOptions = {}) {
+    super(code, message, options);
+  }
+}

@@ -1,0 +1,92 @@
+/** The simulated hardware as a process of its own, and free ports for its guests. */
+import { spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { connectTeeSim, REPOSITORY_ROOT, type TeeSimClient } from '@witan/tee-sim';
+import { DevClusterError } from './errors.ts';
+import type { Layout } from './layout.ts';
+
+const START_MS = 30_000;
+const POLL_MS = 50;
+
+export function sleepMs(delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, delayMs);
+  });
+}
+
+/** Starts the daemon and connects to it. Making its keys takes a second or two the first time. */
+export async function startTeeSim(
+  layout: Layout,
+  options: { readonly exitWithParent: boolean; readonly allowOverrides?: boolean },
+): Promise<{ readonly client: TeeSimClient; readonly pid: number }> {
+  const log = await open(layout.teeLog, 'a', 0o600);
+  const main = join(REPOSITORY_ROOT, 'packages/tee-sim/src/main.ts');
+  const flags = [
+    ...(options.exitWithParent ? ['--exit-with-parent'] : []),
+    ...(options.allowOverrides === true ? ['--allow-overrides'] : []),
+  ];
+  const child = spawn(process.execPath, [main, 'serve', '--directory', layout.tee, ...flags], {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+    env: { PATH: process.env['PATH'] ?? '' },
+  });
+  let exited = false;
+  child.once('exit', () => {
+    exited = true;
+  });
+  child.unref();
+  await log.close();
+  const untilMs = performance.now() + START_MS;
+  while (performance.now() < untilMs && !exited) {
+    try {
+      const client = await connectTeeSim(layout.tee);
+      return { client, pid: child.pid ?? 0 };
+    } catch {
+      await sleepMs(POLL_MS);
+    }
+  }
+  const message = 'the simulated TEE did not start; its log says why';
+  throw new DevClusterError('DEVCLUSTER_START_FAILED', message, { fields: { log: layout.teeLog } });
+}
+
+/** Ports on loopback that were free a moment ago. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise<typeof server>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', () => {
+          resolve(server);
+        });
+      });
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  });
+  await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<void>((resolve) => {
+          server.close(() => {
+            resolve();
+          });
+        }),
+    ),
+  );
+  return ports;
+}
+
+/** Whether a process exists. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
