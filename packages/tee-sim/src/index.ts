@@ -7,6 +7,8 @@ export type { GuestOverrides } from './hardware/overrides.ts';
 export { TSM_ROOT, TsmTree } from './hardware/tsm-tree.ts';
 export type { TsmErrno, TsmFaults, TsmResult, TsmTreeOptions } from './hardware/tsm-tree.ts';
 export type { ReportMaker, SignedReport } from './hardware/reports.ts';
+export { loadOrCreateHierarchy, type Hierarchy } from './hierarchy/store.ts';
+export { inProcessEvidenceProvider, treeFileSystem, type InProcessGuest } from './in-process.ts';
 export { PROGRAMS, REPOSITORY_ROOT, type ProgramSpec } from './programs.ts';
 export { CONTROL_LIMITS } from './wire/control.ts';
 export type { GuestExit, GuestSignal, GuestStatus } from './wire/control.ts';
