@@ -14,7 +14,7 @@ export type CampaignKind = 'pre-election' | 'election' | 'transfer';
 
 /** Context of a MsgVote that was ordered by the leader: ASCII "CampaignTransfer". */
 export const TRANSFER_CONTEXT: Uint8Array = Uint8Array.from(
-  [...'CampaignTransfer'].map((letter) => letter.charCodeAt(0)),
+  Array.from('CampaignTransfer', (letter) => letter.charCodeAt(0)),
 );
 
 /** Starts an election, unless this node must not win one. */

@@ -38,12 +38,7 @@ export class RaftError extends Error {
    * @param message constant words; values that vary belong in `fields`
    * @param cause the error underneath, where there is one
    */
-  constructor(
-    code: RaftErrorCode,
-    message: string,
-    fields: RaftErrorFields = {},
-    cause: unknown = undefined,
-  ) {
+  constructor(code: RaftErrorCode, message: string, fields: RaftErrorFields = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.fields = fields;

@@ -85,7 +85,8 @@ function addNodes(env: Environment, args: Arguments): void {
     checkQuorum: args.flag('checkquorum'),
     disableConfChangeValidation: args.flag('disable-conf-change-validation'),
     disableProposalForwarding: args.flag('disable-proposal-forwarding'),
-    readOnly: args.text('read-only') === 'lease-based' ? ('lease-based' as const) : ('safe' as const),
+    readOnly:
+      args.text('read-only') === 'lease-based' ? ('lease-based' as const) : ('safe' as const),
     stepDownOnRemoval: args.flag('step-down-on-removal'),
   };
   for (let i = 0; i < args.id(); i += 1) env.addNode(settings, bootstrap);

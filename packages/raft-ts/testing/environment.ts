@@ -171,9 +171,7 @@ export class Environment {
 }
 
 function isLocal(message: Message): boolean {
-  return (
-    message.from === message.to || isLocalThread(message.from) || isLocalThread(message.to)
-  );
+  return message.from === message.to || isLocalThread(message.from) || isLocalThread(message.to);
 }
 
 /** The words that the recorded files use for two refusals; the code of any other. */
