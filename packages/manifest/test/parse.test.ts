@@ -288,6 +288,30 @@ describe('a manifest is refused with the place, the expected and the found value
   });
 });
 
+const FIELD_PRIME = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
+const COEFFICIENT_B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
+
+function power(base: bigint, exponent: bigint): bigint {
+  let result = 1n;
+  let square = base % FIELD_PRIME;
+  for (let left = exponent; left > 0n; left >>= 1n) {
+    if (left & 1n) result = (result * square) % FIELD_PRIME;
+    square = (square * square) % FIELD_PRIME;
+  }
+  return result;
+}
+
+/** A true point, with its x written above the field prime: a second spelling of one key. */
+function unreducedPoint(): Uint8Array {
+  for (let x = 0n; ; x += 1n) {
+    const right = (x * x * x - 3n * x + COEFFICIENT_B) % FIELD_PRIME;
+    const y = power(right, (FIELD_PRIME + 1n) / 4n);
+    if ((y * y) % FIELD_PRIME !== right) continue;
+    const hex = [x + FIELD_PRIME, y].map((part) => part.toString(16).padStart(64, '0')).join('');
+    return Uint8Array.of(...alice.spki.subarray(0, 27), ...Buffer.from(hex, 'hex'));
+  }
+}
+
 describe('an owner key', () => {
   const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey;
   const offCurve = Uint8Array.from(alice.spki, (byte, at) => (at === 90 ? byte ^ 1 : byte));
@@ -299,6 +323,7 @@ describe('an owner key', () => {
     ['with a point off the curve', pemOf(offCurve)],
     ['with all coordinates zero', pemOf(infinity)],
     ['with coordinates above the field prime', pemOf(tooLarge)],
+    ['with a point on the curve that is not reduced', pemOf(unreducedPoint())],
     ['with a byte behind it', pemOf(Uint8Array.of(...alice.spki, 0))],
     ['that ends early', pemOf(alice.spki.subarray(0, 90))],
     ['with text before it', `Key of Alice\n${alice.pem}`],
