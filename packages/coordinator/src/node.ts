@@ -248,6 +248,9 @@ class Wiring {
       writer,
       rules: this.#rules,
       slot: this.#peer.slot,
+      heardFrom: (slot) => {
+        this.#network.heardFrom(slot);
+      },
       crypto: nodeCrypto,
       clock: systemClock,
       counters: this.#options.counters,

@@ -41,7 +41,7 @@ const FIRST_EPOCH = 1;
 
 /** Pause between two looks around, in milliseconds; short at first, then longer. */
 const LOOK_MS = 100;
-const LOOK_MS_MAX = 1_000;
+const LOOK_MS_MAX = 500;
 /** A cluster without manifest and leader for this long may be founded again. */
 const UNSETTLED_MS = 3_000;
 /** A member without a leader for this long looks around, whether it was replaced. */
@@ -123,7 +123,9 @@ export class Replica<ReferenceValues> {
 
   // --- what peers ask, each with the identity that the channel proved ---------------------------
 
-  greeted(): Standing {
+  /** Answers a greeting. A caller without a cluster may be the one that we wait for. */
+  greeted(caller: Standing): Standing {
+    if (this.#cluster === undefined && caller.kind !== 'sealed') this.#lookMs = LOOK_MS;
     return this.standing();
   }
 

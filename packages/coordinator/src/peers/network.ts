@@ -43,7 +43,7 @@ const CONNECT_MS = 3_000;
 const GREET_MS = 2_000;
 const CALL_MS = 10_000;
 const REDIAL_MS = 50;
-const REDIAL_MS_MAX = 1_000;
+const REDIAL_MS_MAX = 500;
 
 export interface NetworkOptions {
   readonly self: PeerIdentity;
@@ -168,6 +168,14 @@ export class PeerNetwork implements PeerCalls {
     }
     line.outbox ??= this.#openStream(to, line);
     return line.outbox?.push(messages) ?? false;
+  }
+
+  /** The slot has just called, so it can be reached: no need to wait before dialling again. */
+  heardFrom(slot: SlotName): void {
+    const state = this.#slots.get(slot);
+    if (state === undefined) return;
+    state.notBeforeMs = 0;
+    state.redialMs = REDIAL_MS;
   }
 
   /** Judges every connected peer again, because the rules have changed. */

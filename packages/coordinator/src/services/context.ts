@@ -24,6 +24,8 @@ export interface ServiceContext {
   readonly writer: Writer<Operation, CommandResult, ReferenceValues>;
   readonly rules: Rules;
   readonly slot: SlotName;
+  /** A replica of that slot has called. */
+  readonly heardFrom: (slot: SlotName) => void;
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly counters: Counters;

@@ -11,6 +11,7 @@ import {
   memberFromWire,
   memberToWire,
   operationFromWire,
+  standingFromWire,
   standingToWire,
   toNumber,
 } from '../peers/wire.ts';
@@ -19,7 +20,11 @@ import { WRITE_MS, type ServiceContext } from './context.ts';
 export function peerService(context: ServiceContext): ServiceRegistration<PeerClaims> {
   const { replica, writer } = context;
   return serviceRegistration<typeof PeerService, PeerClaims>(PeerService, {
-    greet: () => Promise.resolve({ standing: standingToWire(replica.greeted()) }),
+    greet: (request) => {
+      const caller = standingFromWire(request.standing);
+      context.heardFrom(caller.self.slot);
+      return Promise.resolve({ standing: standingToWire(replica.greeted(caller)) });
+    },
 
     deliverGenesis: (request, { peer }) =>
       Promise.resolve(
