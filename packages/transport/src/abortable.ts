@@ -1,4 +1,8 @@
 /** Waiting that ends with a signal, without leaving anything on the signal. */
+import { TransportError } from './errors.ts';
+
+/** Reason of every ended call; shared, because making an error for each call costs more than it. */
+export const CALL_OVER: TransportError = new TransportError('CALL_CANCELLED', 'call is over');
 
 /**
  * @returns the value of `step`, or rejects with `failure()` once the signal is aborted

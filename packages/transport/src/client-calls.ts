@@ -12,7 +12,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import { untilAborted } from './abortable.ts';
+import { CALL_OVER, untilAborted } from './abortable.ts';
 import { fromWireError } from './call-errors.ts';
 import { TransportError } from './errors.ts';
 
@@ -102,7 +102,7 @@ export function callStream<Input extends DescMessage, Output extends DescMessage
   call.on('error', (error) => (state.failure ??= error));
   call.once('status', () => {
     signal?.removeEventListener('abort', cancel);
-    over.abort();
+    over.abort(CALL_OVER);
   });
   signal?.addEventListener('abort', cancel, { once: true });
   if (signal?.aborted === true) cancel();
@@ -143,11 +143,11 @@ async function pump<Init>(
   const iterator = requests[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await untilAborted(iterator.next(), over, callOver);
+      const next = await untilAborted(iterator.next(), over, () => CALL_OVER);
       if (next.done === true) break;
       if (!call.write(encodeOne(next.value))) {
         const drained = new Promise<void>((resolve) => call.once('drain', resolve));
-        await untilAborted(drained, over, callOver);
+        await untilAborted(drained, over, () => CALL_OVER);
       }
     }
     call.end();
@@ -156,10 +156,6 @@ async function pump<Init>(
     iterator.return?.().catch(() => undefined);
     if (!over.aborted) throw error;
   }
-}
-
-function callOver(): TransportError {
-  return new TransportError('CALL_CANCELLED', 'call is over');
 }
 
 function pathOf(method: DescMethod): string {

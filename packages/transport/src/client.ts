@@ -21,13 +21,13 @@ import type {
   Role,
 } from './channel.ts';
 import { callStream, callUnary, type CallOptions, type ResponseStream } from './client-calls.ts';
+import { clientContext } from './danger-tls.ts';
 import { dial, type Dialled } from './dial.ts';
 import { TransportError } from './errors.ts';
 import type { OnTransportEvent, TransportEvent } from './events.ts';
 import { asTransportError, type Admission, type ExchangeParty } from './exchange.ts';
 import { canonicalEvidenceTypes } from './hello.ts';
 import { clientLimits, type ClientLimits } from './limits.ts';
-import { checkIdentity } from './peer-key.ts';
 import { Trust } from './trust.ts';
 
 /** Everything an outgoing connection needs to know. */
@@ -94,7 +94,7 @@ export async function connectAttested<Claims>(
 ): Promise<AttestedConnection<Claims>> {
   const { role, prover, timeoutMs } = options;
   assert((role === 'client') === (prover === undefined), 'every role but client has a prover');
-  checkIdentity(options.identity);
+  clientContext(options.identity);
   const startedAtMs = performance.now();
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(tooSlow(timeoutMs)), timeoutMs);

@@ -9,59 +9,81 @@
  */
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { ConnectionOptions, TLSSocket, TlsOptions } from 'node:tls';
+import {
+  createSecureContext,
+  type ConnectionOptions,
+  type SecureContext,
+  type SecureContextOptions,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls';
 import { Secret } from '@witan/core';
 import type { ChannelIdentity } from './channel.ts';
 import { TransportError } from './errors.ts';
+import { checkIdentity } from './peer-key.ts';
 
 /** ALPN name (RFC 7301): keeps peers of other protocols, and resumed confusions, apart. */
 export const CHANNEL_ALPN = 'witan-attested/1';
 
-interface CommonOptions {
-  readonly key: Buffer;
-  readonly cert: string;
-  readonly minVersion: 'TLSv1.3';
-  readonly maxVersion: 'TLSv1.3';
-  readonly ciphers: string;
-  readonly sigalgs: string;
-  readonly secureOptions: number;
-  readonly ALPNProtocols: string[];
-  readonly rejectUnauthorized: false;
-}
+const ONLY_TLS_1_3 = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const;
 
-function commonOptions(identity: ChannelIdentity): CommonOptions {
+function contextOptions(identity: ChannelIdentity): SecureContextOptions {
   const pem = identity.privateKeyPem;
   return {
-    key: Buffer.from(pem instanceof Secret ? pem.expose() : Buffer.from(pem, 'utf8')),
+    ...ONLY_TLS_1_3,
+    key: pem instanceof Secret ? Buffer.from(pem.expose()) : pem,
     cert: identity.certificatePem,
-    minVersion: 'TLSv1.3',
-    maxVersion: 'TLSv1.3',
     ciphers: 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256',
     sigalgs: 'ecdsa_secp256r1_sha256',
     // In TLS 1.3 this makes tickets stateful, not absent; the server answers every look-up with
     // "unknown", and both ends refuse a reused session on top (refuseWeakSession).
     secureOptions: constants.SSL_OP_NO_TICKET,
-    ALPNProtocols: [CHANNEL_ALPN],
-    rejectUnauthorized: false,
   };
 }
 
-/** @param handshakeTimeoutMs for TLS alone */
+/**
+ * @param handshakeTimeoutMs for TLS alone
+ * @throws TransportError IDENTITY_MISMATCH
+ */
 export function serverTlsOptions(
   identity: ChannelIdentity,
   handshakeTimeoutMs: number,
 ): TlsOptions {
+  checkIdentity(identity);
   return {
-    ...commonOptions(identity),
+    ...contextOptions(identity),
+    ALPNProtocols: [CHANNEL_ALPN],
     requestCert: true,
+    rejectUnauthorized: false,
     handshakeTimeout: handshakeTimeoutMs,
-    noDelay: true,
   };
 }
 
-/** @param tcp a connected socket, which TLS takes over */
+// One context for each identity: reading the key costs as much as a tenth of a handshake.
+const clientContexts = new WeakMap<ChannelIdentity, SecureContext>();
+
+/** @throws TransportError IDENTITY_MISMATCH */
+export function clientContext(identity: ChannelIdentity): SecureContext {
+  const known = clientContexts.get(identity);
+  if (known !== undefined) return known;
+  checkIdentity(identity);
+  const made = createSecureContext(contextOptions(identity));
+  clientContexts.set(identity, made);
+  return made;
+}
+
+/**
+ * @param tcp a connected socket, which TLS takes over
+ * @throws TransportError IDENTITY_MISMATCH
+ */
 export function clientTlsOptions(identity: ChannelIdentity, tcp: Socket): ConnectionOptions {
-  return { ...commonOptions(identity), socket: tcp };
+  return {
+    ...ONLY_TLS_1_3,
+    secureContext: clientContext(identity),
+    ALPNProtocols: [CHANNEL_ALPN],
+    rejectUnauthorized: false,
+    socket: tcp,
+  };
 }
 
 /**

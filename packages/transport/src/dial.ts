@@ -14,8 +14,8 @@ import { FrameSocket } from './frame-socket.ts';
 import type { ClientLimits } from './limits.ts';
 import { verdictOf } from './verdict.ts';
 
-/** The longest that a Node timer can wait. */
-const NEVER_MS = 2 ** 31 - 1;
+/** Long enough to be never; grpc-js doubles it, and a Node timer holds no more than 2^31-1 ms. */
+const NEVER_MS = 7 * 24 * 3_600_000;
 
 /** What one attempt needs. */
 export interface DialOptions<Claims> {

@@ -185,6 +185,12 @@ async function prove<Claims>(
     if (cause instanceof TransportError) throw cause;
     throw new TransportError('EVIDENCE_UNAVAILABLE', 'evidence could not be made', {}, cause);
   }
+  if (evidence.byteLength > frames.limits.evidenceBytesMax) {
+    throw new TransportError('EVIDENCE_UNAVAILABLE', 'evidence is above its limit', {
+      expected: frames.limits.evidenceBytesMax,
+      found: evidence.byteLength,
+    });
+  }
   await frames.write({ type: 'evidence', payload: evidence });
 }
 

@@ -15,10 +15,8 @@ import { decodeVerdict, encodeVerdict, type Verdict } from './verdict.ts';
 /** How long a refused peer has to read why. */
 const LINGER_MS = 500;
 
-/** What has to be taken off again before the socket is handed over. */
-type Waiter = () => void;
-
 export class FrameSocket {
+  readonly limits: FrameLimits;
   readonly #socket: TLSSocket;
   readonly #parser: FrameParser;
   readonly #failed: PromiseWithResolvers<never> = Promise.withResolvers<never>();
@@ -27,10 +25,11 @@ export class FrameSocket {
   readonly #onEnd = (): void => this.#peerClosed(undefined);
   readonly #onClose = (): void => this.#peerClosed(undefined);
   readonly #onError = (cause: unknown): void => this.#peerClosed(cause);
-  #waiter: Waiter | undefined;
+  #waiter: (() => void) | undefined;
   #failure: TransportError | undefined;
 
   constructor(socket: TLSSocket, limits: FrameLimits) {
+    this.limits = limits;
     this.#socket = socket;
     this.#parser = new FrameParser(limits);
     this.#failed.promise.catch(() => undefined);

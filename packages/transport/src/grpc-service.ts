@@ -15,7 +15,7 @@ import type {
 } from '@grpc/grpc-js';
 import { create, fromBinary, toBinary, type DescMessage } from '@bufbuild/protobuf';
 import { unreachable } from '@witan/core';
-import { untilAborted } from './abortable.ts';
+import { CALL_OVER, untilAborted } from './abortable.ts';
 import { toWireError } from './call-errors.ts';
 import type { AttestedPeer } from './channel.ts';
 import { PublicError, TransportError } from './errors.ts';
@@ -118,8 +118,8 @@ function implement<Claims>(
 
 function contextOf<Claims>(call: AnyCall, peer: AttestedPeer<Claims>): CallContext<Claims> {
   const controller = new AbortController();
-  call.on('cancelled', () => controller.abort());
-  if (call.cancelled) controller.abort();
+  call.on('cancelled', () => controller.abort(CALL_OVER));
+  if (call.cancelled) controller.abort(CALL_OVER);
   return { peer, signal: controller.signal, deadlineMs: Number(call.getDeadline()) };
 }
 

@@ -25,7 +25,6 @@ import { asTransportError, exchange, type Admission } from './exchange.ts';
 import { FrameSocket } from './frame-socket.ts';
 import { canonicalEvidenceTypes } from './hello.ts';
 import { SERVER_LIMITS, type ServerLimits } from './limits.ts';
-import { checkIdentity } from './peer-key.ts';
 import { EstablishedConnection } from './server-connection.ts';
 import type { ServiceRegistration } from './services.ts';
 import { verdictOf } from './verdict.ts';
@@ -119,7 +118,6 @@ class Listener<Claims> implements AttestedServer<Claims> {
   #closed: Promise<void> | undefined;
 
   constructor(options: AttestedServerOptions<Claims>) {
-    checkIdentity(options.identity);
     this.#options = options;
     this.#limits = { ...SERVER_LIMITS, ...options.limits };
     this.#judgeableTypes = canonicalEvidenceTypes(
