@@ -177,8 +177,15 @@ function specifierOf(node: Node): string | undefined {
       return parts.argument?.literal?.text;
     case SyntaxKind.CallExpression:
       if (parts.expression?.kind !== SyntaxKind.ImportKeyword) return undefined;
-      return parts.arguments?.[0]?.text ?? '(computed import)';
+      return literalText(parts.arguments?.[0]) ?? '(computed import)';
     default:
       return undefined;
   }
+}
+
+function literalText(node: (Node & { readonly text?: string }) | undefined): string | undefined {
+  const isLiteral =
+    node?.kind === SyntaxKind.StringLiteral ||
+    node?.kind === SyntaxKind.NoSubstitutionTemplateLiteral;
+  return isLiteral ? node?.text : undefined;
 }

@@ -46,10 +46,9 @@ interface OxlintOutput {
   readonly number_of_files: number;
 }
 
-/** Lints with the rules of this repository's .oxlintrc.json, type-aware. */
+/** Lints with the rules of the tree's .oxlintrc.json, type-aware. */
 export function checkLint(root: string): GateReport {
-  const config = join(toolRoot, '.oxlintrc.json');
-  const result = runTool('oxlint', ['-c', config, '--format=json', '.'], root);
+  const result = runTool('oxlint', ['-c', '.oxlintrc.json', '--format=json', '.'], root);
   let output: OxlintOutput;
   try {
     output = JSON.parse(result.stdout) as OxlintOutput;
