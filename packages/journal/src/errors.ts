@@ -3,6 +3,7 @@
  */
 import { CodedError, type CodedErrorOptions } from '@witan/core';
 
+/** Codes of `JournalError`. */
 export type JournalErrorCode =
   | 'JOURNAL_LOCKED'
   | 'JOURNAL_DIRECTORY_UNREADABLE'

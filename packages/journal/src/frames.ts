@@ -17,11 +17,13 @@
 import { crc32 } from 'node:zlib';
 import { bytesEqual, utf8 } from '@witan/core';
 
+/** A caller's record, the start of a write, or the end of a segment. */
 export type FrameKind = 'record' | 'mark' | 'end';
 
 /** Largest record in bytes. */
 export const RECORD_BYTES_MAX: number = 64 * 1024 * 1024;
 
+/** Length of what stands before a frame's payload, in bytes. */
 export const FRAME_HEADER_BYTES = 16;
 const ALIGNMENT = 16;
 const CRC_AT = 8;

@@ -3,7 +3,7 @@
  *
  * Assumptions about the disk beneath: a sector of 512 bytes is written whole or not at all; what
  * was synced stays; what was not synced may be lost or kept, sector by sector, in any order.
- * Failures reject with an Error whose `code` is that of the operating system ('ENOSPC', 'EIO', …).
+ * Failures reject with an Error whose `code` is that of the operating system ('ENOSPC').
  */
 
 /** An open file. Offsets and sizes are in bytes. */
@@ -21,6 +21,7 @@ export interface JournalLock {
   release(): Promise<void>;
 }
 
+/** The operations that a journal needs of a file system. */
 export interface JournalFs {
   /** Makes the directory, and the ones above it, unless it exists; mode 0700. */
   makeDirectory(path: string): Promise<void>;

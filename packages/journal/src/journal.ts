@@ -20,6 +20,8 @@ import { SNAPSHOT_BYTES_MAX, TAIL_RECORDS_MAX, writeSnapshotParts } from './snap
 
 /** Most bytes that are written before a sync, except for one larger append. */
 const BATCH_BYTES_MAX: number = 8 * 1024 * 1024;
+/** Most bytes of one append: it stays together in one segment. */
+const APPEND_BYTES_MAX: number = 256 * 1024 * 1024;
 /** Most snapshots that wait for one another. */
 const SNAPSHOTS_PENDING_MAX = 4;
 
@@ -43,10 +45,12 @@ type Task =
     }
   | { readonly kind: 'end'; readonly settlers: Settlers<void> };
 
+/** The journal on a JournalFs. */
 export class SegmentedJournal implements Journal {
   readonly #settings: JournalSettings;
   readonly #lock: JournalLock;
-  readonly #place: RecoveredPlace;
+  /** Where an earlier process stopped; forgotten once this one has started to write. */
+  #place: RecoveredPlace | undefined;
   readonly #tasks: Task[] = [];
   #writer: SegmentWriter | undefined;
   #started = false;
@@ -75,6 +79,7 @@ export class SegmentedJournal implements Journal {
     this.#checkStarted();
     for (const record of records) checkSize('record', record.byteLength, 1, RECORD_BYTES_MAX);
     const byteLength = batchBytes(records);
+    checkSize('append', byteLength, 0, APPEND_BYTES_MAX);
     const { backlogBytesMax } = this.#settings;
     if (this.#backlogBytes + byteLength > backlogBytesMax) {
       const fields = { bytesMax: backlogBytesMax, waiting: this.#backlogBytes, found: byteLength };
@@ -227,12 +232,13 @@ export class SegmentedJournal implements Journal {
 
   async #startFirst(owner: Uint8Array): Promise<SegmentWriter> {
     const { fs, directory } = this.#settings;
-    const { names, snapshotFirstSegment, last } = this.#place;
-    await dropTemporary(fs, directory, names.temporary);
-    if (snapshotFirstSegment !== undefined) {
-      await dropReplaced(fs, directory, snapshotFirstSegment);
+    const place = this.#place;
+    this.#place = undefined;
+    await dropTemporary(fs, directory, place?.names.temporary ?? []);
+    if (place?.snapshotFirstSegment !== undefined) {
+      await dropReplaced(fs, directory, place.snapshotFirstSegment);
     }
-    return SegmentWriter.continue(this.#settings, last, owner);
+    return SegmentWriter.continue(this.#settings, place?.last, owner);
   }
 
   #fail(error: unknown, batch: readonly Task[]): void {

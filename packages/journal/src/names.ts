@@ -17,14 +17,17 @@ export interface JournalNames {
   readonly temporary: readonly string[];
 }
 
+/** File name of a segment. */
 export function segmentName(sequence: number): string {
   return `segment-${String(sequence).padStart(DIGITS, '0')}.wal`;
 }
 
+/** File name of a snapshot, by the first segment behind it. */
 export function snapshotName(firstSegment: number): string {
   return `snapshot-${String(firstSegment).padStart(DIGITS, '0')}.snap`;
 }
 
+/** Name of a file while it is being written. */
 export function temporaryName(name: string): string {
   return `${name}.tmp`;
 }

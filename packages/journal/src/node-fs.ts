@@ -8,6 +8,9 @@ import { systemCodeOf } from './errors.ts';
 import type { JournalFile, JournalFs } from './fs.ts';
 import { lockDirectory } from './node-lock.ts';
 
+/** Most bytes of one system call; Node takes less than 2 GiB. */
+const CHUNK_BYTES_MAX: number = 256 * 1024 * 1024;
+
 /** The real file system. */
 export const nodeJournalFs: JournalFs = {
   makeDirectory: (path: string): Promise<void> => makePath(resolve(path)),
@@ -38,7 +41,7 @@ function fileOf(handle: FileHandle): JournalFile {
     async write(bytes: Uint8Array, offset: number): Promise<void> {
       let written = 0;
       while (written < bytes.byteLength) {
-        const rest = bytes.byteLength - written;
+        const rest = Math.min(bytes.byteLength - written, CHUNK_BYTES_MAX);
         written += (await handle.write(bytes, written, rest, offset + written)).bytesWritten;
       }
     },
@@ -78,7 +81,8 @@ async function readAll(handle: FileHandle, byteLength: number): Promise<Uint8Arr
   const bytes = new Uint8Array(byteLength);
   let filled = 0;
   while (filled < byteLength) {
-    const { bytesRead } = await handle.read(bytes, filled, byteLength - filled, filled);
+    const rest = Math.min(byteLength - filled, CHUNK_BYTES_MAX);
+    const { bytesRead } = await handle.read(bytes, filled, rest, filled);
     if (bytesRead === 0) return bytes.subarray(0, filled);
     filled += bytesRead;
   }

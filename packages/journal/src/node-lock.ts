@@ -8,7 +8,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { systemCodeOf } from './errors.ts';
 import type { JournalLock } from './fs.ts';
 
@@ -21,7 +21,7 @@ let counter = 0;
 
 /** Takes the lock of a directory; undefined when a live process holds it. */
 export async function lockDirectory(directory: string): Promise<JournalLock | undefined> {
-  const path = join(directory, LOCK_NAME);
+  const path = join(resolve(directory), LOCK_NAME);
   if (HELD.has(path)) return undefined;
   HELD.add(path);
   try {

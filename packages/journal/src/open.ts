@@ -2,7 +2,7 @@
  * Opening, probing and discarding a journal's directory.
  */
 import { join } from 'node:path';
-import { JournalError, readFailure } from './errors.ts';
+import { JournalError, readFailure, systemCodeOf, writeFailure } from './errors.ts';
 import { wrapSync, wrapWrite } from './files.ts';
 import type { JournalFs, JournalLock } from './fs.ts';
 import { SegmentedJournal } from './journal.ts';
@@ -86,7 +86,9 @@ async function lockJournal(fs: JournalFs, directory: string): Promise<JournalLoc
     await fs.makeDirectory(directory);
     lock = await fs.lock(directory);
   } catch (cause) {
-    throw readFailure(directory, cause);
+    const systemCode = systemCodeOf(cause);
+    const isFull = systemCode === 'ENOSPC' || systemCode === 'EDQUOT';
+    throw isFull ? writeFailure('lock', directory, cause) : readFailure(directory, cause);
   }
   if (lock === undefined) {
     const fields = { directory };

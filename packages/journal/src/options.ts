@@ -32,8 +32,8 @@ export interface Journal {
    */
   startSegment(owner: Uint8Array): Promise<void>;
   /**
-   * Appends records of 1 byte to 64 MiB each, in order. Resolves when they are durable. A crash
-   * before that keeps any prefix of what was not yet confirmed.
+   * Appends records of 1 byte to 64 MiB each, 256 MiB together, in order. Resolves when they are
+   * durable. A crash before that keeps any prefix of what was not yet confirmed.
    */
   append(records: readonly Uint8Array[]): Promise<void>;
   /**
@@ -53,6 +53,7 @@ export interface JournalSync {
   readonly durationMs: number;
 }
 
+/** How to open a journal. */
 export interface JournalOptions {
   /** Created when missing, mode 0700. */
   readonly directory: string;

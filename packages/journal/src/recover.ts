@@ -19,6 +19,7 @@ export interface RecoveredRecord {
   readonly data: Uint8Array;
 }
 
+/** A snapshot that was read back. */
 export interface RecoveredSnapshot {
   readonly index: number;
   readonly term: number;
@@ -32,6 +33,7 @@ export type JournalFinding =
   | { readonly kind: 'temporary-file'; readonly path: string }
   | { readonly kind: 'snapshot-skipped'; readonly path: string; readonly error: JournalError };
 
+/** What a journal held. */
 export interface Recovered {
   /** The newest valid snapshot. */
   readonly snapshot: RecoveredSnapshot | undefined;

@@ -28,6 +28,7 @@ interface Target {
 /** What a new journal continues: nothing, or the last segment of an earlier process. */
 export type Continuation = (SegmentContents & { readonly path: string }) | undefined;
 
+/** Writes one segment. */
 export class SegmentWriter {
   readonly #target: Target;
   readonly #path: string;

@@ -20,6 +20,7 @@ const VERSION = 1;
 const HEADER_FIXED_BYTES = 40;
 const SECTOR_BYTES = 512;
 
+/** What a segment says about itself. */
 export interface SegmentHeader {
   readonly sequence: number;
   /** What the caller wrote into the segment about its writer; opaque here. */
@@ -64,6 +65,7 @@ export type SegmentEnd =
   /** In a write that a crash cut off: whatever follows was never acknowledged. */
   | { readonly kind: 'torn'; readonly bytesDropped: number };
 
+/** A segment that was read back. */
 export interface SegmentContents {
   readonly header: SegmentHeader;
   readonly records: readonly Uint8Array[];

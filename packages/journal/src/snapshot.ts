@@ -22,6 +22,7 @@ const VERSION = 1;
 const HEADER_BYTES = 56;
 const CRC_BYTES = 4;
 
+/** What a snapshot file says about itself. */
 export interface SnapshotHeader {
   /** Label given by the caller: the last log entry that the data contains. */
   readonly index: number;
@@ -34,6 +35,7 @@ export interface SnapshotHeader {
   readonly chain: number;
 }
 
+/** A snapshot file. */
 export interface SnapshotContents {
   readonly header: SnapshotHeader;
   /** Records behind `index` that were appended before the first segment. */

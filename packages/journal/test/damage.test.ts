@@ -150,7 +150,7 @@ describe('a torn tail', () => {
       const zeroed = Uint8Array.from(bytes).fill(0, length);
       for (const torn of [zeroed, bytes.subarray(0, length)]) {
         const found = await tryRecover(replaced(image, path, torn));
-        if (found instanceof JournalError) throw new Error(`length ${length}`, { cause: found });
+        if (found instanceof JournalError) throw new Error(`at ${length}`, { cause: found });
         expect(numbersIn(found)).toEqual([1, 2]);
       }
     }
@@ -171,7 +171,7 @@ describe('a torn tail', () => {
     expect(again.recovered.findings).toEqual([]);
   });
 
-  it('does not hide damage in the last write: a flip without a lost sector is refused', async () => {
+  it('does not hide damage in the last write: a mere flip is refused', async () => {
     const image = await smallImage(3);
     const [path, bytes] = segmentOf(image);
     const used = usedBytes(bytes);

@@ -45,11 +45,13 @@ interface CommonRequest extends Validity {
   readonly simulated: boolean;
 }
 
+/** What a root CA certificate says. */
 export interface RootCertificateRequest extends CommonRequest {
   readonly rootKey: KeyObject;
   readonly clusterId: ClusterId;
 }
 
+/** What a mesh CA certificate says. */
 export interface MeshCaCertificateRequest extends CommonRequest {
   readonly root: CertificateAuthority;
   readonly meshCaKey: KeyObject;
@@ -58,6 +60,7 @@ export interface MeshCaCertificateRequest extends CommonRequest {
   readonly transition: Sha256Hex;
 }
 
+/** What a workload's certificate says. */
 export interface LeafCertificateRequest extends CommonRequest {
   /** DER SubjectPublicKeyInfo of a P-256 key. */
   readonly subjectSpki: Uint8Array;

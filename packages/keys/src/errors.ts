@@ -3,6 +3,7 @@
  */
 import { CodedError, type CodedErrorOptions } from '@witan/core';
 
+/** Codes of `KeysError`. */
 export type KeysErrorCode =
   | 'KEYS_SEED_LENGTH'
   | 'KEYS_CONTEXT_INVALID'

@@ -32,7 +32,7 @@ export function incarnationIdOf(spkiDer: Uint8Array): IncarnationId {
   return incarnationId(spkiFingerprint(spkiDer));
 }
 
-/** Makes a new identity. Valid from yesterday for ten years, so that no wrong clock is in its way. */
+/** Makes a new identity, valid from yesterday for ten years: no wrong clock is in its way. */
 export async function createIncarnationIdentity(): Promise<IncarnationIdentity> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const spkiDer = spkiOf(privateKey);

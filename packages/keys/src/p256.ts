@@ -31,7 +31,7 @@ const PKCS8_MIDDLE = fromHex('a144034200');
 
 /**
  * Makes a private key from 48 uniformly random bytes by FIPS 186-5 A.2.1 (extra random bits):
- * d = (c mod (n - 1)) + 1.
+ * d = (c mod (n - 1)) + 1. Wipes its input.
  */
 export function p256KeyFromUniformBytes(uniform: Secret): KeyObject {
   assert(uniform.byteLength === P256_SEED_BYTES, 'a scalar is made from 48 bytes');
@@ -45,6 +45,7 @@ export function p256KeyFromUniformBytes(uniform: Secret): KeyObject {
   try {
     return createPrivateKey({ key: Buffer.from(pkcs8.buffer), format: 'der', type: 'pkcs8' });
   } finally {
+    uniform.wipe();
     scalar.fill(0);
     pkcs8.fill(0);
   }

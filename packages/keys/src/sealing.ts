@@ -28,7 +28,7 @@ const TAG_BYTES = 16;
 export const SEAL_OVERHEAD_BYTES: number = SEAL_HEADER_BYTES + TAG_BYTES;
 
 /** Largest plaintext of one sealed value, in bytes. */
-export const SEAL_PLAINTEXT_BYTES_MAX: number = 1024 * 1024 * 1024;
+export const SEAL_PLAINTEXT_BYTES_MAX: number = 1023 * 1024 * 1024;
 
 /** Largest associated data, in bytes. */
 export const SEAL_AAD_BYTES_MAX = 4096;
@@ -75,6 +75,7 @@ function counterOf(subkeyInfo: Uint8Array): NonceCounter {
   return counter;
 }
 
+/** Names the subkey of a sealer. */
 export interface SealerOptions {
   readonly seed: Seed;
   readonly clusterId: ClusterId;
@@ -115,6 +116,7 @@ export function createSealer(options: SealerOptions): Sealer {
   };
 }
 
+/** What an unsealer opens. */
 export interface UnsealerOptions {
   readonly seed: Seed;
   readonly clusterId: ClusterId;

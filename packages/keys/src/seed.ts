@@ -1,6 +1,6 @@
 /**
- * The cluster's root secret: 32 random bytes from which every other secret derives (derivations.ts).
- * It lives in attested memory only and crosses the network only as invariant I1 allows.
+ * The cluster's root secret: 32 random bytes from which every other secret derives; see
+ * derivations.ts. It lives in attested memory and crosses the network only as invariant I1 allows.
  */
 import { Secret, type Brand, type Random } from '@witan/core';
 import { KeysError } from './errors.ts';

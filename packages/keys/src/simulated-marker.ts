@@ -3,7 +3,7 @@
  * the organization name, which people see in every certificate viewer, and a non-critical
  * extension, which programs find.
  *
- * The extension's identifier is 2.25 (ITU-T X.667: an arc anybody owns by UUID) followed by the UUID
+ * The extension's identifier is 2.25 (ITU-T X.667: an arc anybody owns by UUID) and the UUID
  * 65f7cf38-d6b8-4aee-9375-607251aa0747 as a decimal number. Its value is a UTF8String.
  */
 import { parseCertificate } from './certificate-parts.ts';
