@@ -30,6 +30,7 @@ import { finishOperation, prepareOperation, type Operation } from './operations.
 import { PeerNetwork } from './peers/network.ts';
 import { nodeScheduler } from './scheduler.ts';
 import type { Counters, ServiceContext } from './services/context.ts';
+import { auditService } from './services/audit.ts';
 import { peerService } from './services/peer.ts';
 import { userService } from './services/user.ts';
 import { workloadService } from './services/workload.ts';
@@ -147,7 +148,7 @@ class Wiring {
     const services = {
       replica: [peerService(context)],
       initializer: [workloadService(context)],
-      client: [userService(context)],
+      client: [userService(context), auditService(context)],
     };
     this.#server = createAttestedServer<PeerClaims>({
       identity: channelIdentity,

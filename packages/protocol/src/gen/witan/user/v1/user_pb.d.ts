@@ -558,6 +558,129 @@ export enum GetStatusResponse_Phase {
 export declare const GetStatusResponse_PhaseSchema: GenEnum<GetStatusResponse_Phase>;
 
 /**
+ * Which certificates.
+ *
+ * @generated from message witan.user.v1.GetIdentitiesRequest
+ */
+export declare type GetIdentitiesRequest = Message<"witan.user.v1.GetIdentitiesRequest"> & {
+  /**
+   * Serial numbers, 16 bytes each, at most 4096.
+   *
+   * @generated from field: repeated bytes serials = 1;
+   */
+  serials: Uint8Array[];
+};
+
+/**
+ * Describes the message witan.user.v1.GetIdentitiesRequest.
+ * Use `create(GetIdentitiesRequestSchema)` to create a new message.
+ */
+export declare const GetIdentitiesRequestSchema: GenMessage<GetIdentitiesRequest>;
+
+/**
+ * What the cluster knows of them.
+ *
+ * @generated from message witan.user.v1.GetIdentitiesResponse
+ */
+export declare type GetIdentitiesResponse = Message<"witan.user.v1.GetIdentitiesResponse"> & {
+  /**
+   * Those that are known, in the order asked for; unknown ones are left out.
+   *
+   * @generated from field: repeated witan.user.v1.GetIdentitiesResponse.Identity identities = 1;
+   */
+  identities: GetIdentitiesResponse_Identity[];
+
+  /**
+   * The state that this answer describes.
+   *
+   * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 2;
+   */
+  highWaterMark?: SignedHighWaterMark | undefined;
+};
+
+/**
+ * Describes the message witan.user.v1.GetIdentitiesResponse.
+ * Use `create(GetIdentitiesResponseSchema)` to create a new message.
+ */
+export declare const GetIdentitiesResponseSchema: GenMessage<GetIdentitiesResponse>;
+
+/**
+ * A certificate that the cluster agreed to issue.
+ *
+ * @generated from message witan.user.v1.GetIdentitiesResponse.Identity
+ */
+export declare type GetIdentitiesResponse_Identity = Message<"witan.user.v1.GetIdentitiesResponse.Identity"> & {
+  /**
+   * Serial number, 16 bytes.
+   *
+   * @generated from field: bytes serial = 1;
+   */
+  serial: Uint8Array;
+
+  /**
+   * Name of the workload in the manifest.
+   *
+   * @generated from field: string workload = 2;
+   */
+  workload: string;
+
+  /**
+   * SHA-256 of the certified public key.
+   *
+   * @generated from field: bytes spki_sha256 = 3;
+   */
+  spkiSha256: Uint8Array;
+
+  /**
+   * SHA-256 of the evidence that was appraised.
+   *
+   * @generated from field: bytes evidence_sha256 = 4;
+   */
+  evidenceSha256: Uint8Array;
+
+  /**
+   * Generation of the manifest by which it was appraised.
+   *
+   * @generated from field: uint64 generation = 5;
+   */
+  generation: bigint;
+
+  /**
+   * Start of validity, milliseconds since 1970.
+   *
+   * @generated from field: uint64 not_before_ms = 6;
+   */
+  notBeforeMs: bigint;
+
+  /**
+   * End of validity, milliseconds since 1970.
+   *
+   * @generated from field: uint64 not_after_ms = 7;
+   */
+  notAfterMs: bigint;
+
+  /**
+   * Slot of the replica that appraised it.
+   *
+   * @generated from field: string served_by = 8;
+   */
+  servedBy: string;
+
+  /**
+   * Log index of the record.
+   *
+   * @generated from field: uint64 index = 9;
+   */
+  index: bigint;
+};
+
+/**
+ * Describes the message witan.user.v1.GetIdentitiesResponse.Identity.
+ * Use `create(GetIdentitiesResponse_IdentitySchema)` to create a new message.
+ */
+export declare const GetIdentitiesResponse_IdentitySchema: GenMessage<GetIdentitiesResponse_Identity>;
+
+/**
  * For data owners and operators, over a channel on which the Coordinator has proved itself.
  *
  * @generated from service witan.user.v1.UserService
@@ -602,6 +725,24 @@ export declare const UserService: GenService<{
     methodKind: "unary";
     input: typeof GetStatusRequestSchema;
     output: typeof GetStatusResponseSchema;
+  },
+}>;
+
+/**
+ * Questions about what was issued, answered from the replicated records.
+ *
+ * @generated from service witan.user.v1.AuditService
+ */
+export declare const AuditService: GenService<{
+  /**
+   * Records of issued certificates by serial number.
+   *
+   * @generated from rpc witan.user.v1.AuditService.GetIdentities
+   */
+  getIdentities: {
+    methodKind: "unary";
+    input: typeof GetIdentitiesRequestSchema;
+    output: typeof GetIdentitiesResponseSchema;
   },
 }>;
 
