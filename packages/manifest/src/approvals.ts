@@ -44,6 +44,7 @@ export function approvalBytes(subject: ApprovalSubject): Uint8Array {
   return writer.finish();
 }
 
+/** What `checkApprovals` judges. */
 export interface ApprovalCheck {
   /** The manifest in force or, for the first manifest, the new one itself. */
   readonly inForce: Pick<ManifestContent<unknown>, 'owners' | 'updateThreshold'>;

@@ -4,6 +4,7 @@
  */
 import { CodedError, type FieldValue } from '@witan/core';
 
+/** Stable names of what can be wrong; errors.json says what to do about each. */
 export type ManifestErrorCode =
   | 'MANIFEST_TOO_LARGE'
   | 'MANIFEST_NOT_JSON'

@@ -18,7 +18,7 @@ function wrongType(expected: string, { value, path }: Located): ManifestError {
   return new ManifestError('MANIFEST_WRONG_TYPE', { path, expected, found: typeName(value) });
 }
 
-/** @throws ManifestError MANIFEST_BAD_VALUE, always */
+/** The error MANIFEST_BAD_VALUE for a value, which it repeats in part. */
 export function badValue(located: Located, expected: string): ManifestError {
   const { value, path } = located;
   const found = typeof value === 'object' ? typeName(value) : clip(String(value));

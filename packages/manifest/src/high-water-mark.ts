@@ -41,6 +41,7 @@ export interface HighWaterMark extends Floor {
   readonly timeMs: UnixMillis;
 }
 
+/** A mark under the cluster's history key. */
 export interface SignedHighWaterMark {
   readonly mark: HighWaterMark;
   /** ECDSA P-256 with SHA-256 over `highWaterMarkBytes`, r || s, 64 bytes. */

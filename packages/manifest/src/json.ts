@@ -10,7 +10,9 @@ import { ManifestError, type ManifestErrorCode } from './errors.ts';
 import { JSON_DEPTH_MAX } from './limits.ts';
 import { clip, itemPath, keyPath, ROOT_PATH } from './path.ts';
 
+/** Any value of a manifest; numbers are safe integers. */
 export type JsonValue = null | boolean | number | string | JsonArray | JsonObject;
+/** In the order of the document. */
 export type JsonArray = readonly JsonValue[];
 /** Has no prototype, so that no key can meet an inherited name. */
 export type JsonObject = { readonly [key: string]: JsonValue };

@@ -6,14 +6,17 @@ export const MANIFEST_BYTES_MAX: number = 1024 * 1024;
 export const JSON_DEPTH_MAX: number = 16;
 /** Reference values in one list: of the Coordinators, or of one workload. */
 export const REFERENCE_VALUES_MAX: number = 64;
+/** Workloads in one manifest. */
 export const WORKLOADS_MAX: number = 1000;
 /** Names, addresses or secrets of one workload, each. */
 export const NAMES_PER_WORKLOAD_MAX: number = 64;
+/** Owners in one manifest. */
 export const OWNERS_MAX: number = 64;
 /** Approvals in one request or transition. */
 export const APPROVALS_MAX: number = 64;
-/** Shortest and longest lifetime of a workload's certificate. */
+/** Shortest lifetime of a workload's certificate. */
 export const CERTIFICATE_LIFETIME_SECONDS_MIN: number = 60;
+/** Longest lifetime of a workload's certificate: 30 days. */
 export const CERTIFICATE_LIFETIME_SECONDS_MAX: number = 30 * 24 * 60 * 60;
 /** Lifetime of a workload's certificate where the manifest names none. */
 export const CERTIFICATE_LIFETIME_SECONDS_DEFAULT: number = 24 * 60 * 60;

@@ -1,4 +1,4 @@
-/** Places in a manifest, written as `workloads.web.dnsNames[1]`, and values cut to a safe length. */
+/** Places in a manifest, such as `workloads.web.dnsNames[1]`, and values cut to a safe length. */
 import { ERROR_TEXT_CHARACTERS_MAX } from './limits.ts';
 
 /** The path of the document itself. */

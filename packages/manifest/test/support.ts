@@ -1,4 +1,4 @@
-/** What the tests share: real keys and signatures from node:crypto, and a manifest to start from. */
+/** What the tests share: real keys and signatures of node:crypto, and a manifest to bend. */
 import {
   createHash,
   createPublicKey,

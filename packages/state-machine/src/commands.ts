@@ -1,6 +1,6 @@
 /**
- * Commands: what the leader proposes, and every replica applies. The leader decides whatever needs a
- * clock, random numbers or private keys and puts the outcome into the command.
+ * Commands: what the leader proposes, and every replica applies. The leader decides whatever needs
+ * a clock, random numbers or private keys and puts the outcome into the command.
  */
 import {
   CanonicalWriter,
@@ -90,6 +90,7 @@ export interface NoopCommand {
   readonly kind: 'noop';
 }
 
+/** Everything that can be in the log, apart from membership changes. */
 export type Command = SetManifestCommand | IssueCertificateCommand | NoopCommand;
 /** Commands that a client may retry under the same key. */
 export type KeyedCommand = Exclude<Command, NoopCommand>;

@@ -1,6 +1,7 @@
-/** The errors of this package. Commands never throw: their refusals are results (see results.ts). */
+/** The errors of this package. A refused command is no error, but a result (see results.ts). */
 import { CodedError, type ErrorFields } from '@witan/core';
 
+/** Stable names of what can be wrong; errors.json says what to do about each. */
 export type StateMachineErrorCode =
   | 'COMMAND_MALFORMED'
   | 'MEMBER_MALFORMED'

@@ -1,4 +1,4 @@
-/** Deciding over `issue-certificate`: the evidence must have been judged by the manifest in force. */
+/** Deciding over `issue-certificate`: the manifest in force must have judged the evidence. */
 import type { IssueCertificateCommand } from './commands.ts';
 import type { IssuedTable } from './issued-table.ts';
 import * as limits from './limits.ts';

@@ -1,6 +1,6 @@
 /**
  * Records of issued certificates, by serial. Bounded twice: a record goes when its certificate has
- * been expired for a day by the clock of a later command, and above a fixed number nothing is added.
+ * been expired for a day by the clock of a later command, and above a fixed number none is added.
  */
 import { assert, type CanonicalReader, type CanonicalWriter } from '@witan/core';
 import { badValue } from './codec.ts';

@@ -46,6 +46,7 @@ export interface MembershipChange extends Configuration {
   readonly added?: readonly MemberInfo[];
 }
 
+/** Why a configuration is refused; the first reason found. */
 export type ConfigurationViolation =
   | { readonly kind: 'no-voters' }
   | { readonly kind: 'too-many-members'; readonly expected: number; readonly found: number }

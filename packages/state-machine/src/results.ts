@@ -53,6 +53,7 @@ export type StateRefusalCode =
   /** The history has reached its limit. */
   | 'HISTORY_FULL';
 
+/** Every code that a refusal can have. */
 export type RefusalCode = ManifestErrorCode | StateRefusalCode;
 
 /** A command that was understood and is not allowed. */
@@ -64,6 +65,7 @@ export interface Refused {
   readonly found: string;
 }
 
+/** What a command did, or why it did nothing. Plain data without binary parts. */
 export type CommandResult =
   | {
       readonly kind: 'manifest-set';

@@ -64,11 +64,13 @@ export interface Genesis {
   readonly appliedIndex?: number;
 }
 
+/** What every replica has to be given alike. */
 export interface StateMachineOptions<ReferenceValues> {
   /** Must be the same function on every replica: its verdict is part of the state. */
   readonly parseReferenceValues: ParseReferenceValues<ReferenceValues>;
 }
 
+/** What reading a snapshot takes. */
 export interface SnapshotOptions<ReferenceValues> extends StateMachineOptions<ReferenceValues> {
   readonly crypto: Crypto;
   /** Refuse a larger snapshot; SNAPSHOT_BYTES_MAX where absent. */
@@ -93,6 +95,7 @@ interface Decision<ReferenceValues> {
   readonly next: NewGeneration<ReferenceValues> | undefined;
 }
 
+/** The state and the only ways to change it; everybody else is given its `StateView`. */
 export class StateMachine<ReferenceValues> implements StateView<ReferenceValues> {
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;

@@ -12,7 +12,7 @@ import {
   type Command,
   type StateMachineErrorCode,
 } from '../src/index.ts';
-import { testKey } from '../../manifest/test/support.ts';
+import { testKey } from './keys.ts';
 import {
   applyNext,
   foundedState,

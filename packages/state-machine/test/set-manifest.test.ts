@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { generation, unixMillis, utf8 } from '@witan/core';
 import { NO_TRANSITION, verifyHistory, type SignedTransition } from '@witan/manifest';
 import { encodeCommand, MANIFESTS_KEPT_MAX } from '../src/index.ts';
-import { signWith, testKey } from '../../manifest/test/support.ts';
+import { signWith, testKey } from './keys.ts';
 import {
   applyNext,
   approvalFor,

@@ -37,7 +37,7 @@ import {
   type Edits,
   type TestKey,
   type TestReferenceValues,
-} from '../../manifest/test/support.ts';
+} from './keys.ts';
 
 export { nodeCrypto, parseReferenceValues };
 export type State = StateMachine<TestReferenceValues>;
