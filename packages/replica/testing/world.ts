@@ -4,85 +4,22 @@
  */
 import { createHash } from 'node:crypto';
 import {
-  clusterId,
   concatBytes,
-  epoch,
   incarnationId,
   slotName,
   utf8,
   type Crypto,
-  type IncarnationId,
   type SlotName,
 } from '@witan/core';
 import {
   Replica,
   type Answer,
-  type DurableLog,
   type PeerIdentity,
   type ReplicaOptions,
-  type Scheduler,
   type Standing,
 } from '@witan/replica';
+import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
 import { nodeIdOf } from '@witan/state-machine';
-
-/** Virtual time. `run` fires timers in order and lets promises settle between them. */
-export class VirtualScheduler implements Scheduler {
-  #nowMs = 0;
-  #sequence = 0;
-  readonly #timers: { atMs: number; sequence: number; callback: () => void }[] = [];
-
-  monotonicMs(): number {
-    return this.#nowMs;
-  }
-
-  after(delayMs: number, callback: () => void): () => void {
-    this.#sequence += 1;
-    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), sequence: this.#sequence, callback };
-    this.#timers.push(timer);
-    return () => {
-      const at = this.#timers.indexOf(timer);
-      if (at >= 0) this.#timers.splice(at, 1);
-    };
-  }
-
-  soon(callback: () => void): void {
-    this.after(0, callback);
-  }
-
-  async run(forMs: number, until: () => boolean = () => false): Promise<boolean> {
-    const endMs = this.#nowMs + forMs;
-    for (;;) {
-      await settle();
-      if (until()) return true;
-      this.#timers.sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence);
-      const next = this.#timers[0];
-      if (next === undefined || next.atMs > endMs) {
-        this.#nowMs = endMs;
-        return until();
-      }
-      this.#timers.shift();
-      this.#nowMs = next.atMs;
-      next.callback();
-    }
-  }
-}
-
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 12; turn += 1) await Promise.resolve();
-}
-
-/** Small and fast; the same seed gives the same numbers (mulberry32). */
-export function seededRandom(seed: number): { bytes(byteLength: number): Uint8Array } {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % 256;
-  };
-  return { bytes: (byteLength) => Uint8Array.from({ length: byteLength }, next) };
-}
 
 const testCrypto: Crypto = {
   hash: (algorithm, ...parts) => {
@@ -92,22 +29,6 @@ const testCrypto: Crypto = {
   },
   verify: () => false,
 };
-
-/** What a disk has taken, in order. Nothing ever reads it back into a replica. */
-export class RecordingDisk implements DurableLog {
-  readonly records: Uint8Array[] = [];
-  readonly snapshots: number[] = [];
-
-  append(records: readonly Uint8Array[]): Promise<void> {
-    this.records.push(...records);
-    return Promise.resolve();
-  }
-
-  saveSnapshot(label: { readonly index: number }): Promise<void> {
-    this.snapshots.push(label.index);
-    return Promise.resolve();
-  }
-}
 
 export interface Node {
   readonly slot: SlotName;
@@ -270,7 +191,3 @@ export class World {
     return true;
   }
 }
-
-export const ANY_CLUSTER = clusterId('ab'.repeat(32));
-export const FIRST_EPOCH = epoch(1);
-export type { IncarnationId };
