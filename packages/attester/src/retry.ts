@@ -1,4 +1,5 @@
 /** Bounded retry with backoff. Which failures deserve another try is the caller's decision. */
+import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AttesterError } from './errors.ts';
 
@@ -53,7 +54,7 @@ export async function retrying<Result>(
     if (outcome.kind === 'done') return outcome.result;
     if (attempts >= policy.attemptsMax) throw outcome.error;
     // Jitter from the system's generator: several replicas on one chip must not retry in step.
-    const jitteredMs = delayMs * (0.5 + Math.random() / 2);
+    const jitteredMs = delayMs * (0.5 + randomInt(1000) / 2000);
     await sleep(jitteredMs, undefined, signal === undefined ? {} : { signal }).catch(() => {
       throwIfAborted(signal);
     });

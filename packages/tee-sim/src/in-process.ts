@@ -3,13 +3,14 @@
  * Evidence passes through the same file tree and the same provider as in a launched guest.
  */
 import { randomBytes } from 'node:crypto';
-import { AttesterError, createTsmProvider } from '@witan/attester';
+import { createTsmProvider } from '@witan/attester';
 import type { EvidenceProvider, TsmFileSystem } from '@witan/attester';
 import { Chips } from './hardware/chips.ts';
 import type { GuestOverrides } from './hardware/overrides.ts';
 import { reportMaker } from './hardware/reports.ts';
 import { TsmTree, type TsmFaults, type TsmResult } from './hardware/tsm-tree.ts';
 import type { Hierarchy } from './hierarchy/store.ts';
+import { errnoError, withinLimit } from './wire/errno.ts';
 
 /** The guest to imitate. */
 export interface InProcessGuest {
@@ -50,7 +51,7 @@ export function inProcessEvidenceProvider(
 /** A file tree as the port that attester works on. */
 export function treeFileSystem(tree: TsmTree): TsmFileSystem {
   const done = async (path: string, result: TsmResult): Promise<void> => {
-    if (result.kind === 'errno') throw failure(path, result.errno);
+    if (result.kind === 'errno') throw errnoError(path, result.errno);
     await Promise.resolve();
   };
   return {
@@ -60,17 +61,9 @@ export function treeFileSystem(tree: TsmTree): TsmFileSystem {
     readFile: async (path, bytesMax) => {
       const result = tree.read(path);
       if (result.kind !== 'data') {
-        throw failure(path, result.kind === 'errno' ? result.errno : 'EIO');
+        throw errnoError(path, result.kind === 'errno' ? result.errno : 'EIO');
       }
-      if (result.data.byteLength <= bytesMax) return await Promise.resolve(result.data);
-      throw new AttesterError('ATTESTER_BLOB_TOO_LARGE', 'the attribute is larger than its limit', {
-        fields: { path, expected: `at most ${bytesMax} bytes`, found: result.data.byteLength },
-      });
+      return await Promise.resolve(withinLimit(path, result.data, bytesMax));
     },
   };
-}
-
-/** An error with an errno name as `code`, as Node.js throws for the kernel's files. */
-function failure(path: string, errno: string): Error {
-  return Object.assign(new Error(`${errno}: simulated configfs-tsm`), { code: errno, path });
 }

@@ -1,4 +1,5 @@
 /** The control socket: several clients, each with limits; malformed input costs only its sender. */
+import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { CodedError, describeError } from '@witan/core';
 import { TeeSimError } from '../errors.ts';
@@ -7,6 +8,9 @@ import { FieldReader } from '../wire/fields.ts';
 import { LineSplitter, parseObject, toLine } from '../wire/lines.ts';
 import { operate, type OperationContext } from './operations.ts';
 
+/** How long a client that broke the rules may take to read why. */
+const FAREWELL_MS = 1000;
+
 /** A listening control socket. */
 export interface ControlServer {
   /** Stops listening and drops all clients. */
@@ -14,7 +18,7 @@ export interface ControlServer {
 }
 
 /**
- * Listens on a path that no file occupies. The socket gets mode 0600 from the process's umask.
+ * Listens on a path that no file occupies. The process's umask must keep others out.
  *
  * @param log receives one line for each failure that is the daemon's own
  */
@@ -56,6 +60,8 @@ async function listening(server: Server, path: string): Promise<void> {
     server.once('error', reject);
     server.listen(path, resolve);
   });
+  // The umask kept others out from the start; this takes away the meaningless execute bit.
+  chmodSync(path, 0o600);
 }
 
 function serveClient(socket: Socket, context: OperationContext, log: (line: string) => void): void {
@@ -70,7 +76,7 @@ function serveClient(socket: Socket, context: OperationContext, log: (line: stri
     },
   };
   const answer = (value: unknown): void => {
-    if (gone) return;
+    if (gone || socket.writableEnded) return;
     // A client that does not read its answers is dropped before they fill the memory.
     if (socket.writableLength > 4 * CONTROL_LIMITS.lineBytesMax) socket.destroy();
     else socket.write(toLine(value));
@@ -84,10 +90,12 @@ function serveClient(socket: Socket, context: OperationContext, log: (line: stri
     }
   };
   socket.on('data', (chunk: Buffer) => {
+    if (socket.writableEnded) return;
     const complete = lines.push(chunk);
     if (complete === undefined) {
-      answer(failure(null, tooLarge()));
-      socket.destroySoon();
+      // What still arrives is dropped: closing with input unread would lose the answer.
+      socket.end(toLine(failure(null, tooLarge())));
+      socket.setTimeout(FAREWELL_MS, () => socket.destroy());
       return;
     }
     for (const line of complete) void serve(line);

@@ -35,7 +35,8 @@ interface Guest {
   readonly guestId: string;
   readonly child: ChildProcess;
   readonly pid: number;
-  readonly request: LaunchRequest;
+  readonly program: string;
+  readonly chip: string;
   readonly measurement: Uint8Array;
   readonly hostData: Uint8Array;
   readonly exited: Promise<GuestExit>;
@@ -157,7 +158,8 @@ export class Guests {
         guestId,
         child,
         pid,
-        request,
+        program: program.name,
+        chip: request.chip,
         measurement,
         hostData: request.overrides.hostData ?? hostData,
         exited,
@@ -208,8 +210,8 @@ function statusOf(guest: Guest): GuestStatus {
   return {
     guestId: guest.guestId,
     pid: guest.pid,
-    program: guest.request.program.name,
-    chip: guest.request.chip,
+    program: guest.program,
+    chip: guest.chip,
     measurement: toHex(guest.measurement),
     hostData: toHex(guest.hostData),
     state: guest.exit === undefined ? 'running' : 'exited',

@@ -3,9 +3,10 @@
  * files the simulated hardware serves.
  */
 import { fromBase64, toBase64 } from '@witan/core';
-import { AttesterError, createTsmProvider } from '@witan/attester';
+import { createTsmProvider } from '@witan/attester';
 import type { EvidenceProvider, TsmFileSystem, TsmProviderOptions } from '@witan/attester';
 import { TeeSimError } from '../errors.ts';
+import { errnoError, withinLimit } from '../wire/errno.ts';
 import type { LinkAnswer } from '../wire/guest-link.ts';
 import { hardwareLink, type HardwareLink } from './hardware-link.ts';
 
@@ -30,11 +31,7 @@ export function simulatedTsmFileSystem(env: NodeJS.ProcessEnv = process.env): Ts
     readFile: async (path, bytesMax) => {
       const answer = await link.request({ op: 'read', path });
       if (answer.kind !== 'data') throw failure(answer, path);
-      const data = fromBase64(answer.data);
-      if (data.byteLength <= bytesMax) return data;
-      throw new AttesterError('ATTESTER_BLOB_TOO_LARGE', 'the attribute is larger than its limit', {
-        fields: { path, expected: `at most ${bytesMax} bytes`, found: data.byteLength },
-      });
+      return withinLimit(path, fromBase64(answer.data), bytesMax);
     },
   };
 }
@@ -73,11 +70,8 @@ function demandDone(answer: LinkAnswer, path: string): void {
   if (answer.kind !== 'done') throw failure(answer, path);
 }
 
-/** An error with an errno name as `code`, as Node.js throws for the kernel's files. */
 function failure(answer: LinkAnswer, path: string): Error {
-  if (answer.kind !== 'errno') return unexpected();
-  const error = new Error(`${answer.errno}: simulated configfs-tsm`);
-  return Object.assign(error, { code: answer.errno, path });
+  return answer.kind === 'errno' ? errnoError(path, answer.errno) : unexpected();
 }
 
 function unexpected(): TeeSimError {

@@ -133,7 +133,7 @@ export function decodeOverrides(reader: FieldReader, allowForged: boolean): Gues
   }
   reader.end();
   // Each field was read in the form that RULES gives for its name in GuestOverrides.
-  return decoded as GuestOverrides;
+  return decoded;
 }
 
 function decodeOne(reader: FieldReader, name: string, form: Form): unknown {
