@@ -36,6 +36,8 @@ export interface CallChannel {
   readonly client: Client;
   /** Whether the connection has ended. */
   readonly ended: () => boolean;
+  /** Counts a running call; the result is called once, when it is over. */
+  readonly begin: () => () => void;
 }
 
 /** @throws RemoteError, TransportError */
@@ -52,6 +54,7 @@ export function callUnary<Input extends DescMessage, Output extends DescMessage>
       return;
     }
     const onAbort = (): void => call.cancel();
+    const over = channel.begin();
     const call = channel.client.makeUnaryRequest<Buffer, Buffer>(
       pathOf(method),
       asIs,
@@ -60,6 +63,7 @@ export function callUnary<Input extends DescMessage, Output extends DescMessage>
       new Metadata(),
       deadlineOf(options),
       (error, response) => {
+        over();
         signal?.removeEventListener('abort', onAbort);
         try {
           if (error !== null) throw error;
@@ -90,6 +94,7 @@ export function callStream<Input extends DescMessage, Output extends DescMessage
     new Metadata(),
     deadlineOf(options),
   );
+  const finish = channel.begin();
   const over = new AbortController();
   const state: { cancelledHere: boolean; failure: unknown } = {
     cancelledHere: false,
@@ -103,6 +108,7 @@ export function callStream<Input extends DescMessage, Output extends DescMessage
   call.once('status', () => {
     signal?.removeEventListener('abort', cancel);
     over.abort(CALL_OVER);
+    finish();
   });
   signal?.addEventListener('abort', cancel, { once: true });
   if (signal?.aborted === true) cancel();
@@ -110,6 +116,9 @@ export function callStream<Input extends DescMessage, Output extends DescMessage
     state.failure ??= error;
     call.cancel();
   };
+  // Until the first read grpc-js takes in whatever comes, without bound; this read makes it stop
+  // at the 16 messages of its stream's buffer.
+  call.read(0);
   void pump(call, requests, (init) => encode(method.input, init), over.signal).catch(failWith);
   const toError = (error: unknown): Error =>
     fromWireError(error, {

@@ -20,7 +20,13 @@ import type {
   CloseReason,
   Role,
 } from './channel.ts';
-import { callStream, callUnary, type CallOptions, type ResponseStream } from './client-calls.ts';
+import {
+  callStream,
+  callUnary,
+  type CallChannel,
+  type CallOptions,
+  type ResponseStream,
+} from './client-calls.ts';
 import { clientContext } from './danger-tls.ts';
 import { dial, type Dialled } from './dial.ts';
 import { TransportError } from './errors.ts';
@@ -159,6 +165,7 @@ class Connection<Claims> implements AttestedConnection<Claims> {
   readonly #trust: Trust<Claims>;
   #reason: CloseReason = { kind: 'lost' };
   #ended = false;
+  #callsRunning = 0;
 
   constructor(dialled: Dialled<Claims>, options: ConnectOptions<Claims>, handshakeMs: number) {
     this.#dialled = dialled;
@@ -180,8 +187,7 @@ class Connection<Claims> implements AttestedConnection<Claims> {
       return;
     }
     socket.once('close', onClose);
-    // After a GOAWAY grpc-js would connect anew for the next call; running ones may finish.
-    client.getChannel().watchConnectivityState(State.READY, Infinity, () => (this.#ended = true));
+    client.getChannel().watchConnectivityState(State.READY, Infinity, () => this.#leave());
   }
 
   get peer(): AttestedPeer<Claims> {
@@ -216,9 +222,29 @@ class Connection<Claims> implements AttestedConnection<Claims> {
     this.#dialled.socket.destroy();
   }
 
-  #channel(): { readonly client: Dialled<Claims>['client']; readonly ended: () => boolean } {
+  #channel(): CallChannel {
     if (this.#ended) throw new TransportError('CONNECTION_CLOSED', 'connection has ended');
-    return { client: this.#dialled.client, ended: () => this.#ended };
+    return {
+      client: this.#dialled.client,
+      ended: () => this.#ended,
+      begin: () => {
+        this.#callsRunning += 1;
+        return () => {
+          this.#callsRunning -= 1;
+          if (this.#ended) this.#leave();
+        };
+      },
+    };
+  }
+
+  /**
+   * The server is going away, or grpc-js has given it up (it answers no ping). Running calls may
+   * finish; a next one would make grpc-js connect anew, so there is none. grpc-js only half-closes
+   * the socket of a silent peer, which would then stay for as long as TCP retransmits.
+   */
+  #leave(): void {
+    this.#ended = true;
+    if (this.#callsRunning === 0) this.#dialled.socket.destroy();
   }
 }
 

@@ -190,6 +190,10 @@ async function* readRequests(
     if (signal.aborted) throw cancelled();
     throw error;
   }
+  // A stream that was reset looks ended before grpc-js reports the reset; without this look behind
+  // it, a handler would take half of the requests for all of them.
+  await new Promise((resolve) => setImmediate(resolve));
+  if (signal.aborted) throw cancelled();
 }
 
 function cancelled(): TransportError {

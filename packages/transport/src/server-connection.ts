@@ -30,6 +30,7 @@ export class EstablishedConnection<Claims> {
   readonly #trust: Trust<Claims>;
   readonly #socket: TLSSocket;
   readonly #server: Server;
+  readonly #injector: ReturnType<Server['createConnectionInjector']>;
   #reason: CloseReason = { kind: 'lost' };
 
   /** Takes the socket over, which must be quiet: no listener, no write in flight. */
@@ -59,8 +60,8 @@ export class EstablishedConnection<Claims> {
         onPrivateError: (method, error) => host.onPrivateError(this.view, method, error),
       });
     }
-    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    injector.injectConnection(socket);
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#injector.injectConnection(socket);
   }
 
   /** Judges the peer again; ends the connection when it no longer passes. */
@@ -75,10 +76,14 @@ export class EstablishedConnection<Claims> {
     this.#socket.destroy();
   }
 
-  /** Refuses new calls and ends the connection when the running ones have finished. */
-  drain(reason: string): void {
+  /**
+   * Refuses new calls and ends the connection when the running ones have finished. Not
+   * `tryShutdown`: since Node 24 closing an HTTP/2 server closes its sessions first, and grpc-js
+   * takes a session that is closing for one that has ended.
+   */
+  drain(reason: string, graceMs: number): void {
     this.#closedHere(reason);
-    this.#server.tryShutdown(() => this.#socket.destroy());
+    this.#injector.drain(graceMs);
   }
 
   #servicesFor(host: ConnectionHost<Claims>): readonly ServiceRegistration<Claims>[] {

@@ -187,7 +187,7 @@ class Listener<Claims> implements AttestedServer<Claims> {
           this.#failAttempt(attempt, new TransportError('SERVER_CLOSED', 'server was closed'));
         }
       }
-      for (const connection of this.#connections) connection.drain('server closed');
+      for (const connection of this.#connections) connection.drain('server closed', graceMs);
     });
     return this.#closed;
   }
