@@ -29,7 +29,7 @@ import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { PeerNetwork } from './peers/network.ts';
 import { nodeScheduler } from './scheduler.ts';
-import type { Counters, ServiceContext } from './services/context.ts';
+import { READ_MS, type Counters, type ServiceContext } from './services/context.ts';
 import { auditService } from './services/audit.ts';
 import { peerService } from './services/peer.ts';
 import { userService } from './services/user.ts';
@@ -236,6 +236,9 @@ class Wiring {
         return prepareOperation(operation, {
           seed: seedFromBytes(cluster.seed.expose()),
           view: cluster.state.machine,
+          confirm: async () => {
+            await cluster.engine.readBarrier({ timeoutMs: READ_MS });
+          },
           crypto: nodeCrypto,
           clock: systemClock,
         });

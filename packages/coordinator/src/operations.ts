@@ -41,7 +41,7 @@ import {
   encodeCommand,
   type CommandResult,
   type RequestKey,
-  type StateView,
+  type StateMachine,
 } from '@witan/state-machine';
 import { CoordinatorError } from './errors.ts';
 
@@ -74,7 +74,9 @@ const CA_CLOCK_SKEW_MS = 24 * HOUR_MS;
 
 export interface PreparerOptions {
   readonly seed: Seed;
-  readonly view: StateView<ReferenceValues>;
+  readonly view: StateMachine<ReferenceValues>;
+  /** Resolves when the view shows everything that was acknowledged before the call (I5). */
+  readonly confirm: () => Promise<void>;
   readonly crypto: Crypto;
   readonly clock: Clock;
 }
@@ -95,16 +97,55 @@ export function isSimulated(manifest: ValidatedManifest<ReferenceValues>): boole
 export function prepareOperation(
   operation: Operation,
   options: PreparerOptions,
-): Promise<Prepared> {
+): Promise<Prepared<CommandResult>> {
   return operation.kind === 'set-manifest'
-    ? prepareSetManifest(operation, options)
-    : Promise.resolve(prepareIssue(operation, options));
+    ? prepareManifest(operation, options)
+    : prepareIdentity(operation, options);
 }
 
-async function prepareSetManifest(
+/**
+ * Refused requests take no place in the log, or anybody could fill it. The refusal is decided again
+ * on confirmed state: a leader that was deposed without knowing must not answer from the past.
+ */
+async function prepareManifest(
   operation: Operation & { kind: 'set-manifest' },
   options: PreparerOptions,
-): Promise<Prepared> {
+): Promise<Prepared<CommandResult>> {
+  const first = await manifestCommand(operation, options);
+  if (isTaken(options.view.preview(first, options.crypto))) return ordered(first, true);
+  await options.confirm();
+  const again = await manifestCommand(operation, options);
+  const result = options.view.preview(again, options.crypto);
+  return isTaken(result) ? ordered(again, true) : answered(options, result);
+}
+
+async function prepareIdentity(
+  operation: Operation & { kind: 'issue' },
+  options: PreparerOptions,
+): Promise<Prepared<CommandResult>> {
+  const command = identityCommand(operation, options);
+  if (isTaken(options.view.preview(command, options.crypto))) return ordered(command, false);
+  await options.confirm();
+  const result = options.view.preview(command, options.crypto);
+  return isTaken(result) ? ordered(command, false) : answered(options, result);
+}
+
+function isTaken(result: CommandResult): boolean {
+  return result.kind === 'manifest-set' || result.kind === 'issued';
+}
+
+function ordered(command: Uint8Array, opensJournal: boolean): Prepared<CommandResult> {
+  return { kind: 'command', command, opensJournal };
+}
+
+function answered(options: PreparerOptions, result: CommandResult): Prepared<CommandResult> {
+  return { kind: 'answer', index: options.view.appliedIndex, result };
+}
+
+async function manifestCommand(
+  operation: Operation & { kind: 'set-manifest' },
+  options: PreparerOptions,
+): Promise<Uint8Array> {
   const { seed, view, crypto, clock } = options;
   const { clusterId } = view;
   const manifest = parseManifest(operation.manifest, {
@@ -123,7 +164,7 @@ async function prepareSetManifest(
   const historyKey = deriveHistorySigningKey(seed, clusterId);
   const isFirst = view.generation === 0;
   const certificates = await createCertificates(options, transition, isSimulated(manifest));
-  const command = encodeCommand({
+  return encodeCommand({
     ...operation,
     timeMs: transition.timeMs,
     rootCertificate: isFirst ? certificates.root : undefined,
@@ -131,7 +172,6 @@ async function prepareSetManifest(
     historyPublicKey: isFirst ? spkiOf(historyKey) : undefined,
     transitionSignature: signP256(historyKey, transitionBytes(transition)),
   });
-  return { command, opensJournal: true };
 }
 
 async function createCertificates(
@@ -170,21 +210,20 @@ async function createCertificates(
   return { root, meshCa };
 }
 
-function prepareIssue(
+function identityCommand(
   operation: Operation & { kind: 'issue' },
   { view, clock }: PreparerOptions,
-): Prepared {
+): Uint8Array {
   const workload = view.manifest?.workloads.get(operation.workload);
   const lifetimeMs = (workload?.certificateLifetimeSeconds ?? 60) * 1000;
   const nowMs = clock.now();
-  const command = encodeCommand({
+  return encodeCommand({
     ...operation,
     kind: 'issue-certificate',
     serial: toHex(randomSerial()),
     notBeforeMs: unixMillis(nowMs - CLOCK_SKEW_MS),
     notAfterMs: unixMillis(nowMs + lifetimeMs),
   });
-  return { command, opensJournal: false };
 }
 
 /** Takes an outcome apart; undefined where another attempt with other random numbers is due. */
@@ -192,8 +231,20 @@ export function finishOperation(outcome: unknown): CommandResult | undefined {
   const applied = outcome as CommandOutcome;
   if (applied.kind === 'unreadable')
     return { kind: 'malformed', code: 'COMMAND_MALFORMED', reason: 'not sealed here' };
-  return applied.result.kind === 'serial-taken' ? undefined : applied.result;
+  return isWorthAnotherTry(applied.result) ? undefined : applied.result;
 }
+
+/** The leader's own decisions were out of date or unlucky; the request itself is not refused. */
+function isWorthAnotherTry(result: CommandResult): boolean {
+  if (result.kind === 'serial-taken') return true;
+  return result.kind === 'refused' && LEADER_CODES.includes(result.code);
+}
+
+const LEADER_CODES: readonly string[] = [
+  'TRANSITION_SIGNATURE_INVALID',
+  'FOUNDING_FIELDS_MISSING',
+  'FOUNDING_FIELDS_REPEATED',
+];
 
 /** Results travel between replicas of this program as JSON: plain data, no binary parts. */
 export function encodeResult(result: CommandResult): Uint8Array {

@@ -10,12 +10,16 @@ import { sleep } from './life/sleep.ts';
 import type { Scheduler } from './ports.ts';
 import type { PeerIdentity } from './standing.ts';
 
-/** A command ready to be ordered. */
-export interface Prepared {
-  readonly command: Uint8Array;
-  /** Whether it makes the cluster worth keeping on disk: it sets a manifest. */
-  readonly opensJournal: boolean;
-}
+/** A command ready to be ordered, or an answer that needs no place in the log. */
+export type Prepared<Result> =
+  | {
+      readonly kind: 'command';
+      readonly command: Uint8Array;
+      /** Whether it makes the cluster worth keeping on disk: it sets a manifest. */
+      readonly opensJournal: boolean;
+    }
+  /** Decided on state that a quorum has confirmed as current (I5). */
+  | { readonly kind: 'answer'; readonly index: number; readonly result: Result };
 
 /** How a forwarded write went. */
 export type Forwarded<Result> =
@@ -27,7 +31,7 @@ export interface WriterPorts<Operation, Result, ReferenceValues> {
   readonly cluster: () => Cluster<ReferenceValues> | undefined;
   readonly scheduler: Scheduler;
   /** The leader's decisions: time, serial numbers, certificates, signatures. */
-  readonly prepare: (operation: Operation) => Promise<Prepared>;
+  readonly prepare: (operation: Operation) => Promise<Prepared<Result>>;
   /** Takes the state machine's outcome apart; undefined asks for another attempt. */
   readonly finish: (outcome: unknown) => Result | undefined;
   readonly forward: (
@@ -107,7 +111,9 @@ export class Writer<Operation, Result, ReferenceValues> {
   }
 
   async #here(operation: Operation, timeoutMs: number): Promise<Written<Result> | undefined> {
-    const { command, opensJournal } = await this.#ports.prepare(operation);
+    const prepared = await this.#ports.prepare(operation);
+    if (prepared.kind === 'answer') return { index: prepared.index, result: prepared.result };
+    const { command, opensJournal } = prepared;
     const applied: Applied = await this.#cluster().propose(command, opensJournal, timeoutMs);
     const result = this.#ports.finish(applied.outcome);
     return result === undefined ? undefined : { index: applied.index, result };

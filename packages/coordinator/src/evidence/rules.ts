@@ -110,11 +110,13 @@ export class Rules {
     manifest: ValidatedManifest<ReferenceValues>,
     evidence: Evidence,
   ): readonly Workload<ReferenceValues>[] {
-    const hostData = toHex(parseSnpReport(evidence.report).hostData);
+    const hostData =
+      evidence.kind === 'snp' ? toHex(parseSnpReport(evidence.report).hostData) : undefined;
     const workloads = [...manifest.workloads.values()];
     const fitting = workloads.filter(({ referenceValues }) =>
-      referenceValues.some((values) => values.hostData === hostData),
+      referenceValues.some((values) => values.tee === 'snp' && values.hostData === hostData),
     );
+    if (evidence.kind !== 'snp') return workloads;
     return fitting.length > 0 ? fitting : workloads.slice(0, WORKLOADS_TRIED);
   }
 

@@ -10,6 +10,8 @@ import {
   type Claims,
   type Evidence,
   type ReferenceValues,
+  type SnpClaims,
+  type SnpEvidence,
 } from '@witan/attestation';
 import type { EvidenceProvider } from '@witan/attester';
 import { bytesEqual, toHex, type Clock, type Crypto } from '@witan/core';
@@ -47,6 +49,7 @@ export async function collectSelfEvidence(options: SelfEvidenceOptions): Promise
   const measured = crypto.hash('sha256', initdata.bytes);
   const reportData = standaloneReportData(SELF_LABEL, measured);
   const evidence: Evidence = await provider.collect(reportData);
+  if (evidence.kind !== 'snp') throw unusable('EVIDENCE_KIND_UNSUPPORTED', evidence.kind);
   const report = parseSnpReport(evidence.report);
   if (!bytesEqual(report.hostData, measured)) {
     const message = 'the configuration in use is not the one that was measured at launch';
@@ -59,7 +62,7 @@ export async function collectSelfEvidence(options: SelfEvidenceOptions): Promise
 /** Appraises own evidence twice: first to learn its claims, then under the rule made from them. */
 function verifySelf(
   options: SelfEvidenceOptions,
-  evidence: Evidence,
+  evidence: SnpEvidence,
   reportData: Uint8Array,
 ): SelfEvidence {
   const { initdata, profile, crypto, clock } = options;
@@ -79,12 +82,16 @@ function verifySelf(
     revocation: 'if-present',
     developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
   } as const;
-  const judge = (products: readonly string[], minimumTcb: unknown): [ReferenceValues, Claims] => {
+  const judge = (
+    products: readonly string[],
+    minimumTcb: unknown,
+  ): [ReferenceValues, SnpClaims] => {
     const values = parseSnpReferenceValues({ ...common, products, minimumTcb }, 'self');
     const result = appraise(evidence, [values], context);
     if (result.kind === 'refused') {
       throw unusable(result.code, JSON.stringify(result.refusals[0]?.detail ?? {}));
     }
+    if (result.claims.tee !== 'snp') throw unusable('EVIDENCE_KIND_UNSUPPORTED', 'other claims');
     return [values, result.claims];
   };
   const [, { product, reportedTcb }] = judge(SNP_PRODUCTS, NO_TCB);

@@ -163,8 +163,8 @@ function issuedRecord({ result }: Written<CommandResult>): IssuedIdentity | unde
         'REQUEST_KEY_REUSED',
         'the request key belongs to another request',
       );
-    case 'refused':
-      throw new PublicError('RESOURCE_EXHAUSTED', result.code, 'the identity is not recorded');
+    case 'issued-full':
+      throw new PublicError('RESOURCE_EXHAUSTED', 'ISSUED_FULL', 'the identity is not recorded');
     default:
       throw new PublicError('INTERNAL', 'UNEXPECTED_RESULT', 'the write had an odd outcome', {
         kind: result.kind,
