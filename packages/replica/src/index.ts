@@ -21,7 +21,8 @@ export type {
   Scheduler,
   Seed,
 } from './ports.ts';
-export { RaftEngine, type RaftEngineOptions } from './raft/raft-engine.ts';
+export type { RaftEngineOptions } from './raft/options.ts';
+export { RaftEngine } from './raft/raft-engine.ts';
 export { DEFAULT_TUNING, type EngineTuning } from './raft/tuning.ts';
 export { Replica, type Phase, type ReplicaOptions } from './replica.ts';
 export type {

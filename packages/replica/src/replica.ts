@@ -23,6 +23,7 @@ import { ReplicaError } from './errors.ts';
 import { Cluster } from './life/cluster.ts';
 import { decide, type WaitCode } from './life/decide.ts';
 import { refuseGenesis } from './life/genesis.ts';
+import { greetAll, wasReplaced } from './life/look.ts';
 import { sleep } from './life/sleep.ts';
 import type { Answer, DurableLog, Keyring, PeerCalls, Scheduler, Seed } from './ports.ts';
 import type { EngineTuning } from './raft/tuning.ts';
@@ -205,9 +206,10 @@ export class Replica<ReferenceValues> {
   }
 
   async #lookAround(): Promise<void> {
-    const answers = await this.#greetAll();
+    const answers = await greetAll(this.#options, this.standing());
     if (this.#stopped) return;
-    if (this.#wasReplaced(answers)) {
+    const { configuration } = this.#cluster?.status() ?? {};
+    if (wasReplaced(this.standing(), configuration, answers)) {
       this.#remove('a peer knows a newer configuration without this incarnation');
       return;
     }
@@ -230,42 +232,6 @@ export class Replica<ReferenceValues> {
       default:
         return decision satisfies never;
     }
-  }
-
-  async #greetAll(): Promise<ReadonlyMap<SlotName, Standing>> {
-    const { self, slots, peers } = this.#options;
-    const own = this.standing();
-    const others = slots.filter((slot) => slot !== self.slot);
-    const answers = new Map<SlotName, Standing>();
-    await Promise.all(
-      others.map(async (slot) => {
-        const answer: Answer<Standing> | undefined = await peers
-          .greet(slot, own)
-          .catch(() => undefined);
-        const isHonest = answer?.from === answer?.value.self.incarnation;
-        if (answer?.value.self.slot === slot && isHonest) answers.set(slot, answer.value);
-      }),
-    );
-    return answers;
-  }
-
-  /** Whether a peer is further than we are and we are not among its members. */
-  #wasReplaced(answers: ReadonlyMap<SlotName, Standing>): boolean {
-    const own = this.standing();
-    if (own.cluster === undefined || !this.#isSettledMember()) return false;
-    const { clusterId, appliedIndex } = own.cluster;
-    return [...answers.values()].some(
-      ({ cluster }) =>
-        cluster?.clusterId === clusterId &&
-        cluster.appliedIndex > appliedIndex &&
-        !cluster.members.some((peer) => peer.incarnation === own.self.incarnation),
-    );
-  }
-
-  #isSettledMember(): boolean {
-    const { configuration } = this.#cluster?.status() ?? {};
-    const { nodeId } = this.#options.self;
-    return [...(configuration?.voters ?? []), ...(configuration?.learners ?? [])].includes(nodeId);
   }
 
   async #join(at: SlotName): Promise<void> {

@@ -12,59 +12,32 @@ import {
   LocalApplyThread,
   RaftError,
   RawNode,
-  decodeConfChangeV2,
   decodeMessage,
   encodeMessage,
   nodeId as raftNodeId,
-  type ConfState,
-  type Entry,
   type Message,
   type NodeId,
   type Ready,
-  type Snapshot,
 } from 'raft-ts';
-import { assert } from '@witan/core';
 import type {
   Applied,
-  Configuration,
   ConsensusEngine,
   EngineStatus,
   MembershipChange,
-  StateSubscriber,
   WaitOptions,
 } from '../engine.ts';
 import { ReplicaError, stopped } from '../errors.ts';
-import type { DurableLog, MessageSink, Scheduler } from '../ports.ts';
 import { AppendWorker } from './append-worker.ts';
+import { Applier } from './applier.ts';
 import { EngineStorage } from './engine-storage.ts';
-import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
+import { confChangeOf, confStateOf, raftConfigOf, type RaftEngineOptions } from './options.ts';
+import { encodeEnvelope } from './envelope.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { DEFAULT_TUNING, type EngineTuning } from './tuning.ts';
-import { Waiters } from './waiters.ts';
-
-export interface RaftEngineOptions {
-  readonly nodeId: number;
-  /** The state to start from: the genesis, or nothing for a newcomer that waits for a snapshot. */
-  readonly bootstrap:
-    { readonly configuration: Configuration; readonly snapshot: Uint8Array } | undefined;
-  readonly subscriber: StateSubscriber;
-  readonly durable: DurableLog;
-  readonly sink: MessageSink;
-  readonly scheduler: Scheduler;
-  /** Seeded source for election jitter: a whole number from 0 to `bound` - 1. */
-  readonly randomInt: (bound: number) => number;
-  /** Whether a snapshot's state holds a manifest, so that it is worth keeping on disk. */
-  readonly snapshotOpensJournal: (snapshot: Uint8Array) => boolean;
-  /** The engine cannot go on; the process must end. */
-  readonly fatal: (error: unknown) => void;
-  readonly onEvent?: (event: string, fields: Readonly<Record<string, string | number>>) => void;
-  readonly tuning?: Partial<EngineTuning>;
-}
 
 /** Index of the genesis state: above 0, so that the log of every founder starts behind it. */
 export const BOOTSTRAP_INDEX = 1;
 const BOOTSTRAP_TERM = 1;
-const CONF_CHANGE_BYTES_MAX = 64 * 1024;
 
 export class RaftEngine implements ConsensusEngine {
   readonly #options: RaftEngineOptions;
@@ -73,17 +46,11 @@ export class RaftEngine implements ConsensusEngine {
   readonly #storage: EngineStorage;
   readonly #append: AppendWorker;
   readonly #reads: ReadBarrier;
-  readonly #proposals: Waiters<number, Applied>;
-  readonly #applyWaiters: Waiters<number, undefined>;
+  readonly #applier: Applier;
   readonly #listeners = new Set<() => void>();
   readonly #lastHeardMs = new Map<number, number>();
   readonly #outbox = new Map<number, Uint8Array[]>();
-  #applyQueue: Message[] = [];
-  #confState: ConfState;
-  #appliedIndex = 0;
-  #snapshotIndex = 0;
-  /** Where the change that was proposed last will stand, if it is not void. */
-  #pendingChange: { readonly index: number; readonly sequence: number } | undefined;
+  #snapshotIndex: number;
   #sequence = 0;
   #wasLeader = false;
   #pumpWanted = false;
@@ -94,20 +61,34 @@ export class RaftEngine implements ConsensusEngine {
   constructor(options: RaftEngineOptions) {
     this.#options = options;
     this.#tuning = { ...DEFAULT_TUNING, ...options.tuning };
-    this.#confState = confStateOf(options.bootstrap?.configuration);
+    const { bootstrap } = options;
+    this.#applier = new Applier({
+      ...options,
+      waitersMax: this.#tuning.waitersMax,
+      appliedIndex: bootstrap === undefined ? 0 : BOOTSTRAP_INDEX,
+      confState: confStateOf(bootstrap?.configuration),
+      applyConfChange: (change) => this.#node.applyConfChange(change),
+      onMembership: () => {
+        this.#changed = true;
+      },
+    });
+    this.#snapshotIndex = this.#applier.appliedIndex;
     this.#storage = new EngineStorage({
-      appliedIndex: () => this.#appliedIndex,
-      confState: () => this.#confState,
+      appliedIndex: () => this.#applier.appliedIndex,
+      confState: () => this.#applier.confState,
       data: () => options.subscriber.snapshot(),
     });
-    if (options.bootstrap !== undefined) this.#bootstrap(options.bootstrap.snapshot);
-    this.#node = new RawNode(this.#raftConfig());
+    if (bootstrap !== undefined) this.#bootstrap(bootstrap.snapshot);
+    this.#node = new RawNode(
+      raftConfigOf(options, this.#tuning, this.#storage, this.#applier.appliedIndex),
+    );
     this.#append = new AppendWorker({
       storage: this.#storage,
       durable: options.durable,
       snapshotOpensJournal: (snapshot) => options.snapshotOpensJournal(snapshot.data),
       restore: (snapshot) => {
-        this.#restore(snapshot);
+        this.#applier.restore(snapshot);
+        this.#snapshotIndex = snapshot.metadata.index;
       },
       deliver: (responses) => {
         this.#enter(() => {
@@ -124,8 +105,6 @@ export class RaftEngine implements ConsensusEngine {
       retryMs: readRetryMs,
       waitersMax,
     });
-    this.#proposals = new Waiters(options.scheduler, waitersMax);
-    this.#applyWaiters = new Waiters(options.scheduler, waitersMax);
     this.#scheduleTick();
   }
 
@@ -155,23 +134,11 @@ export class RaftEngine implements ConsensusEngine {
       sequence,
       command: change.context,
     });
-    const joint = change.promote.length > 0 && change.remove.length > 0;
     const { configuration } = this.status();
     await this.#proposeAndWait(sequence, options.timeoutMs, () => {
       if (configuration.votersOutgoing.length > 0) throw busy('JOINT_CONFIGURATION');
-      this.#pendingChange = { index: this.#node.status().lastIndex + 1, sequence };
-      this.#node.proposeConfChange({
-        transition: joint ? 'implicit' : 'auto',
-        changes: [
-          ...change.promote.map((id) => ({ type: 'add-voter' as const, nodeId: raftNodeId(id) })),
-          ...change.remove.map((id) => ({ type: 'remove' as const, nodeId: raftNodeId(id) })),
-          ...change.addLearners.map((id) => ({
-            type: 'add-learner' as const,
-            nodeId: raftNodeId(id),
-          })),
-        ],
-        context,
-      });
+      this.#applier.expectChange(this.#node.status().lastIndex + 1, sequence);
+      this.#node.proposeConfChange(confChangeOf(change, context));
     });
   }
 
@@ -179,13 +146,12 @@ export class RaftEngine implements ConsensusEngine {
     if (this.#stopped) throw stopped();
     const index = await this.#reads.wait(options.timeoutMs);
     await this.waitApplied(index, options);
-    return this.#appliedIndex;
+    return this.#applier.appliedIndex;
   }
 
   waitApplied(index: number, options: WaitOptions): Promise<void> {
     if (this.#stopped) return Promise.reject(stopped());
-    if (index <= this.#appliedIndex) return Promise.resolve();
-    return this.#applyWaiters.wait(index, options.timeoutMs, 'REPLICA_TIMED_OUT');
+    return this.#applier.waitApplied(index, options.timeoutMs);
   }
 
   transferLeadership(to: number): void {
@@ -234,7 +200,8 @@ export class RaftEngine implements ConsensusEngine {
 
   status(): EngineStatus {
     const status = this.#node.status();
-    const learner = !this.#confState.voters.includes(status.id);
+    const { appliedIndex, configuration } = this.#applier;
+    const learner = !configuration.voters.includes(status.id);
     const roles = {
       StateLeader: 'leader',
       StateFollower: learner ? 'learner' : 'follower',
@@ -252,8 +219,8 @@ export class RaftEngine implements ConsensusEngine {
       leaderId: status.lead,
       term: status.term,
       commitIndex: status.commit,
-      appliedIndex: this.#appliedIndex,
-      configuration: configurationOf(this.#confState),
+      appliedIndex,
+      configuration,
       progress,
     };
   }
@@ -268,8 +235,7 @@ export class RaftEngine implements ConsensusEngine {
     this.#cancelTick();
     this.#append.stop();
     this.#reads.stop();
-    this.#proposals.rejectAll();
-    this.#applyWaiters.rejectAll();
+    this.#applier.stop();
     this.#listeners.clear();
     return Promise.resolve();
   }
@@ -291,9 +257,10 @@ export class RaftEngine implements ConsensusEngine {
   #pump(): void {
     if (this.#stopped) return;
     try {
-      while (this.#node.hasReady() || this.#applyQueue.length > 0) {
+      while (this.#node.hasReady() || this.#applier.hasWork) {
         if (this.#node.hasReady()) this.#carryOut(this.#node.ready());
-        this.#applyNext();
+        this.#deliver(this.#applier.next());
+        this.#compact();
         if (this.#isStopped()) return;
       }
       this.#flushOutbox();
@@ -319,7 +286,7 @@ export class RaftEngine implements ConsensusEngine {
 
   #route(message: Message): void {
     if (message.to === LocalAppendThread) this.#append.enqueue(message);
-    else if (message.to === LocalApplyThread) this.#applyQueue.push(message);
+    else if (message.to === LocalApplyThread) this.#applier.enqueue(message);
     else if (message.to === this.#options.nodeId) this.#node.step(message);
     else this.#post(message);
   }
@@ -356,74 +323,12 @@ export class RaftEngine implements ConsensusEngine {
     });
   }
 
-  // --- applying -------------------------------------------------------------------------------
-
-  #applyNext(): void {
-    const message = this.#applyQueue.shift();
-    if (message === undefined) return;
-    for (const entry of message.entries) this.#apply(entry);
-    this.#deliver(message.responses);
-    this.#compact();
-  }
-
-  #apply(entry: Entry): void {
-    assert(entry.index === this.#appliedIndex + 1, 'entries are applied in order without a gap');
-    this.#appliedIndex = entry.index;
-    if (entry.type === 'EntryNormal') this.#applyCommand(entry);
-    else this.#applyConfChange(entry);
-    this.#applyWaiters.resolve(entry.index, undefined);
-  }
-
-  #applyCommand(entry: Entry): void {
-    const envelope = decodeEnvelope(entry.data);
-    if (envelope === undefined) {
-      // The empty entry that starts a term, or a change that was void.
-      this.#options.subscriber.advance(entry.index);
-      this.#changeVoid(entry.index);
-      return;
-    }
-    const outcome = this.#options.subscriber.apply(entry.index, envelope.command);
-    if (envelope.proposer !== this.#options.nodeId) return;
-    this.#proposals.resolve(envelope.sequence, { index: entry.index, outcome });
-  }
-
-  #applyConfChange(entry: Entry): void {
-    const change = decodeConfChangeV2(entry.data, CONF_CHANGE_BYTES_MAX);
-    this.#confState = this.#node.applyConfChange(change);
-    this.#changed = true;
-    const envelope = decodeEnvelope(change.context);
-    const context = envelope?.command ?? new Uint8Array(0);
-    const configuration = configurationOf(this.#confState);
-    this.#options.subscriber.applyMembership(entry.index, configuration, context);
-    if (envelope?.proposer === this.#options.nodeId) {
-      this.#proposals.resolve(envelope.sequence, { index: entry.index, outcome: configuration });
-    }
-  }
-
-  #changeVoid(index: number): void {
-    if (this.#pendingChange?.index !== index) return;
-    const message = 'the configuration change was not possible when it was ordered';
-    const error = new ReplicaError('REPLICA_MEMBERSHIP_REFUSED', message, { fields: { index } });
-    this.#proposals.reject(this.#pendingChange.sequence, error);
-  }
-
-  #restore(snapshot: Snapshot): void {
-    const { index, confState } = snapshot.metadata;
-    this.#confState = confState;
-    this.#appliedIndex = index;
-    this.#snapshotIndex = index;
-    this.#changed = true;
-    this.#options.subscriber.restore(index, configurationOf(confState), snapshot.data);
-    for (const key of this.#applyWaiters.keys()) {
-      if (key <= index) this.#applyWaiters.resolve(key, undefined);
-    }
-  }
-
   #compact(): void {
     const { snapshotEntries, keepEntries } = this.#tuning;
-    if (this.#appliedIndex - this.#snapshotIndex < snapshotEntries) return;
-    this.#snapshotIndex = this.#appliedIndex;
-    const keepFrom = this.#appliedIndex - keepEntries;
+    const { appliedIndex } = this.#applier;
+    if (appliedIndex - this.#snapshotIndex < snapshotEntries) return;
+    this.#snapshotIndex = appliedIndex;
+    const keepFrom = appliedIndex - keepEntries;
     if (keepFrom > this.#storage.firstIndex()) this.#storage.compact(keepFrom);
     this.#append.shorten(this.#storage.snapshot());
   }
@@ -434,7 +339,7 @@ export class RaftEngine implements ConsensusEngine {
     const metadata = {
       index: BOOTSTRAP_INDEX,
       term: BOOTSTRAP_TERM,
-      confState: this.#confState,
+      confState: this.#applier.confState,
     };
     this.#storage.applySnapshot({ data: snapshot, metadata });
     this.#storage.setHardState({
@@ -442,8 +347,6 @@ export class RaftEngine implements ConsensusEngine {
       vote: 0 as NodeId,
       commit: BOOTSTRAP_INDEX,
     });
-    this.#appliedIndex = BOOTSTRAP_INDEX;
-    this.#snapshotIndex = BOOTSTRAP_INDEX;
   }
 
   #proposeAndWait(sequence: number, timeoutMs: number, propose: () => void): Promise<Applied> {
@@ -454,12 +357,12 @@ export class RaftEngine implements ConsensusEngine {
       const message = 'this replica does not lead';
       return Promise.reject(new ReplicaError('REPLICA_NOT_LEADER', message, { fields }));
     }
-    const answer = this.#proposals.wait(sequence, timeoutMs, 'REPLICA_TIMED_OUT');
+    const answer = this.#applier.proposals.wait(sequence, timeoutMs, 'REPLICA_TIMED_OUT');
     try {
       this.#enter(propose);
     } catch (error) {
       const refusal = error instanceof RaftError ? busy(error.code, error) : error;
-      this.#proposals.reject(sequence, refusal);
+      this.#applier.proposals.reject(sequence, refusal);
     }
     return answer;
   }
@@ -477,7 +380,7 @@ export class RaftEngine implements ConsensusEngine {
     this.#changed = true;
     if (this.#wasLeader && !leads) {
       const message = 'leadership was lost before the command was applied';
-      this.#proposals.rejectAll(new ReplicaError('REPLICA_OUTCOME_UNKNOWN', message));
+      this.#applier.proposals.rejectAll(new ReplicaError('REPLICA_OUTCOME_UNKNOWN', message));
     }
     this.#wasLeader = leads;
   }
@@ -493,30 +396,6 @@ export class RaftEngine implements ConsensusEngine {
   #event(event: string, fields: Readonly<Record<string, string | number>>): void {
     this.#options.onEvent?.(event, fields);
   }
-
-  #raftConfig(): ConstructorParameters<typeof RawNode>[0] {
-    const tuning = this.#tuning;
-    return {
-      id: raftNodeId(this.#options.nodeId),
-      electionTicks: tuning.electionTicks,
-      heartbeatTicks: tuning.heartbeatTicks,
-      storage: this.#storage,
-      applied: this.#appliedIndex,
-      asyncStorageWrites: true,
-      maxSizePerMessageBytes: tuning.appendBytesMax,
-      maxCommittedSizePerReadyBytes: tuning.appendBytesMax,
-      maxUncommittedEntriesBytes: tuning.uncommittedBytesMax,
-      maxInflightMessages: tuning.inflightMessagesMax,
-      maxInflightBytes: tuning.inflightBytesMax,
-      checkQuorum: true,
-      preVote: true,
-      readOnly: 'safe',
-      randomInt: this.#options.randomInt,
-      disableProposalForwarding: true,
-      disableConfChangeValidation: false,
-      stepDownOnRemoval: true,
-    };
-  }
 }
 
 function busy(code: string, cause?: unknown): ReplicaError {
@@ -524,19 +403,4 @@ function busy(code: string, cause?: unknown): ReplicaError {
     fields: { code },
     ...(cause === undefined ? {} : { cause }),
   });
-}
-
-function confStateOf(configuration: Configuration | undefined): ConfState {
-  return {
-    voters: (configuration?.voters ?? []).map(raftNodeId),
-    votersOutgoing: [],
-    learners: (configuration?.learners ?? []).map(raftNodeId),
-    learnersNext: [],
-    autoLeave: false,
-  };
-}
-
-function configurationOf(state: ConfState): Configuration {
-  const learners = [...state.learners, ...state.learnersNext].sort((left, right) => left - right);
-  return { voters: state.voters, votersOutgoing: state.votersOutgoing, learners };
 }
