@@ -7,6 +7,7 @@ import {
   coinOf,
   newLedger,
   open,
+  recordOf,
   runWorkload,
   type Ledger,
 } from './workload.ts';
@@ -66,6 +67,19 @@ describe('a crash', () => {
     }
   });
 
+  it('while a long torn tail is repaired leaves it torn or repaired (I3)', async () => {
+    const { torn, ledger } = await longTornTail();
+    for (let step = 0; step < 8; step += 1) {
+      for (let toss = 0; toss < 20; toss += 1) {
+        const fs = new CrashFs(torn, { fault: { kind: 'crash', step } });
+        await runUntilCrash(fs, newLedger(), 20);
+        expect(fs.hasCrashed).toBe(true);
+        const { recovered } = await open(new CrashFs(fs.imageAfterCrash(coinOf(toss))));
+        checkRecovered(recovered, { ...ledger, submitted: 20 });
+      }
+    }
+  });
+
   it('many times before the first append leaves one segment', async () => {
     let image: DiskImage = new Map();
     for (let round = 0; round < 20; round += 1) {
@@ -94,6 +108,21 @@ describe('a crash', () => {
     expect(caught).toBeGreaterThan(0);
   });
 });
+
+/** Ten acknowledged records, and a write of nine more that lost its first sectors. */
+async function longTornTail(): Promise<{ readonly torn: DiskImage; readonly ledger: Ledger }> {
+  const fs = new CrashFs();
+  const { journal } = await open(fs, 16_384);
+  await journal.startSegment(OWNER);
+  for (let number = 1; number <= 10; number += 1) await journal.append([recordOf(number)]);
+  const [path, before] = [...fs.image()][0] ?? ['', new Uint8Array(0)];
+  await journal.append([11, 12, 13, 14, 15, 16, 17, 18, 19].map(recordOf));
+  const after = Uint8Array.from(fs.image().get(path) ?? []);
+  const start = before.findLastIndex((byte) => byte !== 0) + 1;
+  after.fill(0, start, start + 2048);
+  const ledger = { submitted: 19, acknowledged: 10, snapshotSaved: 0 };
+  return { torn: new Map([[path, after]]), ledger };
+}
 
 /** The same disk, but fdatasync returns without having done anything. */
 function withoutSync(fs: CrashFs): JournalFs {
