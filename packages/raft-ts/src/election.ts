@@ -1,6 +1,7 @@
 /**
  * Elections: campaigning, voting, counting votes (Raft paper, section 5.2; thesis, section 9.6).
  */
+import { commitHint, learnCommit } from './commit-hint.ts';
 import type { Core } from './core.ts';
 import { unreachable } from './errors.ts';
 import type { CampaignRefusal } from './events.ts';
@@ -99,7 +100,7 @@ export function handleVoteRequest(core: Core, message: Message): void {
   const response = pre ? 'MsgPreVoteResp' : 'MsgVoteResp';
   if (!free || !upToDate) {
     core.emit({ kind: 'vote-rejected', type, candidate: to });
-    core.send({ type: response, to, term: core.term, reject: true });
+    core.send({ type: response, to, term: core.term, reject: true, context: commitHint(core) });
     return;
   }
   core.emit({ kind: 'vote-cast', type, candidate: to });
@@ -112,6 +113,11 @@ export function handleVoteRequest(core: Core, message: Message): void {
 
 /** Candidate: counts an answer to its request and acts on the result. */
 export function handleVoteResponse(core: Core, message: Message): void {
+  if (message.reject && learnCommit(core, message) && hasUnappliedConfChange(core)) {
+    // The membership that this election counts by is no longer the group's.
+    becomeFollower(core, core.term, NO_NODE);
+    return;
+  }
   if (!core.votes.has(message.from)) core.votes.set(message.from, !message.reject);
   const result = jointVoteResult(core.tracker.membership.voters, (id) => core.votes.get(id));
   const members = [...core.votes.keys()].filter((id) => core.progressOf(id) !== undefined);

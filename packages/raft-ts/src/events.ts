@@ -23,7 +23,6 @@ export type IgnoredReason =
   | 'transfer-target-is-no-member'
   | 'transfer-target-is-learner'
   | 'transfer-target-is-leader'
-  | 'snapshot-not-for-us'
   | 'too-many-reads'
   | 'unknown-read';
 

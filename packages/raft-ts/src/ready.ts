@@ -30,7 +30,9 @@ export type SoftState = { readonly lead: NodeId; readonly role: Role };
  * Asynchronous mode: `messages` holds MsgStorageAppend and MsgStorageApply as well. Each thread
  * does its messages in order, and delivers `responses` (to peers, or to `step`) once the work is
  * durable or done. A MsgStorageAppend without responses needs no sync. The other fields are for
- * information, and `advance` is not called.
+ * information, and `advance` is not called. A snapshot can overtake entries that wait to be
+ * applied: once it is installed, those at or below its index must be skipped, membership changes
+ * among them as well, and their MsgStorageApply still be answered.
  */
 export type Ready = {
   /** Present if changed. */

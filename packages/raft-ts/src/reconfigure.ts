@@ -19,6 +19,11 @@ import { NO_NODE, type ConfState } from './types.ts';
  * @throws RaftError RAFT_CONF_CHANGE_INVALID, without any change
  */
 export function applyConfChange(core: Core, change: ConfChangeV2): ConfState {
+  if (core.log.unstable.snapshot !== undefined) {
+    // Entries are not handed out while a snapshot is pending, so that this change was handed out
+    // before, and is already part of the membership that came with the snapshot.
+    return toConfState(core.tracker.membership);
+  }
   return adopt(core, applyChange(core.tracker, core.changeContext(), change));
 }
 

@@ -4,7 +4,6 @@
 import { appliedTo } from './commit.ts';
 import type { Core } from './core.ts';
 import { RaftError, assert } from './errors.ts';
-import type { Tracker } from './membership/tracker.ts';
 import { adopt, trackerOf } from './reconfigure.ts';
 import type { Message, NodeId, Snapshot } from './types.ts';
 
@@ -12,23 +11,21 @@ import type { Message, NodeId, Snapshot } from './types.ts';
 export function handleSnapshot(core: Core, message: Message): void {
   const { snapshot } = message;
   assert(snapshot !== undefined, 'a checked MsgSnap carries a snapshot');
-  const restored = restore(core, message, snapshot);
+  const restored = restore(core, snapshot);
   const index = restored ? core.log.lastIndex() : core.log.committed;
   core.send({ type: 'MsgAppResp', to: message.from, index });
 }
 
-function restore(core: Core, message: Message, snapshot: Snapshot): boolean {
+function restore(core: Core, snapshot: Snapshot): boolean {
   const { index, term, confState } = snapshot.metadata;
   if (index <= core.log.committed) {
     core.emit({ kind: 'snapshot-ignored', index, commit: core.log.committed });
     return false;
   }
   assert(core.role === 'StateFollower', 'only a follower takes snapshots');
-  const tracker = checkedTracker(core, snapshot);
-  if (!tracker.progress.has(core.id)) {
-    core.ignore(message, 'snapshot-not-for-us');
-    return false;
-  }
+  // This node need not be a member in the snapshot: it may have been added since, which the entries
+  // that follow will tell, or it may have been removed, which it is good to know.
+  checkMembership(core, snapshot);
   if (core.log.matchesTerm(index, term)) {
     // The log already holds the entry that the snapshot ends with: everything up to it is decided.
     core.log.commitTo(index);
@@ -42,13 +39,13 @@ function restore(core: Core, message: Message, snapshot: Snapshot): boolean {
   return true;
 }
 
-function checkedTracker(core: Core, snapshot: Snapshot): Tracker {
+function checkMembership(core: Core, snapshot: Snapshot): void {
   const { confState } = snapshot.metadata;
   try {
     if (confState.voters.length === 0) {
       throw new RaftError('RAFT_CONF_CHANGE_INVALID', 'a snapshot without voters');
     }
-    return trackerOf(core, confState);
+    trackerOf(core, confState);
   } catch (cause) {
     throw new RaftError(
       'RAFT_MESSAGE_INVALID',

@@ -3,6 +3,7 @@
  */
 import { bytesEqual } from './bytes.ts';
 import { checkMessage } from './check-message.ts';
+import { commitHint } from './commit-hint.ts';
 import { entriesApplied } from './commit.ts';
 import type { Core } from './core.ts';
 import {
@@ -86,7 +87,8 @@ function handleLowerTerm(core: Core, message: Message): void {
     // an election can bring this node back.
     core.send({ type: 'MsgAppResp', to });
   } else if (type === 'MsgPreVote') {
-    core.send({ type: 'MsgPreVoteResp', to, term: core.term, reject: true });
+    const context = commitHint(core);
+    core.send({ type: 'MsgPreVoteResp', to, term: core.term, reject: true, context });
   } else if (type === 'MsgStorageAppendResp' && message.snapshot !== undefined) {
     // The write was asked for in an earlier term. Its entries may have been replaced and have come
     // back since (ABA), so they are not released by it; a snapshot has no such problem.

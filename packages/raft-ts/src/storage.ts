@@ -8,6 +8,7 @@ import {
   EMPTY_HARD_STATE,
   EMPTY_SNAPSHOT,
   NO_BYTES,
+  NO_NODE,
   type ConfState,
   type Entry,
   type HardState,
@@ -136,10 +137,15 @@ export class MemoryStorage implements Storage {
     this.#entries = [];
   }
 
-  /** Gives an empty log its first membership, as every member of a new group must. */
+  /**
+   * Gives an empty log its first membership, as every founding member of a group must, alike. The
+   * membership takes the place of entry 1 of term 1, so that a member added later, whose log is
+   * blank, needs a snapshot and learns the membership from it.
+   */
   bootstrap(confState: ConfState): void {
     assert(this.lastIndex() === 0, 'only an empty log is bootstrapped');
-    this.#snapshot = { data: NO_BYTES, metadata: { index: 0, term: 0, confState } };
+    this.applySnapshot({ data: NO_BYTES, metadata: { index: 1, term: 1, confState } });
+    this.#hardState = { term: 1, vote: NO_NODE, commit: 1 };
   }
 
   #assertNewer(index: Index): void {
