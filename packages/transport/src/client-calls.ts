@@ -53,13 +53,14 @@ export function callUnary<Input extends DescMessage, Output extends DescMessage>
       reject(new TransportError('CALL_CANCELLED', 'call was cancelled here'));
       return;
     }
-    const onAbort = (): void => call.cancel();
+    const message = encode(method.input, request);
     const over = channel.begin();
+    const onAbort = (): void => call.cancel();
     const call = channel.client.makeUnaryRequest<Buffer, Buffer>(
       pathOf(method),
       asIs,
       asIs,
-      encode(method.input, request),
+      message,
       new Metadata(),
       deadlineOf(options),
       (error, response) => {
@@ -76,6 +77,15 @@ export function callUnary<Input extends DescMessage, Output extends DescMessage>
     );
     signal?.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+/** Why a stream ends badly, as far as this end knows. */
+interface CallState {
+  cancelledHere: boolean;
+  /** What grpc-js reported. */
+  failure: unknown;
+  /** What the caller's own requests threw; given back to the caller as it is. */
+  sourceFailure: { readonly error: unknown } | undefined;
 }
 
 /** Starts at once. */
@@ -96,15 +106,14 @@ export function callStream<Input extends DescMessage, Output extends DescMessage
   );
   const finish = channel.begin();
   const over = new AbortController();
-  const state: { cancelledHere: boolean; failure: unknown } = {
-    cancelledHere: false,
-    failure: undefined,
-  };
+  const state: CallState = { cancelledHere: false, failure: undefined, sourceFailure: undefined };
   const cancel = (): void => {
     state.cancelledHere = true;
     call.cancel();
   };
-  call.on('error', (error) => (state.failure ??= error));
+  call.on('error', (error) => {
+    state.failure ??= error;
+  });
   call.once('status', () => {
     signal?.removeEventListener('abort', cancel);
     over.abort(CALL_OVER);
@@ -113,18 +122,18 @@ export function callStream<Input extends DescMessage, Output extends DescMessage
   signal?.addEventListener('abort', cancel, { once: true });
   if (signal?.aborted === true) cancel();
   const failWith = (error: unknown): void => {
-    state.failure ??= error;
+    state.sourceFailure = { error };
     call.cancel();
   };
   // Until the first read grpc-js takes in whatever comes, without bound; this read makes it stop
   // at the 16 messages of its stream's buffer.
   call.read(0);
   void pump(call, requests, (init) => encode(method.input, init), over.signal).catch(failWith);
-  const toError = (error: unknown): Error =>
-    fromWireError(error, {
-      cancelledHere: state.cancelledHere,
-      connectionEnded: channel.ended(),
-    });
+  const fail = (error: unknown): never => {
+    if (state.sourceFailure !== undefined) throw state.sourceFailure.error;
+    const { cancelledHere } = state;
+    throw fromWireError(error, { cancelledHere, connectionEnded: channel.ended() });
+  };
   async function* responses(): AsyncGenerator<MessageShape<Output>, void, undefined> {
     let finished = false;
     try {
@@ -132,9 +141,9 @@ export function callStream<Input extends DescMessage, Output extends DescMessage
         yield decode(method.output, bytes as Buffer);
       }
       finished = true;
-      if (state.failure !== undefined) throw state.failure;
+      if (state.failure !== undefined) fail(state.failure);
     } catch (error) {
-      throw toError(state.failure ?? error);
+      fail(state.failure ?? error);
     } finally {
       if (!finished) call.cancel();
     }

@@ -91,6 +91,7 @@ async function runExchange<Claims>(
   const frames = new FrameSocket(socket, limits);
   const abortExchange = (): void => frames.fail(reasonOf(signal));
   signal.addEventListener('abort', abortExchange, { once: true });
+  if (signal.aborted) abortExchange();
   try {
     return await exchange(socket, frames, party);
   } catch (caught) {

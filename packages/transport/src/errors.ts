@@ -3,7 +3,7 @@
  * `RemoteError` is what the other end answered; `PublicError` is what a handler wants the other end
  * to read. Everything else that a handler throws stays here (see call-errors.ts).
  */
-import { CodedError, type ErrorFields } from '@witan/core';
+import { CodedError, InvariantViolation, type ErrorFields } from '@witan/core';
 
 /** Closed list of what can go wrong on the channel; errors.json explains each. */
 export type TransportErrorCode =
@@ -120,4 +120,14 @@ export class PublicError extends CodedError {
     super(code, message, { fields, cause });
     this.status = status;
   }
+}
+
+/**
+ * Lets a broken invariant through: no catch of this package may turn one into an operating error,
+ * because the process must end with it.
+ *
+ * @throws InvariantViolation if that is what `error` is
+ */
+export function throwIfBroken(error: unknown): void {
+  if (error instanceof InvariantViolation) throw error;
 }

@@ -16,7 +16,7 @@ import type {
   ProvingRole,
   Role,
 } from './channel.ts';
-import { TransportError } from './errors.ts';
+import { TransportError, throwIfBroken } from './errors.ts';
 import { refuseWeakSession } from './danger-tls.ts';
 import { VERDICT_FRAME_BYTES, encodeFrame, type Frame } from './frames.ts';
 import { refusalOf, type FrameSocket } from './frame-socket.ts';
@@ -182,6 +182,7 @@ async function prove<Claims>(
   try {
     evidence = await frames.guard(prover.prove(reportData, frames.signal));
   } catch (cause) {
+    throwIfBroken(cause);
     if (cause instanceof TransportError) throw cause;
     throw new TransportError('EVIDENCE_UNAVAILABLE', 'evidence could not be made', {}, cause);
   }
@@ -235,6 +236,7 @@ export async function askVerifier<Claims>(
   try {
     answer = await verifier.verify(request);
   } catch (cause) {
+    throwIfBroken(cause);
     throw new TransportError('VERIFIER_FAILED', 'verifier failed', {}, cause);
   }
   if (!answer.ok) throw refused(answer.code, answer.detail);
@@ -269,9 +271,10 @@ function directionOf(prover: 'client' | 'server'): Direction {
   return prover === 'client' ? 'client-proves' : 'server-proves';
 }
 
-/** Wraps what is none of ours; the cause is kept for the log. */
+/** Wraps what is none of ours; the cause is kept for the log. @throws InvariantViolation as it is */
 export function asTransportError(error: unknown): TransportError {
   if (error instanceof TransportError) return error;
+  throwIfBroken(error);
   const detail = describeError(error).slice(0, 200);
   return new TransportError('PEER_CLOSED', 'connection broke', { detail }, error);
 }

@@ -1,7 +1,7 @@
 /**
  * Handlers to grpc-js: makes the service definition of a descriptor and runs handlers as grpc-js
- * calls. Messages cross grpc-js as bytes and are decoded here, so that a malformed request gets this
- * package's answer and no text of a parser reaches the peer.
+ * calls. Messages cross grpc-js as bytes and are decoded here, so that a malformed request gets
+ * this package's answer and no text of a parser reaches the peer.
  */
 import type {
   Server,
@@ -18,7 +18,7 @@ import { unreachable } from '@witan/core';
 import { CALL_OVER, untilAborted } from './abortable.ts';
 import { toWireError } from './call-errors.ts';
 import type { AttestedPeer } from './channel.ts';
-import { PublicError, TransportError } from './errors.ts';
+import { PublicError, TransportError, throwIfBroken } from './errors.ts';
 import type { CallContext, MethodRegistration, ServiceRegistration } from './services.ts';
 
 type Message = ReturnType<typeof create>;
@@ -134,6 +134,7 @@ async function answerOnce<Claims>(
     const response = encode(await run());
     answer(null, response);
   } catch (error) {
+    throwIfBroken(error);
     // After a cancelled call nobody reads the answer, and handlers fail because of the signal.
     if (!context.signal.aborted) answer(fail(error));
   }
@@ -162,6 +163,7 @@ async function answerMany(
     }
     call.end();
   } catch (error) {
+    throwIfBroken(error);
     // Not awaited: a generator that waits for something else would hold the call for ever.
     responses?.return?.().catch(() => undefined);
     if (!signal.aborted) call.emit('error', fail(error));

@@ -21,6 +21,11 @@ export interface ServerLimits {
   readonly handshakeTimeoutMs: number;
   /** TCP connections at once, established or not. */
   readonly connectionsMax: number;
+  /**
+   * Connections at once of peers that gave no evidence. Bounds, with their limits per connection,
+   * the memory that strangers can make this end use: connections x calls x message size.
+   */
+  readonly clientConnectionsMax: number;
   /** Connections at once that have not finished their handshake. At most `connectionsMax`. */
   readonly handshakesInFlightMax: number;
   /** Largest HELLO or VERDICT frame. */
@@ -61,11 +66,12 @@ export const SERVER_LIMITS: ServerLimits = {
   ...EXCHANGE,
   handshakeTimeoutMs: 10_000,
   connectionsMax: 4_096,
+  clientConnectionsMax: 64,
   handshakesInFlightMax: 256,
   perRole: {
     replica: REPLICA_CONNECTION,
     initializer: OTHER_CONNECTION,
-    client: OTHER_CONNECTION,
+    client: { ...OTHER_CONNECTION, concurrentCallsMax: 4 },
   },
 };
 

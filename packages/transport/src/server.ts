@@ -242,8 +242,7 @@ class Listener<Claims> implements AttestedServer<Claims> {
 
   #tlsFailed(cause: unknown, socket: TLSSocket): void {
     const attempt = this.#attemptOf(socket);
-    if (attempt === undefined) return;
-    attempt.failure ??= tlsFailure(cause);
+    if (attempt !== undefined) attempt.failure ??= tlsFailure(cause);
     socket.destroy();
   }
 
@@ -295,12 +294,13 @@ class Listener<Claims> implements AttestedServer<Claims> {
     }
   }
 
-  /** @throws TransportError ROLE_REFUSED */
+  /** @throws TransportError ROLE_REFUSED, TOO_MANY_CONNECTIONS */
   #admit(role: Role): Admission<Claims> {
     switch (role) {
       case 'client':
-        if (this.#options.acceptClients ?? true) return { kind: 'without-evidence' };
-        break;
+        if (!(this.#options.acceptClients ?? true)) break;
+        this.#refuseTooManyClients();
+        return { kind: 'without-evidence' };
       case 'replica':
       case 'initializer': {
         const verifier = this.#options.verifiers[role];
@@ -311,6 +311,17 @@ class Listener<Claims> implements AttestedServer<Claims> {
         return unreachable(role);
     }
     throw new TransportError('ROLE_REFUSED', 'peers of this role are not served', { role });
+  }
+
+  /** Whoever needs no evidence is anybody, and must leave room for those who give some. */
+  #refuseTooManyClients(): void {
+    const expected = this.#limits.clientConnectionsMax;
+    let clients = 0;
+    for (const { view } of this.#connections) if (view.peer.role === 'client') clients += 1;
+    if (clients < expected) return;
+    throw new TransportError('TOO_MANY_CONNECTIONS', 'too many connections of clients', {
+      expected,
+    });
   }
 
   #establish(

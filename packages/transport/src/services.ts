@@ -105,7 +105,8 @@ export function serviceRegistration<Service extends DescService, Claims = unknow
     assert(typeof handle === 'function', 'every method of a registered service has a handler');
     // The mapped type has checked the handler against its method; this is the erased form of that
     // fact, which TypeScript cannot express for a method picked by name at run time.
-    return { method, kind: method.methodKind, handle } as MethodRegistration<Claims>;
+    const bound: unknown = handle.bind(handlers);
+    return { method, kind: method.methodKind, handle: bound } as MethodRegistration<Claims>;
   });
   return { service, methods };
 }

@@ -6,7 +6,7 @@
 import { toHex } from '@witan/core';
 import type { AttestedPeer } from './channel.ts';
 import { askVerifier, type ExchangeResult, type Judged } from './exchange.ts';
-import { TransportError } from './errors.ts';
+import { TransportError, throwIfBroken } from './errors.ts';
 import { sha256 } from './report-data.ts';
 
 /** The longest that a Node timer can wait; longer ones fire at once. */
@@ -68,6 +68,7 @@ export class Trust<Claims> {
       this.#arm();
       return !this.#stopped;
     } catch (error) {
+      throwIfBroken(error);
       this.#lose(error);
       return false;
     }

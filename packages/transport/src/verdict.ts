@@ -59,6 +59,7 @@ const VERDICT_OF: Readonly<Partial<Record<TransportErrorCode, Verdict>>> = {
   EVIDENCE_TYPE_UNACCEPTED: 'evidence-type-unaccepted',
   EVIDENCE_UNAVAILABLE: 'unavailable',
   VERIFIER_FAILED: 'unavailable',
+  TOO_MANY_CONNECTIONS: 'unavailable',
 };
 
 /** What to tell the peer about a failure; undefined where there is nobody to tell. */

@@ -5,7 +5,7 @@ import { closeAll, serve } from './support/fixture.ts';
 afterEach(closeAll);
 
 describe('an attested channel', () => {
-  it('carries calls between two replicas that have proved themselves to each other (I1)', async () => {
+  it('carries calls between replicas that have proved themselves to each other (I1)', async () => {
     const fixture = await serve();
     const connection = await fixture.connect('replica');
     expect(connection.peer).toMatchObject({ role: 'replica', claims: { measurement: 'good' } });

@@ -216,8 +216,12 @@ describe('report data', () => {
   });
 
   it('refuses a part of another length', () => {
-    expect(() => channelReportData({ ...parts, exporter: new Uint8Array(31) })).toThrow();
-    expect(() => standaloneReportData('', part(1))).toThrow();
+    expect(() => channelReportData({ ...parts, exporter: new Uint8Array(31) })).toThrow(
+      'parts of report data have 32 bytes',
+    );
+    expect(() => standaloneReportData('', part(1))).toThrow(
+      'label of report data has 1 to 64 characters',
+    );
   });
 
   it('of other evidence never equals that of a channel, whatever the caller chooses', () => {

@@ -211,7 +211,9 @@ describe('connecting', () => {
 
   it('finds a server by name', async () => {
     const fixture = await serve();
-    await fixture.connect('client', { address: `localhost:${fixture.port}` });
+    const address = `localhost:${fixture.port}`;
+    const connection = await fixture.connect('client', { address });
+    expect(connection.peer.remoteAddress).toMatch(/^127\.0\.0\.1:/);
   });
 
   it('can be aborted', async () => {

@@ -2,6 +2,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Metadata } from '@grpc/grpc-js';
 import { ERROR_TRAILER, fromWireError, toWireError } from '../src/call-errors.ts';
+import { InvariantViolation } from '@witan/core';
+import { asTransportError, askVerifier } from '../src/exchange.ts';
 import { PublicError, type RemoteError } from '../src/index.ts';
 
 const here = new URL('.', import.meta.url);
@@ -78,5 +80,25 @@ describe('an error on its way over the wire', () => {
       code: 'CONNECTION_LOST',
     });
     expect(fromWireError(new Error('odd'), nowhere)).toMatchObject({ status: 'UNKNOWN' });
+  });
+});
+
+describe('a broken invariant', () => {
+  it('is never turned into an operating error', () => {
+    const broken = new InvariantViolation('invariant violated: test');
+    expect(() => asTransportError(broken)).toThrow(broken);
+    expect(asTransportError(new Error('x')).code).toBe('PEER_CLOSED');
+  });
+
+  it('in a verifier comes out as it is', async () => {
+    const broken = new InvariantViolation('invariant violated: test');
+    const request = {
+      evidence: new Uint8Array(),
+      expectedReportData: new Uint8Array(64),
+      role: 'replica',
+      spkiDer: new Uint8Array(),
+    } as const;
+    const verifier = { verify: () => Promise.reject(broken) };
+    await expect(askVerifier(verifier, request)).rejects.toBe(broken);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The parts of grpc-js that this package uses although they are not public. When this fails after an
- * update, read client-credentials.ts, dial.ts and server-connection.ts against the new source.
+ * The parts of grpc-js that this package uses although they are not public. When this fails after
+ * an update, read client-credentials.ts, dial.ts and server-connection.ts against the new source.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -28,7 +28,7 @@ describe('grpc-js', () => {
     const connector = credentials._createSecureConnector(
       { scheme: 'ipv4', path: '127.0.0.1:1' },
       {},
-      undefined as never,
+      undefined,
     );
     expect(typeof connector.connect).toBe('function');
     expect(typeof connector.waitForReady).toBe('function');
