@@ -112,7 +112,7 @@ export class RawNode {
    * Takes a message from a peer, or a response of a storage thread. The driver has made sure that
    * `message.from` is the sender.
    * @throws RaftError RAFT_LOCAL_MESSAGE, RAFT_PEER_NOT_FOUND, RAFT_MESSAGE_INVALID,
-   *   RAFT_MESSAGE_CONFLICTS_WITH_COMMITTED, RAFT_PROPOSAL_DROPPED, RAFT_CODEC_…
+   *   RAFT_PROPOSAL_DROPPED, RAFT_CODEC_…
    */
   step(message: Message): void {
     step(this.#core, message);

@@ -28,7 +28,7 @@ import { NO_NODE, type Message } from './types.ts';
 /**
  * Takes a message from a peer or from a storage thread.
  * @throws RaftError RAFT_LOCAL_MESSAGE, RAFT_PEER_NOT_FOUND, RAFT_MESSAGE_INVALID,
- *   RAFT_MESSAGE_CONFLICTS_WITH_COMMITTED, RAFT_PROPOSAL_DROPPED, RAFT_CODEC_… (proposed change)
+ *   RAFT_PROPOSAL_DROPPED, RAFT_CODEC_… (proposed change)
  */
 export function step(core: Core, message: Message): void {
   checkMessage(core, message);

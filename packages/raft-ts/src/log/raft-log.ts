@@ -108,22 +108,16 @@ export class RaftLog {
   }
 
   /**
-   * Appends entries received after (prevIndex, prevTerm) and the leader's commit index.
+   * Appends entries received after `prev`, which is not before the commit index, and takes the
+   * leader's commit index.
    * @returns the last index that now agrees with the leader, or undefined if the logs differ there
-   * @throws RaftError RAFT_MESSAGE_CONFLICTS_WITH_COMMITTED, without any change
    */
   maybeAppend(prev: EntryId, entries: readonly Entry[], leaderCommit: Index): Index | undefined {
+    assert(prev.index >= this.#committed, 'an append starts at the commit index or after it');
     if (!this.matchesTerm(prev.index, prev.term)) return undefined;
     const lastNew = prev.index + entries.length;
     const conflict = entries.find((entry) => !this.matchesTerm(entry.index, entry.term));
     if (conflict !== undefined) {
-      if (conflict.index <= this.#committed) {
-        throw new RaftError(
-          'RAFT_MESSAGE_CONFLICTS_WITH_COMMITTED',
-          'append would replace a committed entry',
-          { index: conflict.index, term: conflict.term, committed: this.#committed },
-        );
-      }
       // Entries that agree stay: truncating them could drop what this node has acknowledged.
       this.append(entries.slice(conflict.index - prev.index - 1));
     }
