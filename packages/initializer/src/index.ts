@@ -1,1 +1,3 @@
-export {};
+/** The initializer as a program. */
+export { InitializerError, type InitializerErrorCode } from './errors.ts';
+export { run, type RunOptions } from './run.ts';

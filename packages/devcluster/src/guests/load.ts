@@ -1,0 +1,103 @@
+/**
+ * A measured program that asks for certificates in a loop, as fast as it gets them, and prints a
+ * line for each that was acknowledged. For the quickstart, the tests and the benchmarks: it runs in
+ * a simulated guest, is attested like every workload, and trusts nothing that it is told.
+ *
+ * Arguments: the path of a JSON file with the settings below. Stops at SIGTERM, or after
+ * `durationMs`, once the requests under way are answered.
+ */
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { encodeEvidence, parseReferenceValues } from '@witan/attestation';
+import { createClient, type Client } from '@witan/client';
+import { describeError } from '@witan/core';
+import { simulatedEvidenceProvider } from '@witan/tee-sim';
+
+/** What the program is told to do. */
+export interface LoadSettings {
+  readonly endpoints: readonly string[];
+  /** Reference values of the Coordinators, as in the manifest. */
+  readonly coordinators: readonly unknown[];
+  readonly workload: string;
+  /** `kept`: one channel for all requests. `fresh`: a new attested channel for each. */
+  readonly channel: 'kept' | 'fresh';
+  readonly concurrency: number;
+  readonly durationMs: number;
+}
+
+/** One line of output. Times in milliseconds since 1970, with fractions. */
+export type LoadLine =
+  | { readonly kind: 'ready' }
+  | {
+      readonly kind: 'acknowledged';
+      readonly serial: string;
+      readonly sentMs: number;
+      readonly acknowledgedMs: number;
+    }
+  | { readonly kind: 'failed'; readonly error: string; readonly atMs: number }
+  | { readonly kind: 'done' };
+
+const settings = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as LoadSettings;
+const coordinators = settings.coordinators.map((value, index) =>
+  parseReferenceValues(value, `coordinators[${index}]`),
+);
+const provider = simulatedEvidenceProvider();
+let running = true;
+process.on('SIGTERM', () => {
+  running = false;
+});
+setTimeout(() => {
+  running = false;
+}, settings.durationMs).unref();
+
+function print(line: LoadLine): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+function connectTo(offset: number): Client {
+  const { endpoints } = settings;
+  const first = offset % endpoints.length;
+  return createClient({
+    endpoints: [...endpoints.slice(first), ...endpoints.slice(0, first)],
+    coordinators,
+    prover: {
+      evidenceTypes: ['snp'],
+      prove: async (reportData, signal) =>
+        encodeEvidence(await provider.collect(reportData, { signal })),
+    },
+    timeoutMs: 20_000,
+    connectTimeoutMs: 3_000,
+  });
+}
+
+async function loop(worker: number): Promise<void> {
+  let client = connectTo(worker);
+  for (let turn = 0; running; turn += 1) {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+    const sentMs = nowMs();
+    try {
+      const { certificate } = await client.issueCredentials({
+        privateKey,
+        workload: settings.workload,
+      });
+      const serial = new X509Certificate(certificate).serialNumber.toLowerCase();
+      print({ kind: 'acknowledged', serial, sentMs, acknowledgedMs: nowMs() });
+    } catch (error) {
+      print({ kind: 'failed', error: describeError(error), atMs: nowMs() });
+    }
+    if (settings.channel === 'fresh') {
+      client.close();
+      client = connectTo(worker + turn + 1);
+    }
+  }
+  client.close();
+}
+
+print({ kind: 'ready' });
+await Promise.all(Array.from({ length: settings.concurrency }, (_, worker) => loop(worker)));
+print({ kind: 'done' });
+process.exit(0);

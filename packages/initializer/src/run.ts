@@ -1,0 +1,201 @@
+/**
+ * The initializer as a program: attest this pod, verify the Coordinator before anything of its is
+ * believed, get certificate and secrets, write them. By default it keeps trying: the owner may set
+ * the manifest, or list this pod in it, at any time.
+ */
+import { createHash, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
+import { encodeEvidence, parseSnpReport } from '@witan/attestation';
+import type { EvidenceProvider } from '@witan/attester';
+import {
+  backoffMs,
+  ClientError,
+  createClient,
+  fileFloorStore,
+  isTrustFailure,
+  pause,
+  type Client,
+  type ClientEvent,
+  type Credentials,
+} from '@witan/client';
+import { CodedError, describeError, toHex } from '@witan/core';
+import { certificatePem, nodeRandom } from '@witan/keys';
+import { standaloneReportData } from '@witan/transport';
+import { InitializerError } from './errors.ts';
+import { writeOutput, type OutputFile } from './files.ts';
+import { readWorkloadInitdata, type WorkloadInitdata } from './initdata.ts';
+import { INITIALIZER_USAGE, parseSettings, type Settings } from './settings.ts';
+
+/** How the program is started. */
+export interface RunOptions {
+  /** Arguments behind the program's name. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly evidenceProvider: EvidenceProvider;
+  /** `production` accepts no development root, whatever the initdata lists (I11). */
+  readonly profile: 'production' | 'development';
+  readonly stdout?: (text: string) => void;
+  readonly stderr?: (text: string) => void;
+  /** Stops waiting; SIGTERM and SIGINT do the same. */
+  readonly signal?: AbortSignal;
+}
+
+const EXIT_OK = 0;
+const EXIT_GAVE_UP = 1;
+const EXIT_SETTINGS = 2;
+const EXIT_REFUSED = 3;
+const ATTEMPT_MS = 30_000;
+const BACKOFF = { minMs: 500, maxMs: 15_000 };
+const SELF_LABEL = 'witan/v1/initializer-self';
+
+/** Runs until the credentials are written or there is no point in going on; never rejects. */
+export async function run(options: RunOptions): Promise<number> {
+  const stdout = options.stdout ?? ((text) => process.stdout.write(text));
+  const stderr = options.stderr ?? ((text) => process.stderr.write(text));
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    stop.abort();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  options.signal?.addEventListener('abort', onSignal);
+  try {
+    const settings = parseSettings(options.argv, options.env);
+    if (settings === undefined) {
+      stdout(INITIALIZER_USAGE);
+      return EXIT_OK;
+    }
+    const initdata = await readWorkloadInitdata(settings.initdataFile);
+    await checkMeasured(initdata, options.evidenceProvider);
+    return await obtain({ ...options, settings, initdata, stderr, signal: stop.signal });
+  } catch (error) {
+    stderr(`witan-initializer: ${describeError(error)}\n`);
+    if (!(error instanceof CodedError)) return EXIT_GAVE_UP;
+    return error.code === 'INITIALIZER_OUTPUT_FAILED' ? EXIT_GAVE_UP : EXIT_SETTINGS;
+  } finally {
+    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal);
+  }
+}
+
+/** The host mounts the file; the hardware says whether it is the one that was measured. */
+async function checkMeasured(
+  initdata: WorkloadInitdata,
+  provider: EvidenceProvider,
+): Promise<void> {
+  const digest = createHash('sha256').update(initdata.bytes).digest();
+  const evidence = await provider.collect(standaloneReportData(SELF_LABEL, digest));
+  const expected = toHex(parseSnpReport(evidence.report).hostData);
+  const found = digest.toString('hex');
+  if (expected === found) return;
+  const message = 'initdata is not the document that was measured at launch';
+  const fields = { expected, found };
+  throw new InitializerError('INITIALIZER_INITDATA_NOT_MEASURED', message, { fields });
+}
+
+interface Task {
+  readonly settings: Settings;
+  readonly initdata: WorkloadInitdata;
+  readonly evidenceProvider: EvidenceProvider;
+  readonly profile: RunOptions['profile'];
+  readonly stderr: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+async function obtain(task: Task): Promise<number> {
+  const { settings, stderr, signal } = task;
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const deadlineMs = performance.now() + settings.timeoutMs;
+  for (let attempt = 0; ; attempt += 1) {
+    const leftMs = deadlineMs - performance.now();
+    const client = clientFor(task, Math.min(leftMs, ATTEMPT_MS));
+    try {
+      const { workload } = task.initdata;
+      const credentials = await client.issueCredentials({ privateKey, workload });
+      await writeOutput(settings.outputDirectory, outputFiles(credentials, privateKey));
+      stderr(describeDone(credentials, settings.outputDirectory));
+      return EXIT_OK;
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error;
+      stderr(`witan-initializer: ${describeError(error)}\n`);
+      if (settings.once) return isRefusal(error) ? EXIT_REFUSED : EXIT_GAVE_UP;
+    } finally {
+      client.close();
+    }
+    const delayMs = backoffMs(attempt, BACKOFF, nodeRandom);
+    if (signal.aborted || performance.now() + delayMs >= deadlineMs) return EXIT_GAVE_UP;
+    stderr(`witan-initializer: trying again in ${(delayMs / 1000).toFixed(1)} s\n`);
+    await pause(delayMs, signal).catch(() => undefined);
+    if (signal.aborted) return EXIT_GAVE_UP;
+  }
+}
+
+function clientFor(task: Task, timeoutMs: number): Client {
+  const { settings, initdata, evidenceProvider, profile, stderr, signal } = task;
+  const pem = initdata.rootCertificatePem;
+  return createClient({
+    endpoints: settings.endpoints.length > 0 ? settings.endpoints : initdata.endpoints,
+    coordinators: initdata.coordinators,
+    prover: {
+      evidenceTypes: [evidenceProvider.kind],
+      prove: async (reportData, proveSignal) =>
+        encodeEvidence(await evidenceProvider.collect(reportData, { signal: proveSignal })),
+    },
+    developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
+    timeoutMs,
+    signal,
+    ...(settings.floorDirectory === '' ? {} : { store: fileFloorStore(settings.floorDirectory) }),
+    ...(pem === undefined
+      ? {}
+      : { expected: { rootCertificate: new Uint8Array(new X509Certificate(pem).raw) } }),
+    onEvent: (event) => {
+      stderr(describeEvent(event));
+    },
+  });
+}
+
+function outputFiles(credentials: Credentials, privateKey: KeyObject): readonly OutputFile[] {
+  const chain = [credentials.certificate, credentials.meshCaCertificate].map(certificatePem);
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return [
+    { name: 'ca.pem', content: certificatePem(credentials.rootCertificate), mode: 0o444 },
+    { name: 'mesh-ca.pem', content: certificatePem(credentials.meshCaCertificate), mode: 0o444 },
+    ...[...credentials.secrets].map(([name, secret]): OutputFile => ({
+      name: `secrets/${name}`,
+      content: secret.expose(),
+      mode: 0o400,
+    })),
+    { name: 'key.pem', content: key, mode: 0o400 },
+    { name: 'cert.pem', content: chain.join(''), mode: 0o444 },
+  ];
+}
+
+function describeDone(credentials: Credentials, directory: string): string {
+  const { workload, generation, notAfter, secrets, simulated } = credentials;
+  const until = new Date(notAfter).toISOString();
+  const warning = simulated ? 'SIMULATED TEE: no hardware protects this cluster\n' : '';
+  return (
+    `witan-initializer: ${workload}: certificate of generation ${generation} until ${until}, ` +
+    `${secrets.size} secrets, written to ${directory}\n${warning}`
+  );
+}
+
+function describeEvent(event: ClientEvent): string {
+  switch (event.kind) {
+    case 'attempt-failed':
+      return `witan-initializer: ${event.endpoint}: ${describeError(event.error)}\n`;
+    case 'connected':
+      return `witan-initializer: attested ${event.endpoint} (${event.incarnation.slice(0, 16)})\n`;
+    case 'simulated-tee':
+      return `witan-initializer: SIMULATED TEE at ${event.endpoint}\n`;
+    case 'waiting':
+      return '';
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Trying again under the same rules would give the same answer. */
+function isRefusal(error: ClientError): boolean {
+  const codes: readonly string[] = ['CLIENT_EVIDENCE_REFUSED', 'CLIENT_REQUEST_REFUSED'];
+  return isTrustFailure(error.code) || codes.includes(error.code);
+}
