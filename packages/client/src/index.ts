@@ -1,1 +1,25 @@
-export {};
+/** SDK: find a replica, verify it, follow the leader, retry safely, keep the floor. */
+export { backoffMs, pause, type BackoffLimits } from './backoff.ts';
+export { createClient, type Client, type EndpointStatus } from './client.ts';
+export type { Credentials, CredentialsRequest } from './credentials.ts';
+export type {
+  AnsweringReplica,
+  Deployment,
+  FoundedDeployment,
+  SettledDeployment,
+} from './deployment.ts';
+export { ClientError, isTrustFailure, type ClientErrorCode } from './errors.ts';
+export { isAddress } from './failures.ts';
+export type { FetchedHistory } from './history.ts';
+export type { RecordedIdentity } from './identities.ts';
+export type { ClientEvent, ClientOptions, Expectations } from './options.ts';
+export type { SetManifestRequest, SetManifestResult } from './set-manifest.ts';
+export type { ReplicaMember, ReplicaPhase, ReplicaStatus } from './status.ts';
+export { configDirectory, fileFloorStore } from './store/file-store.ts';
+export { memoryFloorStore, type FloorStore, type PinnedDeployment } from './store/store.ts';
+export type {
+  VerifiedReplica,
+  VerifyCheck,
+  VerifyCheckName,
+  VerifyReport,
+} from './verify/report.ts';

@@ -1,0 +1,135 @@
+/**
+ * What this client holds a deployment to: its cluster, its trust anchors and the floor. Everything
+ * is learnt from the first verified answer, unless it was known before, and never changes or goes
+ * down afterwards (I6, I8).
+ */
+import { bytesEqual, type ClusterId, type Crypto } from '@witan/core';
+import {
+  ManifestError,
+  compareToFloor,
+  floorOf,
+  verifyHighWaterMark,
+  type Floor,
+  type FloorVerdict,
+  type HighWaterMark,
+  type SignedHighWaterMark,
+} from '@witan/manifest';
+import { ClientError } from './errors.ts';
+import type { Expectations } from './options.ts';
+
+/** What an answer says about its cluster. */
+export interface AnswerAnchors {
+  readonly clusterId: ClusterId;
+  /** Absent where the answer carries none. */
+  readonly rootCertificate?: Uint8Array;
+  readonly historyPublicKey: Uint8Array;
+  readonly mark: SignedHighWaterMark;
+}
+
+export class Anchors {
+  #known: Expectations;
+  readonly #crypto: Crypto;
+
+  constructor(expected: Expectations, crypto: Crypto) {
+    this.#known = expected;
+    this.#crypto = crypto;
+  }
+
+  get known(): Expectations {
+    return this.#known;
+  }
+
+  /**
+   * Checks an answer against everything known, without keeping anything.
+   *
+   * @param floor the floor when the request was sent: answers that cross may come in any order
+   * @returns the mark, verified
+   * @throws ClientError CLIENT_OTHER_CLUSTER, CLIENT_PIN_MISMATCH, CLIENT_MARK_INVALID,
+   *   CLIENT_BELOW_FLOOR, CLIENT_HISTORY_FORKED
+   */
+  check(answer: AnswerAnchors, floor: Floor | undefined): HighWaterMark {
+    const known = this.#known;
+    this.checkCluster(answer.clusterId);
+    checkPin('history key', known.historyPublicKey, answer.historyPublicKey);
+    if (answer.rootCertificate !== undefined) {
+      checkPin('root certificate', known.rootCertificate, answer.rootCertificate);
+    }
+    const mark = this.#verifyMark(answer);
+    if (mark.clusterId !== answer.clusterId) throw otherCluster(answer.clusterId, mark.clusterId);
+    if (floor !== undefined) refuseBelow(compareToFloor(mark, floor));
+    return mark;
+  }
+
+  /** @throws ClientError CLIENT_OTHER_CLUSTER */
+  checkCluster(found: ClusterId): void {
+    const expected = this.#known.clusterId;
+    if (expected !== undefined && found !== expected) throw otherCluster(expected, found);
+  }
+
+  /** An answer without any manifest. @throws ClientError CLIENT_BELOW_FLOOR, CLIENT_OTHER_CLUSTER */
+  checkEmpty(found: ClusterId): void {
+    this.checkCluster(found);
+    const { floor } = this.#known;
+    if (floor === undefined || floor.generation === 0) return;
+    const fields = { check: 'lower-generation', expected: floor.generation, found: 0 };
+    throw new ClientError('CLIENT_BELOW_FLOOR', fields);
+  }
+
+  /** Keeps what a checked answer said. */
+  accept(answer: AnswerAnchors, mark: HighWaterMark): void {
+    this.#known = {
+      ...this.#known,
+      clusterId: answer.clusterId,
+      historyPublicKey: answer.historyPublicKey,
+      ...(answer.rootCertificate === undefined ? {} : { rootCertificate: answer.rootCertificate }),
+      floor: this.#higher(floorOf(mark)),
+    };
+  }
+
+  /** Answers may come in another order than they were made in. */
+  #higher(floor: Floor): Floor {
+    const { floor: known } = this.#known;
+    return known === undefined || compareToFloor(floor, known).kind === 'ok' ? floor : known;
+  }
+
+  #verifyMark(answer: AnswerAnchors): HighWaterMark {
+    try {
+      return verifyHighWaterMark(answer.mark, answer.historyPublicKey, this.#crypto);
+    } catch (cause) {
+      if (!(cause instanceof ManifestError)) throw cause;
+      throw new ClientError('CLIENT_MARK_INVALID', cause.fields, cause);
+    }
+  }
+}
+
+/** @throws ClientError for every verdict but `ok` */
+export function refuseBelow(verdict: FloorVerdict): void {
+  switch (verdict.kind) {
+    case 'ok':
+      return;
+    case 'other-cluster':
+      throw otherCluster(verdict.expected, verdict.found);
+    case 'fork':
+      throw new ClientError('CLIENT_HISTORY_FORKED', {
+        expected: verdict.expected,
+        found: verdict.found,
+      });
+    case 'lower-epoch':
+    case 'lower-index':
+    case 'lower-generation':
+      throw new ClientError('CLIENT_BELOW_FLOOR', {
+        check: verdict.kind,
+        expected: verdict.expected,
+        found: verdict.found,
+      });
+  }
+}
+
+function otherCluster(expected: string, found: string): ClientError {
+  return new ClientError('CLIENT_OTHER_CLUSTER', { expected, found });
+}
+
+function checkPin(what: string, expected: Uint8Array | undefined, found: Uint8Array): void {
+  if (expected === undefined || bytesEqual(expected, found)) return;
+  throw new ClientError('CLIENT_PIN_MISMATCH', { anchor: what });
+}

@@ -1,0 +1,181 @@
+/**
+ * The client: one object for a deployment, by whichever replicas it is reached. Every answer is
+ * verified before it is given out, and what was verified raises the floor (I6).
+ */
+import type { ReferenceValues } from '@witan/attestation';
+import type { ValidatedManifest } from '@witan/manifest';
+import { Anchors, type AnswerAnchors } from './anchors.ts';
+import { Connector, type Attempt } from './connector.ts';
+import { fetchCredentials, type Credentials, type CredentialsRequest } from './credentials.ts';
+import { fetchDeployment, type Deployment, type SettledDeployment } from './deployment.ts';
+import { ClientError } from './errors.ts';
+import { fetchHistory, type FetchedHistory } from './history.ts';
+import { fetchIdentities, IDENTITIES_MAX, type RecordedIdentity } from './identities.ts';
+import type { ClientOptions, Expectations } from './options.ts';
+import { sendManifest, type SetManifestRequest, type SetManifestResult } from './set-manifest.ts';
+import { fetchStatus, type ReplicaStatus } from './status.ts';
+import type { VerifyReport } from './verify/report.ts';
+import { verifyReplicas } from './verify/verify.ts';
+import type { HighWaterMark } from '@witan/manifest';
+
+/** One endpoint's answer, or why there is none. */
+export type EndpointStatus =
+  | { readonly kind: 'ok'; readonly status: ReplicaStatus }
+  | { readonly kind: 'failed'; readonly endpoint: string; readonly error: ClientError };
+
+/** See `createClient`. All methods throw ClientError. */
+export interface Client {
+  /** What this client holds the deployment to by now. */
+  readonly known: Expectations;
+  getDeployment(): Promise<Deployment>;
+  /** The whole history. @throws ClientError CLIENT_NO_MANIFEST before the first manifest */
+  getHistory(): Promise<FetchedHistory>;
+  /** Sends a change once; repeats it under the same key until it is answered. */
+  setManifest(request: SetManifestRequest): Promise<SetManifestResult>;
+  /** For initializers: needs a prover. */
+  issueCredentials(request: CredentialsRequest): Promise<Credentials>;
+  /** Which of these certificates are recorded; serials of 32 hex digits, any number. */
+  getIdentities(serials: readonly string[]): Promise<readonly RecordedIdentity[]>;
+  /** Asks every endpoint for its own view, all at once. */
+  getStatus(): Promise<readonly EndpointStatus[]>;
+  /** Attests every endpoint and checks the whole deployment. What is good is kept. */
+  verify(expectedManifest?: ValidatedManifest<ReferenceValues>): Promise<VerifyReport>;
+  /** Ends the connection that is kept between calls. */
+  close(): void;
+}
+
+const REQUEST_KEY_BYTES = 16;
+
+/**
+ * Makes a client. Nothing is sent before the first call.
+ *
+ * @throws ClientError CLIENT_ENDPOINTS_INVALID
+ */
+export function createClient(options: ClientOptions): Client {
+  return new CoordinatorClient(options);
+}
+
+class CoordinatorClient implements Client {
+  readonly #options: ClientOptions;
+  readonly #anchors: Anchors;
+  readonly #connector: Connector;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#connector = new Connector(options, () => this.#anchors.known.clusterId);
+    this.#anchors = new Anchors(options.expected ?? {}, this.#connector.settings.crypto);
+  }
+
+  get known(): Expectations {
+    return this.#anchors.known;
+  }
+
+  async getDeployment(): Promise<Deployment> {
+    const deployment = await this.#run((attempt) =>
+      fetchDeployment(attempt, this.#anchors, this.#connector.settings),
+    );
+    if (deployment.kind === 'settled') await this.#keepDeployment(deployment);
+    return deployment;
+  }
+
+  async getHistory(): Promise<FetchedHistory> {
+    const fetched = await this.#run((attempt) =>
+      fetchHistory(attempt, this.#anchors, this.#connector.settings),
+    );
+    this.#anchors.accept(fetched.answer, fetched.mark);
+    return fetched;
+  }
+
+  async setManifest(request: SetManifestRequest): Promise<SetManifestResult> {
+    const requestKey = this.#requestKey();
+    const { result, answer } = await this.#run((attempt) =>
+      sendManifest(attempt, request, requestKey, this.#anchors, this.#connector.settings),
+    );
+    await this.#keep(answer, result.mark, request.manifest.bytes);
+    return result;
+  }
+
+  async issueCredentials(request: CredentialsRequest): Promise<Credentials> {
+    const requestKey = this.#requestKey();
+    const { result, answer } = await this.#run((attempt) =>
+      fetchCredentials(attempt, request, requestKey, this.#anchors, this.#connector.settings),
+    );
+    await this.#keep(answer, result.mark, result.manifest.bytes);
+    return result;
+  }
+
+  async getIdentities(serials: readonly string[]): Promise<readonly RecordedIdentity[]> {
+    if (this.#anchors.known.historyPublicKey === undefined) await this.getDeployment();
+    const { historyPublicKey } = this.#anchors.known;
+    if (historyPublicKey === undefined) throw new ClientError('CLIENT_NO_MANIFEST');
+    const all: RecordedIdentity[] = [];
+    for (let first = 0; first < serials.length; first += IDENTITIES_MAX) {
+      const some = serials.slice(first, first + IDENTITIES_MAX);
+      const { identities, answer } = await this.#run((attempt) =>
+        fetchIdentities(attempt, some, this.#anchors, historyPublicKey),
+      );
+      this.#anchors.accept(answer, answer.mark.mark);
+      all.push(...identities);
+    }
+    return all;
+  }
+
+  async getStatus(): Promise<readonly EndpointStatus[]> {
+    const statuses = this.#connector.endpoints.map(async (endpoint): Promise<EndpointStatus> => {
+      // A connection of its own for each, so that all are asked at once.
+      const connector = new Connector(
+        { ...this.#options, endpoints: [endpoint] },
+        () => this.#anchors.known.clusterId,
+      );
+      try {
+        return { kind: 'ok', status: await connector.runAt(endpoint, fetchStatus) };
+      } catch (error) {
+        if (!(error instanceof ClientError)) throw error;
+        return { kind: 'failed', endpoint, error };
+      } finally {
+        connector.close();
+      }
+    });
+    return await Promise.all(statuses);
+  }
+
+  async verify(expectedManifest?: ValidatedManifest<ReferenceValues>): Promise<VerifyReport> {
+    const outcome = await verifyReplicas(this.#connector, this.#anchors, expectedManifest);
+    if (outcome.report.ok) {
+      for (const { deployment } of outcome.facts.settled) await this.#keepDeployment(deployment);
+    }
+    return outcome.report;
+  }
+
+  close(): void {
+    this.#connector.close();
+  }
+
+  #run<Value>(operation: (attempt: Attempt) => Promise<Value>): Promise<Value> {
+    return this.#connector.run(operation);
+  }
+
+  #requestKey(): Uint8Array {
+    return this.#connector.random.bytes(REQUEST_KEY_BYTES);
+  }
+
+  async #keepDeployment(deployment: SettledDeployment): Promise<void> {
+    const { clusterId, rootCertificate, historyPublicKey, mark, manifest } = deployment;
+    const signature = new Uint8Array();
+    const answer = { clusterId, rootCertificate, historyPublicKey, mark: { mark, signature } };
+    await this.#keep(answer, mark, manifest.bytes);
+  }
+
+  async #keep(answer: AnswerAnchors, mark: HighWaterMark, manifest: Uint8Array): Promise<void> {
+    this.#anchors.accept(answer, mark);
+    const { clusterId, rootCertificate, historyPublicKey, floor } = this.#anchors.known;
+    const complete =
+      clusterId !== undefined &&
+      rootCertificate !== undefined &&
+      historyPublicKey !== undefined &&
+      floor !== undefined;
+    if (!complete) return;
+    const record = { clusterId, rootCertificate, historyPublicKey, manifest, floor };
+    await this.#options.store?.save(record);
+  }
+}

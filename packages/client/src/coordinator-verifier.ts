@@ -1,0 +1,110 @@
+/** Judges a Coordinator's evidence for the attested channel, and again by the manifest in force. */
+import {
+  AttestationError,
+  appraise,
+  decodeEvidence,
+  type AppraisalResult,
+  type Claims,
+  type Evidence,
+  type ReferenceValues,
+} from '@witan/attestation';
+import { describeError, type Clock, type Crypto } from '@witan/core';
+import type {
+  AttestedPeer,
+  ChannelVerifier,
+  Verification,
+  VerificationRequest,
+} from '@witan/transport';
+import { ClientError } from './errors.ts';
+
+/** Beside evidence and reference values, what a verdict depends on. */
+export interface AppraisalSettings {
+  readonly clock: Clock;
+  readonly crypto: Crypto;
+  readonly developmentRoots: 'as-listed' | 'refused';
+}
+
+/** What a Coordinator's evidence said, and which entry it fits. */
+export interface CoordinatorClaims {
+  readonly claims: Claims;
+  /** Position in the list of reference values. */
+  readonly entryIndex: number;
+}
+
+/** A refusal names the failed checks of at most this many entries. */
+const REFUSALS_SHOWN = 3;
+
+/** The channel's verifier for these reference values. */
+export function coordinatorVerifier(
+  coordinators: readonly ReferenceValues[],
+  settings: AppraisalSettings,
+): ChannelVerifier<CoordinatorClaims> {
+  return {
+    evidenceTypes: ['snp', 'tdx'],
+    // What is thrown in here rejects the promise.
+    verify: (request) =>
+      new Promise((resolve) => resolve(verdictOn(request, coordinators, settings))),
+  };
+}
+
+function verdictOn(
+  request: VerificationRequest,
+  coordinators: readonly ReferenceValues[],
+  settings: AppraisalSettings,
+): Verification<CoordinatorClaims> {
+  try {
+    const evidence = decodeEvidence(request.evidence);
+    const result = judge(evidence, coordinators, request.expectedReportData, settings);
+    if (result.kind === 'refused') {
+      return { ok: false, code: result.code, detail: reasonsOf(result) };
+    }
+    const { claims, entryIndex, validUntil } = result;
+    return { ok: true, claims: { claims, entryIndex }, validUntilMs: validUntil };
+  } catch (error) {
+    if (!(error instanceof AttestationError)) throw error;
+    return { ok: false, code: error.code, detail: describeError(error) };
+  }
+}
+
+/**
+ * Judges an established peer by other reference values: those of the manifest that it serves.
+ *
+ * @throws ClientError CLIENT_COORDINATOR_UNLISTED
+ */
+export function checkListed(
+  peer: AttestedPeer<CoordinatorClaims>,
+  coordinators: readonly ReferenceValues[],
+  settings: AppraisalSettings,
+): void {
+  const { evidence, expectedReportData } = peer;
+  if (evidence === undefined || expectedReportData === undefined) {
+    throw new ClientError('CLIENT_COORDINATOR_UNLISTED', { found: 'no evidence' });
+  }
+  const result = judge(decodeEvidence(evidence), coordinators, expectedReportData, settings);
+  if (result.kind === 'accepted') return;
+  const fields = { check: result.code, detail: reasonsOf(result) };
+  throw new ClientError('CLIENT_COORDINATOR_UNLISTED', fields);
+}
+
+function judge(
+  evidence: Evidence,
+  coordinators: readonly ReferenceValues[],
+  expectedReportData: Uint8Array,
+  { clock, crypto, developmentRoots }: AppraisalSettings,
+): AppraisalResult {
+  return appraise(evidence, coordinators, {
+    now: clock.now(),
+    crypto,
+    expectedReportData,
+    revocation: 'if-present',
+    developmentRoots,
+  });
+}
+
+function reasonsOf(result: AppraisalResult & { readonly kind: 'refused' }): string {
+  const reasons = result.refusals.slice(0, REFUSALS_SHOWN).map(({ code, detail }) => {
+    const fields = Object.entries(detail).map(([name, value]) => `${name} ${String(value)}`);
+    return fields.length === 0 ? code : `${code} (${fields.join(', ')})`;
+  });
+  return reasons.join('; ');
+}

@@ -1,0 +1,117 @@
+/** A replica's own view of itself. No quorum confirms it, and no mark is in it: for people only. */
+import { toHex } from '@witan/core';
+import { GetStatusResponse_Phase, UserService } from '@witan/protocol';
+import type { Attempt } from './connector.ts';
+
+/** Where in its life a replica is. */
+export type ReplicaPhase =
+  'unknown' | 'discovering' | 'founded' | 'joining' | 'serving' | 'sealed' | 'removed';
+
+export interface ReplicaMember {
+  readonly slot: string;
+  /** SHA-256 of its identity key, hex. */
+  readonly incarnation: string;
+  readonly address: string;
+  readonly voter: boolean;
+  readonly leader: boolean;
+  readonly reachable: boolean;
+  /** Highest index known to be on it; only the leader knows, others say 0. */
+  readonly matchIndex: number;
+}
+
+export interface ReplicaStatus {
+  readonly endpoint: string;
+  readonly slot: string;
+  readonly phase: ReplicaPhase;
+  /** One sentence for people. */
+  readonly explanation: string;
+  /** Hex; empty where it belongs to no cluster. */
+  readonly clusterId: string;
+  readonly epoch: number;
+  readonly term: number;
+  /** What it is in its cluster; `none` outside of one. */
+  readonly role: 'leader' | 'voter' | 'learner' | 'none';
+  /** Slot of the leader; empty when unknown. */
+  readonly leader: string;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly generation: number;
+  readonly issuedIdentities: number;
+  readonly members: readonly ReplicaMember[];
+  readonly slots: readonly string[];
+  /** No hardware protects this cluster (I11). */
+  readonly simulated: boolean;
+  readonly version: string;
+  /** SHA-256 of the identity key with which it answered, hex. */
+  readonly incarnation: string;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+const PHASES: Readonly<Record<GetStatusResponse_Phase, ReplicaPhase>> = {
+  [GetStatusResponse_Phase.UNSPECIFIED]: 'unknown',
+  [GetStatusResponse_Phase.DISCOVERING]: 'discovering',
+  [GetStatusResponse_Phase.FOUNDED]: 'founded',
+  [GetStatusResponse_Phase.JOINING]: 'joining',
+  [GetStatusResponse_Phase.SERVING]: 'serving',
+  [GetStatusResponse_Phase.SEALED]: 'sealed',
+  [GetStatusResponse_Phase.REMOVED]: 'removed',
+};
+
+const TEXT_CHARS_MAX = 500;
+const COUNTERS_MAX = 200;
+
+/** @throws RemoteError, TransportError */
+export async function fetchStatus(attempt: Attempt): Promise<ReplicaStatus> {
+  const { connection, endpoint, timeoutMs } = attempt;
+  const wire = await connection.unary(UserService.method.getStatus, {}, { timeoutMs });
+  const members = wire.members.map((status): ReplicaMember => {
+    const { voter, leader, reachable, matchIndex } = status;
+    return {
+      slot: plain(status.member?.slot ?? ''),
+      incarnation: toHex(status.member?.incarnation ?? new Uint8Array()),
+      address: plain(status.member?.address ?? ''),
+      voter,
+      leader,
+      reachable,
+      matchIndex: Number(matchIndex),
+    };
+  });
+  const incarnation = connection.peer.spkiSha256;
+  const self = members.find((member) => member.incarnation === incarnation);
+  return {
+    endpoint,
+    slot: plain(wire.slot),
+    phase: PHASES[wire.phase] ?? 'unknown',
+    explanation: plain(wire.explanation),
+    clusterId: toHex(wire.clusterId),
+    epoch: Number(wire.epoch),
+    term: Number(wire.term),
+    role: roleOf(self),
+    leader: members.find((member) => member.leader)?.slot ?? '',
+    commitIndex: Number(wire.commitIndex),
+    appliedIndex: Number(wire.appliedIndex),
+    generation: Number(wire.generation),
+    issuedIdentities: Number(wire.issuedIdentities),
+    members,
+    slots: wire.slots.map(plain),
+    simulated: wire.simulated || connection.peer.claims?.claims.simulated === true,
+    version: plain(wire.version),
+    incarnation,
+    counters: Object.fromEntries(
+      Object.entries(wire.counters)
+        .slice(0, COUNTERS_MAX)
+        .map(([name, value]) => [plain(name), Number(value)]),
+    ),
+  };
+}
+
+function roleOf(self: ReplicaMember | undefined): ReplicaStatus['role'] {
+  if (self === undefined) return 'none';
+  if (self.leader) return 'leader';
+  return self.voter ? 'voter' : 'learner';
+}
+
+/** Text for a terminal: short, and without control characters. */
+function plain(text: string): string {
+  return text.slice(0, TEXT_CHARS_MAX).replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+}

@@ -1,0 +1,83 @@
+/** A stored deployment as JSON: readable for people, strict for programs. */
+import {
+  CodedError,
+  clusterId,
+  epoch,
+  fromBase64,
+  fromUtf8,
+  generation,
+  sha256Hex,
+  toBase64,
+  utf8,
+} from '@witan/core';
+import { ClientError } from '../errors.ts';
+import type { PinnedDeployment } from './store.ts';
+
+const API_VERSION = 'witan.dev/v1';
+
+/** Size of a stored deployment in bytes: a manifest of 1 MiB in base64, and the rest. */
+export const RECORD_BYTES_MAX: number = 2 * 1024 * 1024;
+
+export function encodeRecord(deployment: PinnedDeployment): Uint8Array {
+  const { floor } = deployment;
+  const record = {
+    apiVersion: API_VERSION,
+    kind: 'PinnedDeployment',
+    clusterId: deployment.clusterId,
+    floor: {
+      epoch: floor.epoch,
+      commitIndex: floor.commitIndex,
+      generation: floor.generation,
+      transitionHash: floor.transitionHash,
+    },
+    rootCertificate: toBase64(deployment.rootCertificate),
+    historyPublicKey: toBase64(deployment.historyPublicKey),
+    manifest: toBase64(deployment.manifest),
+  };
+  return utf8(`${JSON.stringify(record, null, 2)}\n`);
+}
+
+/**
+ * @param file for the error
+ * @throws ClientError CLIENT_STORE_DAMAGED
+ */
+export function decodeRecord(bytes: Uint8Array, file: string): PinnedDeployment {
+  try {
+    const record = objectOf(JSON.parse(fromUtf8(bytes)));
+    const floor = objectOf(record['floor']);
+    if (record['apiVersion'] !== API_VERSION) throw new TypeError('another version');
+    const id = clusterId(textOf(record['clusterId']));
+    const commitIndex = floor['commitIndex'];
+    if (typeof commitIndex !== 'number' || !Number.isSafeInteger(commitIndex) || commitIndex < 0) {
+      throw new TypeError('commit index is no index');
+    }
+    return {
+      clusterId: id,
+      floor: {
+        clusterId: id,
+        epoch: epoch(Number(floor['epoch'])),
+        commitIndex,
+        generation: generation(Number(floor['generation'])),
+        transitionHash: sha256Hex(textOf(floor['transitionHash'])),
+      },
+      rootCertificate: fromBase64(textOf(record['rootCertificate'])),
+      historyPublicKey: fromBase64(textOf(record['historyPublicKey'])),
+      manifest: fromBase64(textOf(record['manifest'])),
+    };
+  } catch (cause) {
+    const known =
+      cause instanceof CodedError || cause instanceof SyntaxError || cause instanceof TypeError;
+    if (!known) throw cause;
+    throw new ClientError('CLIENT_STORE_DAMAGED', { file }, cause);
+  }
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) throw new TypeError('not an object');
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== 'string') throw new TypeError('not a text');
+  return value;
+}

@@ -1,0 +1,43 @@
+/** What `verify` collects before it checks anything: every replica's answers, each verified alone. */
+import type { ReferenceValues } from '@witan/attestation';
+import type { ValidatedManifest } from '@witan/manifest';
+import type { Expectations } from '../options.ts';
+import type { Deployment, SettledDeployment } from '../deployment.ts';
+import type { ClientError } from '../errors.ts';
+import type { FetchedHistory } from '../history.ts';
+
+/** One replica's answers, or why there are none. */
+export type ReplicaFacts =
+  | {
+      readonly kind: 'answered';
+      readonly endpoint: string;
+      readonly deployment: Deployment;
+      /** Absent before the first manifest. */
+      readonly history?: FetchedHistory;
+    }
+  | { readonly kind: 'failed'; readonly endpoint: string; readonly error: ClientError };
+
+/** A replica of a cluster that has a manifest. */
+export interface SettledFacts {
+  readonly endpoint: string;
+  readonly deployment: SettledDeployment;
+  readonly history: FetchedHistory;
+}
+
+export interface VerifyFacts {
+  readonly replicas: readonly ReplicaFacts[];
+  /** Those with a manifest, in the order of the endpoints. */
+  readonly settled: readonly SettledFacts[];
+  /** The manifest that should be in force, where the caller has it. */
+  readonly expectedManifest: ValidatedManifest<ReferenceValues> | undefined;
+  /** What was known before this run. */
+  readonly before: Expectations;
+}
+
+export function settledOf(replicas: readonly ReplicaFacts[]): readonly SettledFacts[] {
+  return replicas.flatMap((facts) => {
+    if (facts.kind === 'failed' || facts.history === undefined) return [];
+    const { endpoint, deployment, history } = facts;
+    return deployment.kind === 'settled' ? [{ endpoint, deployment, history }] : [];
+  });
+}

@@ -1,0 +1,51 @@
+/** The result of `verify`: named checks, each passed, failed or not made, and why. */
+import type { ClusterId } from '@witan/core';
+
+/** Every check, in the order in which it is shown. */
+export type VerifyCheckName =
+  'replicas' | 'manifest' | 'anchors' | 'history' | 'approvals' | 'floor' | 'agreement' | 'epoch';
+
+export interface VerifyCheck {
+  readonly name: VerifyCheckName;
+  /** What the check says when it passes, in words. */
+  readonly title: string;
+  readonly kind: 'passed' | 'failed' | 'skipped';
+  /** Values that a person may want to see, or why it failed. */
+  readonly detail: string;
+  readonly code?: string;
+  readonly expected?: string;
+  readonly found?: string;
+}
+
+/** One of the given replicas. */
+export interface VerifiedReplica {
+  readonly endpoint: string;
+  readonly kind: 'verified' | 'refused' | 'unreachable';
+  /** Why not; empty for a verified one. */
+  readonly detail: string;
+  readonly code?: string;
+  /** SHA-256 of its identity key, hex. */
+  readonly incarnation?: string;
+  readonly measurement?: string;
+  /** TEE and, where it is known, the processor's product line. */
+  readonly platform?: string;
+  readonly simulated?: boolean;
+}
+
+export interface VerifyReport {
+  /** True when no check failed. */
+  readonly ok: boolean;
+  /** True when what failed was reaching somebody and not trusting them. */
+  readonly onlyUnreachable: boolean;
+  readonly checks: readonly VerifyCheck[];
+  readonly replicas: readonly VerifiedReplica[];
+  /** No hardware protects this cluster (I11). */
+  readonly simulated: boolean;
+  readonly clusterId?: ClusterId;
+  readonly epoch?: number;
+  readonly generation?: number;
+  readonly transitionHash?: string;
+  readonly manifestDigest?: string;
+  /** DER; pinned by the store when the report is good. */
+  readonly rootCertificate?: Uint8Array;
+}

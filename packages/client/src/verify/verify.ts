@@ -1,0 +1,128 @@
+/**
+ * Verifies a deployment: attests every given replica, reads deployment and history from each, and
+ * runs the checks. One file for each check, under checks/.
+ */
+import type { ReferenceValues } from '@witan/attestation';
+import type { ValidatedManifest } from '@witan/manifest';
+import type { Anchors } from '../anchors.ts';
+import type { Connector } from '../connector.ts';
+import { fetchDeployment } from '../deployment.ts';
+import { ClientError, isTrustFailure } from '../errors.ts';
+import { fetchHistory } from '../history.ts';
+import { checkAgreement } from './checks/agreement.ts';
+import { checkAnchors } from './checks/anchors.ts';
+import { checkOwnerApprovals } from './checks/approvals.ts';
+import { checkEpoch } from './checks/epoch.ts';
+import { checkFloor } from './checks/floor.ts';
+import { checkHistory } from './checks/history.ts';
+import { checkManifest } from './checks/manifest.ts';
+import type { Outcome } from './checks/outcome.ts';
+import { checkReplicas } from './checks/replicas.ts';
+import { settledOf, type ReplicaFacts, type VerifyFacts } from './facts.ts';
+import type { VerifiedReplica, VerifyCheck, VerifyCheckName, VerifyReport } from './report.ts';
+
+/** All checks in the order in which they are shown. */
+const CHECKS: readonly (readonly [VerifyCheckName, string, (facts: VerifyFacts) => Outcome])[] = [
+  ['replicas', 'Every replica proved itself', checkReplicas],
+  ['manifest', 'Manifest in force is the expected one', checkManifest],
+  ['anchors', 'Trust anchors are the known ones', checkAnchors],
+  ['history', 'History is one signed chain', checkHistory],
+  ['approvals', 'Owners approved the manifest', checkOwnerApprovals],
+  ['floor', 'Nothing is older than seen before', checkFloor],
+  ['agreement', 'All replicas agree', checkAgreement],
+  ['epoch', 'Epoch', checkEpoch],
+];
+
+/** A report with the facts that it was made from. */
+export interface VerifyOutcome {
+  readonly report: VerifyReport;
+  readonly facts: VerifyFacts;
+}
+
+/** @throws ClientError CLIENT_ABORTED; everything else is in the report */
+export async function verifyReplicas(
+  connector: Connector,
+  anchors: Anchors,
+  expectedManifest: ValidatedManifest<ReferenceValues> | undefined,
+): Promise<VerifyOutcome> {
+  const before = anchors.known;
+  const replicas: ReplicaFacts[] = [];
+  // One after the other: each answer is held to what the ones before it showed.
+  for (const endpoint of connector.endpoints) {
+    replicas.push(await factsOf(endpoint, connector, anchors));
+  }
+  const facts: VerifyFacts = { replicas, settled: settledOf(replicas), expectedManifest, before };
+  return { report: reportOf(facts), facts };
+}
+
+async function factsOf(
+  endpoint: string,
+  connector: Connector,
+  anchors: Anchors,
+): Promise<ReplicaFacts> {
+  try {
+    return await connector.runAt(endpoint, async (attempt) => {
+      const { settings } = connector;
+      const deployment = await fetchDeployment(attempt, anchors, settings);
+      if (deployment.kind === 'founded') return { kind: 'answered', endpoint, deployment };
+      const history = await fetchHistory(attempt, anchors, settings);
+      return { kind: 'answered', endpoint, deployment, history };
+    });
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code === 'CLIENT_ABORTED') throw error;
+    return { kind: 'failed', endpoint, error };
+  }
+}
+
+function reportOf(facts: VerifyFacts): VerifyReport {
+  const checks = CHECKS.map(([name, title, check]): VerifyCheck => ({
+    name,
+    title,
+    ...check(facts),
+  }));
+  const failures = facts.replicas.flatMap((one) => (one.kind === 'failed' ? [one.error] : []));
+  const others = checks.some(({ kind, name }) => kind === 'failed' && name !== 'replicas');
+  const [first] = facts.settled;
+  return {
+    ok: checks.every(({ kind }) => kind !== 'failed'),
+    onlyUnreachable: failures.length > 0 && !others && !failures.some(isRefusal),
+    checks,
+    replicas: facts.replicas.map(replicaOf),
+    simulated: facts.replicas.some((one) => one.kind === 'answered' && one.deployment.simulated),
+    ...(first === undefined
+      ? {}
+      : {
+          clusterId: first.deployment.clusterId,
+          epoch: first.deployment.epoch,
+          generation: first.deployment.mark.generation,
+          transitionHash: first.deployment.transitionHash,
+          manifestDigest: first.deployment.manifest.digest,
+          rootCertificate: first.deployment.rootCertificate,
+        }),
+  };
+}
+
+function replicaOf(facts: ReplicaFacts): VerifiedReplica {
+  const { endpoint } = facts;
+  if (facts.kind === 'failed') {
+    const { error } = facts;
+    const kind = isRefusal(error) ? 'refused' : 'unreachable';
+    const shown = Object.entries(error.fields).filter(([name]) => name !== 'endpoint');
+    const detail = shown.map(([name, value]) => `${name} ${String(value)}`).join(', ');
+    return { endpoint, kind, detail, code: error.code };
+  }
+  const { incarnation, claims } = facts.deployment.replica;
+  return {
+    endpoint,
+    kind: 'verified',
+    detail: '',
+    incarnation,
+    measurement: claims.measurements[0]?.value ?? '',
+    platform: claims.tee === 'snp' ? `snp ${claims.product}` : claims.tee,
+    simulated: claims.simulated,
+  };
+}
+
+function isRefusal(error: ClientError): boolean {
+  return isTrustFailure(error.code);
+}
