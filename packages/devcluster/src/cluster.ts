@@ -5,7 +5,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { connectTeeSim, type GuestExit, type TeeSimClient } from '@witan/tee-sim';
+import { connectTeeSim, type GuestExit, type ProgramSpec, type TeeSimClient } from '@witan/tee-sim';
 import { DevClusterError } from './errors.ts';
 import {
   layoutOf,
@@ -23,7 +23,8 @@ export interface UpOptions {
   readonly slotCount: number;
   /** Stop everything when this process ends, however it ends. */
   readonly exitWithParent: boolean;
-  readonly logLevel?: string;
+  /** Further programs that workloads of this cluster may be, beside the initializer. */
+  readonly extraPrograms?: readonly ProgramSpec[];
   readonly onProgress?: (text: string) => void;
 }
 
@@ -51,12 +52,9 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
     )}\n`;
     await writeFile(layout.initdata, initdata, { mode: 0o600 });
     const addresses = slots.map((slot, index) => [slot, `127.0.0.1:${ports[index] ?? 0}`] as const);
-    await writeReferenceValues(
-      layout,
-      client,
-      initdata,
-      addresses.map(([, address]) => address),
-    );
+    const endpoints = addresses.map(([, address]) => address);
+    const programs = ['initializer', ...(options.extraPrograms ?? [])];
+    await writeReferenceValues(layout, client, initdata, endpoints, programs);
     const cluster = new DevCluster(layout, client, {
       teeSimPid: pid,
       rootFingerprint: info.rootFingerprint,
@@ -197,6 +195,7 @@ async function writeReferenceValues(
   client: TeeSimClient,
   initdata: string,
   endpoints: readonly string[],
+  workloadPrograms: readonly (string | ProgramSpec)[],
 ): Promise<void> {
   const info = await client.info();
   const common = {
@@ -213,7 +212,10 @@ async function writeReferenceValues(
         hostData: createHash('sha256').update(initdata).digest('hex'),
       },
     ],
-    workload: { ...common, measurement: [await client.measure('initializer')] },
+    workload: {
+      ...common,
+      measurement: await Promise.all(workloadPrograms.map((program) => client.measure(program))),
+    },
     coordinatorEndpoints: endpoints,
   };
   await writeFile(layout.referenceValues, `${JSON.stringify(document, null, 2)}\n`);
