@@ -14,6 +14,9 @@ import { describeMessage, describeReady } from './describe.ts';
 import { Output } from './output.ts';
 import { ScriptNode, hardStateOf, withoutResponses, type NodeSettings } from './script-node.ts';
 
+/** Two nodes that contradict each other may exchange messages for ever. */
+const STABILIZE_ROUNDS_MAX = 1000;
+
 /** Whose messages to deliver, or to drop. */
 export type Recipient = { readonly id: number; readonly drop: boolean };
 
@@ -123,7 +126,9 @@ export class Environment {
 
   /** Runs the nodes until none of them has anything to do. */
   stabilize(ids: readonly number[]): void {
-    for (let busy = true; busy;) {
+    let rounds = 0;
+    for (let busy = true; busy; rounds += 1) {
+      if (rounds > STABILIZE_ROUNDS_MAX) throw new Error('the nodes do not come to rest');
       busy = false;
       const round = (what: string, has: (id: number) => boolean, work: (id: number) => void) => {
         for (const id of ids) {
