@@ -127,3 +127,21 @@ it('a change handed out before a snapshot arrived does not alter the snapshot’
   expect(network.raw(1).applyConfChange(late).voters).toEqual([1, 2]);
   expect(network.raw(1).status().confState.voters).toEqual([1, 2]);
 });
+
+it('a snapshot older than the commit index is answered with the commit index, and not taken', () => {
+  const network = new Network(3);
+  const send = (index: number): void => {
+    const metadata = { index, term: 1, confState: confStateOf([1, 2, 3]) };
+    const snapshot = { data: bytes(''), metadata };
+    network
+      .raw(1)
+      .step(makeMessage({ type: 'MsgSnap', to: nodeId(1), from: nodeId(2), term: 2, snapshot }));
+  };
+  send(9);
+  network.flush(1);
+  // The log below 9 is gone here, so that only the commit index can tell that 5 is old.
+  send(5);
+  const answers = network.flush(1);
+  expect(answers).toMatchObject([{ type: 'MsgAppResp', index: 9, reject: false }]);
+  expect(network.node(1).storage.snapshot().metadata.index).toBe(9);
+});
