@@ -66,7 +66,7 @@ export type HardState = {
   readonly commit: Index;
 };
 
-/** A membership, joint while `votersOutgoing` is not empty. Every array ascends, without repeats. */
+/** A membership, joint while `votersOutgoing` is not empty. Arrays ascend, without repeats. */
 export type ConfState = {
   readonly voters: readonly NodeId[];
   readonly votersOutgoing: readonly NodeId[];

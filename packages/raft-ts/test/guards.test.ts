@@ -1,4 +1,4 @@
-/** Guards that scripts and random clusters hit too rarely: each test fails if its guard is removed. */
+/** Guards that scripts and random clusters rarely hit: each test fails if its guard is removed. */
 import { describe, expect, it } from 'vitest';
 import {
   MemoryStorage,
@@ -116,7 +116,7 @@ describe('a refused vote that shows a committed membership change', () => {
   });
 });
 
-it('a change handed out before a snapshot arrived does not alter the snapshot’s membership', () => {
+it('a change handed out before a snapshot arrived does not alter its membership', () => {
   const network = new Network(3);
   const metadata = { index: 9, term: 2, confState: confStateOf([1, 2]) };
   const snapshot = { data: bytes(''), metadata };
@@ -128,7 +128,7 @@ it('a change handed out before a snapshot arrived does not alter the snapshot’
   expect(network.raw(1).status().confState.voters).toEqual([1, 2]);
 });
 
-it('a snapshot older than the commit index is answered with the commit index, and not taken', () => {
+it('a snapshot older than the commit index is answered with it, and not taken', () => {
   const network = new Network(3);
   const send = (index: number): void => {
     const metadata = { index, term: 1, confState: confStateOf([1, 2, 3]) };

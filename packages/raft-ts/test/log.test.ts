@@ -103,7 +103,7 @@ describe('the log', () => {
     expect(log.isUpToDate({ term: 1, index: 9 })).toBe(false);
   });
 
-  it('hands out committed entries once, within the budget, and only durable ones if so asked', () => {
+  it('hands out committed entries once, within the budget, only durable ones if so asked', () => {
     const log = new RaftLog(storageOf([1, 1]), 2 * entrySizeBytes(entry(1, 1)));
     log.append([entry(1, 3)]);
     log.commitTo(3);

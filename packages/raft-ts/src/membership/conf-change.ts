@@ -18,7 +18,7 @@ export type ConfChange = ConfChangeSingle & {
 };
 
 /**
- * `auto`: simple if at most one voter changes, else joint and left automatically. `implicit`: joint,
+ * `auto`: simple if at most one change, else joint and left automatically. `implicit`: joint,
  * left automatically. `explicit`: joint, left by an empty `auto` change that the caller proposes.
  */
 export type ConfChangeTransition = 'auto' | 'implicit' | 'explicit';
