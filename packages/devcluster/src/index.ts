@@ -1,1 +1,20 @@
-export {};
+/** Development clusters, the quickstart, and what tests and benchmarks do with them. */
+export { attachCluster, DevCluster, downCluster, upCluster, type UpOptions } from './cluster.ts';
+export { EXAMPLE, startDeployment, type Deployment } from './deployment.ts';
+export { DevClusterError, type DevClusterErrorCode } from './errors.ts';
+export {
+  allServe,
+  clientOf,
+  coordinatorValues,
+  interruptionMs,
+  Load,
+  LOAD_PROGRAM,
+  readReferenceValues,
+  runInitializer,
+  startLoad,
+  statusesOf,
+  waitForStatuses,
+  type Acknowledged,
+} from './harness.ts';
+export { layoutOf, readClusterFile, type Layout, type SlotState } from './layout.ts';
+export { isRunning, sleepMs } from './processes.ts';

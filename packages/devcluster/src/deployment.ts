@@ -1,0 +1,65 @@
+/** A development cluster with the example deployment set, made by the same commands as a user's. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { REPOSITORY_ROOT } from '@witan/tee-sim';
+import { upCluster, type DevCluster } from './cluster.ts';
+import { LOAD_PROGRAM, waitForStatuses } from './harness.ts';
+import { witanRunner, type RunCli } from './quickstart/witan.ts';
+
+/** A cluster that serves, with its owner's files. */
+export interface Deployment {
+  readonly cluster: DevCluster;
+  readonly manifestFile: string;
+  readonly ownerKeyFile: string;
+  /** Options that every command against this cluster needs. */
+  readonly options: readonly string[];
+  readonly witan: RunCli;
+  initdata(workload: string): Promise<Uint8Array>;
+}
+
+/** Where the example is. */
+export const EXAMPLE: string = join(REPOSITORY_ROOT, 'deploy/examples/shop.yaml');
+
+/** Starts a cluster in `directory`, which stops with this process, and sets the first manifest. */
+export async function startDeployment(directory: string, slotCount = 3): Promise<Deployment> {
+  const cluster = await upCluster({
+    directory: join(directory, 'cluster'),
+    slotCount,
+    exitWithParent: true,
+    extraPrograms: [LOAD_PROGRAM],
+  });
+  await waitForStatuses(
+    cluster,
+    'a founded cluster',
+    (all) => all.length === slotCount && all.every(({ leader }) => leader !== ''),
+  );
+  const witan = witanRunner(() => undefined);
+  const made = join(directory, 'deployment');
+  const ownerKeyFile = join(made, 'owner', 'alice.key.pem');
+  const manifestFile = join(made, 'manifest.json');
+  const options = [
+    ...['--endpoint', cluster.endpoints.join(',')],
+    ...['--config-dir', join(directory, 'config')],
+  ];
+  await witan(['owner', 'create', '--name', 'alice', '--out', join(made, 'owner')]);
+  await witan([
+    ...['generate', '-f', EXAMPLE, '--out', made],
+    ...['--reference-values', cluster.layout.referenceValues],
+    ...['--owner', join(made, 'owner', 'alice.pub.pem')],
+  ]);
+  await witan(['set', '--manifest', manifestFile, '--owner-key', ownerKeyFile, ...options]);
+  await waitForStatuses(
+    cluster,
+    'generation 1 everywhere',
+    (all) => all.length === slotCount && all.every(({ generation }) => generation === 1),
+  );
+  return {
+    cluster,
+    manifestFile,
+    ownerKeyFile,
+    options,
+    witan,
+    initdata: async (workload) =>
+      new Uint8Array(await readFile(join(made, 'initdata', `${workload}.toml`))),
+  };
+}

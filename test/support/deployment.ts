@@ -1,0 +1,49 @@
+/** A deployment for one test file: started once, stopped with it, its directory removed. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import { clientOf, startDeployment, type Acknowledged, type Deployment } from '@witan/devcluster';
+
+export interface DeploymentUnderTest {
+  readonly current: Deployment;
+  readonly directory: string;
+}
+
+/** Registers the hooks; `current` is there in tests. */
+export function useDeployment(slotCount = 3): DeploymentUnderTest {
+  let deployment: Deployment | undefined;
+  let directory = '';
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'witan-'));
+    deployment = await startDeployment(directory, slotCount);
+  });
+  afterAll(async () => {
+    await deployment?.cluster.shutdown();
+    await rm(directory, { recursive: true, force: true });
+  });
+  return {
+    get current() {
+      if (deployment === undefined) throw new Error('the deployment was started');
+      return deployment;
+    },
+    get directory() {
+      return directory;
+    },
+  };
+}
+
+/** How many of these acknowledged certificates the cluster does not know (I3). */
+export async function countLost(
+  deployment: Deployment,
+  acknowledged: readonly Acknowledged[],
+): Promise<number> {
+  const client = await clientOf(deployment.cluster);
+  try {
+    const identities = await client.getIdentities(acknowledged.map(({ serial }) => serial));
+    const known = new Set(identities.map(({ serial }) => serial));
+    return acknowledged.filter(({ serial }) => !known.has(serial)).length;
+  } finally {
+    client.close();
+  }
+}
