@@ -97,29 +97,4 @@ describe('under load', () => {
       expect(generations).toEqual([1, 1, 1]);
     },
   );
-
-  it('stops for good once replaced: a paused process that comes back is a zombie (I2)', async () => {
-    const { cluster } = test.current;
-    const slot = await slotOf('voter');
-    const zombie = cluster.slot(slot).guestId;
-    await cluster.signalSlot(slot, 'SIGSTOP');
-    // The clone listens elsewhere, as the paused process still holds the port.
-    await cluster.startSlot(slot, {
-      dataDirectory: join(test.directory, 'clone'),
-      listen: '127.0.0.1:0',
-    });
-    const statuses = await waitForStatuses(cluster, 'the clone votes', (all) =>
-      all.some(
-        ({ role, members }) =>
-          role === 'leader' && members.filter((m) => m.voter && m.reachable).length === 3,
-      ),
-    );
-    expect(statuses.length).toBe(2);
-    await cluster.tee.signal(zombie, 'SIGCONT');
-    const exit = await cluster.tee.wait(zombie);
-    expect(exit.exitCode).toBe(4);
-    const running = await load();
-    const acknowledged = await running.stop();
-    expect(await countLost(test.current, acknowledged)).toBe(0);
-  });
 });

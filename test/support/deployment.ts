@@ -11,12 +11,14 @@ export interface DeploymentUnderTest {
 }
 
 /** Registers the hooks; `current` is there in tests. */
-export function useDeployment(slotCount = 3): DeploymentUnderTest {
+export function useDeployment(
+  options: { readonly slotCount?: number; readonly relays?: boolean } = {},
+): DeploymentUnderTest {
   let deployment: Deployment | undefined;
   let directory = '';
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'witan-'));
-    deployment = await startDeployment(directory, slotCount);
+    deployment = await startDeployment(directory, options);
   });
   afterAll(async () => {
     await deployment?.cluster.shutdown();

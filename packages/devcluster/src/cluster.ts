@@ -16,6 +16,7 @@ import {
   type SlotState,
 } from './layout.ts';
 import { freePorts, isRunning, startTeeSim } from './processes.ts';
+import { Relay } from './relay.ts';
 
 export interface UpOptions {
   readonly directory: string;
@@ -23,6 +24,8 @@ export interface UpOptions {
   readonly slotCount: number;
   /** Stop everything when this process ends, however it ends. */
   readonly exitWithParent: boolean;
+  /** Puts a relay of this process in front of every slot, so that a test can play the network. */
+  readonly relays?: boolean;
   /** Further programs that workloads of this cluster may be, beside the initializer. */
   readonly extraPrograms?: readonly ProgramSpec[];
   readonly onProgress?: (text: string) => void;
@@ -39,7 +42,8 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
   try {
     const info = await client.info();
     const slots = Array.from({ length: options.slotCount }, (_, index) => `witan-${index}`);
-    const ports = await freePorts(slots.length);
+    const ports = await freePorts(slots.length * 2);
+    const hidden = options.relays === true ? ports.slice(slots.length) : [];
     const initdata = `${JSON.stringify(
       {
         apiVersion: 'witan.dev/v1',
@@ -58,8 +62,17 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
     const cluster = new DevCluster(layout, client, {
       teeSimPid: pid,
       rootFingerprint: info.rootFingerprint,
-      slots: addresses.map(([slot, address]) => ({ slot, address, guestId: '', pid: 0 })),
+      slots: addresses.map(([slot, address], index) => {
+        const listen = `127.0.0.1:${hidden[index] ?? ports[index] ?? 0}`;
+        return { slot, address, listen, guestId: '', pid: 0 };
+      }),
     });
+    for (const [index, slot] of slots.entries()) {
+      const [from, to] = [ports[index], hidden[index]];
+      if (from !== undefined && to !== undefined) {
+        cluster.relays.set(slot, await Relay.listen(from, to));
+      }
+    }
     for (const slot of slots) {
       progress(`starting ${slot}`);
       await cluster.startSlot(slot);
@@ -99,6 +112,8 @@ export async function downCluster(directory: string, keepFiles: boolean): Promis
 export class DevCluster {
   readonly layout: Layout;
   readonly tee: TeeSimClient;
+  /** By slot; only with `relays`. They live in the process that started the cluster. */
+  readonly relays = new Map<string, Relay>();
   #file: ClusterFile;
 
   constructor(layout: Layout, tee: TeeSimClient, file: ClusterFile) {
@@ -133,7 +148,7 @@ export class DevCluster {
     name: string,
     change: { readonly dataDirectory?: string; readonly listen?: string } = {},
   ): Promise<SlotState> {
-    const { slot, address } = this.slot(name);
+    const { slot, address, listen } = this.slot(name);
     const log = this.layout.log(slot);
     await mkdir(dirname(log), { recursive: true, mode: 0o700 });
     const peers = this.#file.slots.map((item) => `${item.slot}=${item.address}`).join(',');
@@ -143,14 +158,14 @@ export class DevCluster {
       chip: `chip-${slot}`,
       env: {
         WITAN_SLOT: slot,
-        WITAN_LISTEN: change.listen ?? address,
+        WITAN_LISTEN: change.listen ?? listen,
         WITAN_PEERS: peers,
         WITAN_DATA: change.dataDirectory ?? this.layout.data(slot),
       },
       stdoutPath: log,
       stderrPath: log,
     });
-    const state = { slot, address, guestId: guest.guestId, pid: guest.pid };
+    const state = { slot, address, listen, guestId: guest.guestId, pid: guest.pid };
     const slots = this.#file.slots.map((item) => (item.slot === slot ? state : item));
     this.#file = { ...this.#file, slots };
     await writeClusterFile(this.layout, this.#file);
@@ -174,6 +189,7 @@ export class DevCluster {
 
   /** Stops all processes, the simulated hardware included. */
   async shutdown(): Promise<void> {
+    for (const relay of this.relays.values()) relay.close();
     await this.tee.shutdown();
     this.tee.close();
   }

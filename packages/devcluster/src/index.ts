@@ -17,4 +17,5 @@ export {
   type Acknowledged,
 } from './harness.ts';
 export { layoutOf, readClusterFile, type Layout, type SlotState } from './layout.ts';
-export { isRunning, sleepMs } from './processes.ts';
+export { freePorts, isRunning, sleepMs } from './processes.ts';
+export { Relay } from './relay.ts';

@@ -36,6 +36,8 @@ export function layoutOf(directory: string): Layout {
 export interface SlotState {
   readonly slot: string;
   readonly address: string;
+  /** Where its process listens; another port than `address` behind a relay. */
+  readonly listen: string;
   /** Id of the newest guest that was launched for the slot. */
   readonly guestId: string;
   readonly pid: number;

@@ -75,7 +75,10 @@ export class Applier {
   next(): readonly Message[] {
     const message = this.#queue.shift();
     if (message === undefined) return [];
-    for (const entry of message.entries) this.#apply(entry);
+    // A snapshot may have overtaken entries that were waiting here; it contains them.
+    for (const entry of message.entries) {
+      if (entry.index > this.#appliedIndex) this.#apply(entry);
+    }
     return message.responses;
   }
 
