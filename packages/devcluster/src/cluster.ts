@@ -113,7 +113,7 @@ export class DevCluster {
   readonly layout: Layout;
   readonly tee: TeeSimClient;
   /** By slot; only with `relays`. They live in the process that started the cluster. */
-  readonly relays = new Map<string, Relay>();
+  readonly relays: Map<string, Relay> = new Map();
   #file: ClusterFile;
 
   constructor(layout: Layout, tee: TeeSimClient, file: ClusterFile) {

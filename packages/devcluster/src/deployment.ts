@@ -21,13 +21,16 @@ export interface Deployment {
 export const EXAMPLE: string = join(REPOSITORY_ROOT, 'deploy/examples/shop.yaml');
 
 /** Starts a cluster in `directory`, which stops with this process, and sets the first manifest. */
-export async function startDeployment(directory: string, slotCount = 3): Promise<Deployment> {
-  const slotCount = options.slotCount ?? 3;
+export async function startDeployment(
+  directory: string,
+  settings: { readonly slotCount?: number; readonly relays?: boolean } = {},
+): Promise<Deployment> {
+  const slotCount = settings.slotCount ?? 3;
   const cluster = await upCluster({
     directory: join(directory, 'cluster'),
     slotCount,
     exitWithParent: true,
-    relays: options.relays ?? false,
+    relays: settings.relays ?? false,
     extraPrograms: [LOAD_PROGRAM],
   });
   await waitForStatuses(
