@@ -5,6 +5,7 @@
  * and `npm ci` then refuses the lock file as incomplete. Version comes from the package that wants
  * it, platform from its name. Such an entry has no integrity value, because nobody here has seen
  * the package; on this platform npm never fetches it. Run after every change of dependencies.
+ * Only says what is missing, unless it is called with `--write`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,20 +28,30 @@ function lockEntry(missing: MissingOptional, parent: LockPackage): LockPackage {
   };
 }
 
-function main(): void {
+function complete(packages: Record<string, LockPackage>, missing: readonly MissingOptional[]) {
+  for (const one of missing) {
+    packages[`node_modules/${one.name}`] = lockEntry(one, packages[one.wantedBy] ?? {});
+  }
+  const sorted = Object.entries(packages).sort(([a], [b]) => a.localeCompare(b, 'en'));
+  return Object.fromEntries(sorted);
+}
+
+function main(argv: readonly string[]): number {
+  if (argv.some((argument) => argument !== '--write')) {
+    console.error('usage: node scripts/complete-lock.ts [--write]');
+    return 2;
+  }
   const path = join(import.meta.dirname, '..', 'package-lock.json');
   const lock = JSON.parse(readFileSync(path, 'utf8')) as {
     packages: Record<string, LockPackage>;
   };
   const missing = missingOptionals(lock.packages);
-  for (const one of missing) {
-    const parent = lock.packages[one.wantedBy] ?? {};
-    lock.packages[`node_modules/${one.name}`] = lockEntry(one, parent);
-  }
-  const sorted = Object.entries(lock.packages).sort(([a], [b]) => a.localeCompare(b, 'en'));
-  lock.packages = Object.fromEntries(sorted);
+  for (const { name, version } of missing) console.log(`missing: ${name}@${version}`);
+  if (missing.length === 0 || !argv.includes('--write')) return missing.length === 0 ? 0 : 1;
+  lock.packages = complete(lock.packages, missing);
   writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);
   console.log(`added ${missing.length} entries to package-lock.json`);
+  return 0;
 }
 
-main();
+process.exitCode = main(process.argv.slice(2));

@@ -130,7 +130,7 @@ function lockFindings(root: string): readonly Finding[] {
   const lock = readJson(root, file) as { packages?: Readonly<Record<string, LockPackage>> };
   const findings = missingOptionals(lock.packages ?? {}).map(({ name, wantedBy }): Finding => ({
     file,
-    message: `lacks ${name}, wanted by ${wantedBy}: npm ci will refuse it; run complete-lock`,
+    message: `lacks ${name}, wanted by ${wantedBy}: npm ci will refuse it (complete-lock.ts)`,
   }));
   const host = /"resolved": "https?:/.test(readText(root, file));
   return host ? [...findings, { file, message: 'names a package registry' }] : findings;
