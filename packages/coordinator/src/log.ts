@@ -1,35 +1,21 @@
-/** Log lines and counters of one Coordinator. */
+/** Log lines of one Coordinator: constant messages, values as fields (docs/telemetry.md). */
+import { createLogger, parseLogLevel, type LogFields } from '@witan/telemetry';
 import type { CoordinatorConfig } from './config.ts';
 import type { EventLog } from './node.ts';
-import type { Counters } from './services/context.ts';
 
+/** @throws TelemetryError TELEMETRY_LEVEL_UNKNOWN */
 export function createLog(config: CoordinatorConfig): EventLog {
-  const write = (
-    level: string,
-    message: string,
-    fields: Readonly<Record<string, unknown>>,
-  ): void => {
-    const time = new Date().toISOString();
-    process.stdout.write(
-      `${JSON.stringify({ level, time, slot: config.slot, ...fields, msg: message })}\n`,
-    );
-  };
+  const logger = createLogger({
+    level: parseLogLevel(config.logLevel),
+    name: 'witan-coordinator',
+    fields: { slot: config.slot },
+  });
   return {
     info: (message, fields) => {
-      write('info', message, fields);
+      logger.info(message, fields as LogFields);
     },
     warn: (message, fields) => {
-      write('warn', message, fields);
+      logger.warn(message, fields as LogFields);
     },
-  };
-}
-
-export function createCounters(): Counters {
-  const values = new Map<string, number>();
-  return {
-    count: (name, by = 1) => {
-      values.set(name, (values.get(name) ?? 0) + by);
-    },
-    snapshot: () => Object.fromEntries(values),
   };
 }

@@ -29,7 +29,8 @@ import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { PeerNetwork } from './peers/network.ts';
 import { nodeScheduler } from './scheduler.ts';
-import { READ_MS, type Counters, type ServiceContext } from './services/context.ts';
+import type { Metrics } from '@witan/telemetry';
+import { READ_MS, type ServiceContext } from './services/context.ts';
 import { auditService } from './services/audit.ts';
 import { peerService } from './services/peer.ts';
 import { userService } from './services/user.ts';
@@ -44,7 +45,7 @@ export interface NodeOptions {
   readonly evidenceProvider: EvidenceProvider;
   readonly profile: 'production' | 'development';
   readonly log: EventLog;
-  readonly counters: Counters;
+  readonly counters: Metrics;
   /** This process must end: it was replaced, or cannot go on safely. */
   readonly onEnd: (
     end: { readonly kind: 'removed' } | { readonly kind: 'fatal'; readonly error: unknown },

@@ -6,7 +6,8 @@ import type { EvidenceProvider } from '@witan/attester';
 import { CodedError, describeError } from '@witan/core';
 import { COORDINATOR_USAGE, parseConfig, type CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
-import { createCounters, createLog } from './log.ts';
+import { Metrics } from '@witan/telemetry';
+import { createLog } from './log.ts';
 import { startNode, type CoordinatorNode } from './node.ts';
 
 export interface RunOptions {
@@ -64,7 +65,7 @@ async function serve(
       evidenceProvider: options.evidenceProvider,
       profile: options.profile,
       log,
-      counters: createCounters(),
+      counters: new Metrics(),
       onEnd: (end) => {
         if (end.kind === 'fatal') stderr(`witan-coordinator: ${describeError(end.error)}\n`);
         ends.resolve(end.kind === 'removed' ? EXIT_REPLACED : EXIT_FAILED);

@@ -150,7 +150,7 @@ export class Replica<ReferenceValues> {
     try {
       const answer = await cluster.join(request, from);
       this.#event('join answered', {
-        slot: request.self.slot,
+        peer: request.self.slot,
         answer: answer.kind,
         code: codeOf(answer),
       });
@@ -319,10 +319,10 @@ export class Replica<ReferenceValues> {
       await this.#options.peers
         .deliverGenesis(slot, self.incarnation, genesis)
         .then(({ accepted, code }) => {
-          this.#event('founding handed over', { slot, accepted: String(accepted), code });
+          this.#event('founding handed over', { peer: slot, accepted: String(accepted), code });
         })
         .catch((error: unknown) => {
-          this.#event('founding not handed over', { slot, error: describeError(error) });
+          this.#event('founding not handed over', { peer: slot, error: describeError(error) });
         });
     }
   }

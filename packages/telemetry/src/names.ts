@@ -8,6 +8,7 @@
 export const FIELDS = {
   accepted: 'whether the other side took what was handed over',
   address: 'host and port that this process connects to',
+  answer: 'how a request was answered',
   bytes: 'a size in bytes',
   clusterId: 'id of the cluster, 64 hex digits',
   code: 'a stable code (docs/errors.md), or an exit code',
@@ -19,9 +20,12 @@ export const FIELDS = {
   incarnation: 'SHA-256 of an incarnation key, 64 hex digits',
   index: 'index in the Raft log',
   leader: 'slot that leads, as far as this replica knows',
+  learners: 'number of learners',
   members: 'number of voters',
   method: 'name of a remote procedure',
   nodeId: 'Raft node id',
+  outgoing: 'number of voters of the outgoing half of a joint configuration',
+  peer: 'slot of another replica',
   port: 'TCP port that this process listens on',
   reason: 'a constant word that says why',
   remoteAddress: 'host and port of whoever connected',
@@ -29,6 +33,7 @@ export const FIELDS = {
   slot: 'name of a slot',
   slots: 'names of slots, separated by commas',
   term: 'Raft term',
+  voters: 'number of voters of the configuration in force',
   workload: 'name of a workload',
 } as const;
 

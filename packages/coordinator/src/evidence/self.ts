@@ -48,8 +48,7 @@ export async function collectSelfEvidence(options: SelfEvidenceOptions): Promise
   const { provider, initdata, crypto } = options;
   const measured = crypto.hash('sha256', initdata.bytes);
   const reportData = standaloneReportData(SELF_LABEL, measured);
-  const evidence: Evidence = await provider.collect(reportData);
-  if (evidence.kind !== 'snp') throw unusable('EVIDENCE_KIND_UNSUPPORTED', evidence.kind);
+  const evidence: SnpEvidence = await provider.collect(reportData);
   const report = parseSnpReport(evidence.report);
   if (!bytesEqual(report.hostData, measured)) {
     const message = 'the configuration in use is not the one that was measured at launch';

@@ -147,7 +147,7 @@ export class PeerNetwork implements PeerCalls {
       return { kind: 'not-leader', ...next };
     } catch (error) {
       this.#options.onEvent('write not forwarded', {
-        slot: leader.slot,
+        peer: leader.slot,
         error: describeError(error),
       });
       return { kind: 'failed', code: 'FORWARDING_FAILED' };
@@ -216,7 +216,7 @@ export class PeerNetwork implements PeerCalls {
     try {
       for await (const response of responses) void response;
     } catch (error) {
-      this.#options.onEvent('message stream ended', { slot: to.slot, error: describeError(error) });
+      this.#options.onEvent('message stream ended', { peer: to.slot, error: describeError(error) });
     }
     outbox.close();
     if (line.outbox === outbox) line.outbox = undefined;
@@ -259,7 +259,7 @@ export class PeerNetwork implements PeerCalls {
       };
       state.line = line;
       state.redialMs = REDIAL_MS;
-      this.#options.onEvent('peer attested', { slot, incarnation: line.incarnation });
+      this.#options.onEvent('peer attested', { peer: slot, incarnation: line.incarnation });
       void connection.closed.then(() => {
         if (state.line === line) state.line = undefined;
         line.outbox?.close();
@@ -268,7 +268,7 @@ export class PeerNetwork implements PeerCalls {
     } catch (error) {
       const text = describeError(error);
       if (text !== state.lastError) {
-        this.#options.onEvent('peer not reached', { slot, address, error: text });
+        this.#options.onEvent('peer not reached', { peer: slot, address, error: text });
       }
       state.lastError = text;
       state.notBeforeMs = performance.now() + state.redialMs;

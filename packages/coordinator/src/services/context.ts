@@ -15,6 +15,7 @@ import { highWaterMarkBytes, transitionBytes, type SignedTransition } from '@wit
 import type { Cluster, Replica, Writer } from '@witan/replica';
 import { ReplicaError } from '@witan/replica';
 import type { CommandResult, StateView } from '@witan/state-machine';
+import type { Metrics } from '@witan/telemetry';
 import { PublicError } from '@witan/transport';
 import type { Rules } from '../evidence/rules.ts';
 import type { Operation } from '../operations.ts';
@@ -28,16 +29,10 @@ export interface ServiceContext {
   readonly heardFrom: (slot: SlotName) => void;
   readonly crypto: Crypto;
   readonly clock: Clock;
-  readonly counters: Counters;
+  readonly counters: Metrics;
   readonly version: string;
   /** Whether own evidence is simulated (I11). */
   readonly simulatedSelf: boolean;
-}
-
-/** Numbers for status and metrics; the telemetry package keeps them. */
-export interface Counters {
-  count(name: string, by?: number): void;
-  snapshot(): Readonly<Record<string, number>>;
 }
 
 /** How long a read or write may take before its caller is told to try elsewhere. */

@@ -117,7 +117,7 @@ export class AdmissionDesk {
     );
     const admitted = this.#options.members().some((peer) => peer.nodeId === self.nodeId);
     if (!admitted) return busy('CHANGE_VOID');
-    onEvent('newcomer admitted as a learner', { slot: self.slot, incarnation: self.incarnation });
+    onEvent('newcomer admitted as a learner', { peer: self.slot, incarnation: self.incarnation });
     return { kind: 'admitted' };
   }
 
@@ -149,7 +149,7 @@ export class AdmissionDesk {
       },
       { timeoutMs },
     );
-    onEvent('newcomer swapped in', { slot: learner.slot, incarnation: learner.incarnation });
+    onEvent('newcomer swapped in', { peer: learner.slot, incarnation: learner.incarnation });
     return { kind: 'admitted' };
   }
 

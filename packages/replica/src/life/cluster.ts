@@ -51,6 +51,7 @@ export class Cluster<ReferenceValues> {
   readonly #options: ClusterOptions<ReferenceValues>;
   readonly #directory: Directory;
   readonly #desk: AdmissionDesk;
+  readonly #zombies = new Set<IncarnationId>();
   #wasMember: boolean;
   #lastLeaderMs: number;
   #stopped = false;
@@ -177,14 +178,19 @@ export class Cluster<ReferenceValues> {
   /** Raft messages from an attested peer that speaks for this cluster. */
   receive(from: PeerIdentity, messages: readonly Uint8Array[]): void {
     if (this.#directory.isRetired(from.incarnation)) {
-      this.#options.onEvent('messages of a replaced incarnation refused', {
-        slot: from.slot,
-        incarnation: from.incarnation,
-      });
+      this.#reportZombie(from);
       return;
     }
     this.#directory.meet(from);
     for (const message of messages) this.#raft.receive(from.nodeId, message);
+  }
+
+  /** Once for each: a zombie can send many messages before it learns that it is one. */
+  #reportZombie({ slot, incarnation }: PeerIdentity): void {
+    if (this.#zombies.has(incarnation)) return;
+    this.#zombies.add(incarnation);
+    const fields = { peer: slot, incarnation };
+    this.#options.onEvent('messages of a replaced incarnation refused', fields);
   }
 
   reportUnreachable(peer: PeerIdentity): void {
