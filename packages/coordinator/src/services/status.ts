@@ -25,6 +25,7 @@ export function statusOf(
   context: ServiceContext,
 ): MessageInitShape<typeof GetStatusResponseSchema> {
   const { replica } = context;
+  setGauges(context);
   const standing = replica.standing();
   const base = {
     slot: context.slot,
@@ -67,6 +68,20 @@ export function statusOf(
       };
     }),
   };
+}
+
+/** Values of now, beside the counters (docs/telemetry.md). */
+function setGauges({ replica, counters }: ServiceContext): void {
+  const { cluster } = replica;
+  if (cluster === undefined) return;
+  const status = cluster.status();
+  counters.set('term', status.term);
+  counters.set('commit_index', status.commitIndex);
+  counters.set('applied_index', status.appliedIndex);
+  counters.set('leader', status.role === 'leader' ? 1 : 0);
+  counters.set('members', status.configuration.voters.length);
+  counters.set('generation', cluster.generation);
+  counters.set('epoch', cluster.epoch);
 }
 
 /** One sentence for people, with the next step where there is one. */
