@@ -4,14 +4,24 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PROGRAMS, REPOSITORY_ROOT } from '../src/index.ts';
 
-const IMPORT = /^(?:import|export)\s(?:[^'";]*?\sfrom\s)?'([^']+)'/gm;
+const IMPORT = /^(?:import|export)\s(?:[^'";]*?\sfrom\s)?['"]([^'"]+)['"]/gm;
 const packages = join(REPOSITORY_ROOT, 'packages');
-const entryByName = new Map(
+
+interface PackageFile {
+  readonly name: string;
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+}
+
+/** Every module that a package of this repository exports, by its specifier. */
+const moduleOf = new Map(
   readdirSync(packages).flatMap((directory) => {
     const path = join(packages, directory, 'package.json');
     if (!existsSync(path)) return [];
-    const { name } = JSON.parse(readFileSync(path, 'utf8')) as { readonly name: string };
-    return [[name, join(packages, directory, 'src/index.ts')] as const];
+    const { name, exports } = JSON.parse(readFileSync(path, 'utf8')) as PackageFile;
+    return Object.entries(exports).map(([subpath, target]) => {
+      const file = typeof target === 'string' ? target : target.default;
+      return [join(name, subpath), join(packages, directory, file)] as const;
+    });
   }),
 );
 
@@ -24,7 +34,8 @@ function closure(entry: string): ReadonlySet<string> {
     seen.add(path);
     for (const [, specifier = ''] of readFileSync(path, 'utf8').matchAll(IMPORT)) {
       if (specifier.startsWith('.')) open.push(resolve(dirname(path), specifier));
-      else if (entryByName.has(specifier)) open.push(entryByName.get(specifier) ?? '');
+      else if (moduleOf.has(specifier)) open.push(moduleOf.get(specifier) ?? '');
+      else expect(specifier).not.toMatch(/^@witan\/|^raft-ts/);
     }
   }
   return new Set([...seen].map((path) => relative(REPOSITORY_ROOT, path)));

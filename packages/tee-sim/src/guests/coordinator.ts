@@ -1,9 +1,6 @@
-/** The measured entry of the Coordinator in simulated guests: the application with simulated evidence. */
-import * as application from '@witan/coordinator';
+/** The measured entry of the Coordinator in simulated guests: the application, simulated evidence. */
+import { run } from '@witan/coordinator';
 import { simulatedEvidenceProvider } from '../guest/provider.ts';
-import type { GuestApplication } from './seam.ts';
-
-const { run } = application as unknown as GuestApplication;
 
 process.exitCode = await run({
   argv: process.argv.slice(2),
