@@ -4,11 +4,13 @@
 import type { Crypto, ErrorFields, UnixMillis } from '@witan/core';
 import type { Check, Claims, Finding, RefusedVerdict, Verdict } from './claims.ts';
 import type { AttestationErrorCode } from './errors.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence, EvidenceKind } from './evidence.ts';
 import type { ReferenceValues } from './reference-values.ts';
 import type { RevocationMode } from './snp/options.ts';
 import { AMD_ROOTS } from './snp/roots.ts';
 import { concludeSnp, establishSnp, type EstablishedSnp } from './snp/verify.ts';
+import { INTEL_ROOTS } from './tdx/options.ts';
+import { concludeTdx, establishTdx, type EstablishedTdx } from './tdx/verify.ts';
 
 /** Everything beside evidence and reference values on which a verdict depends. */
 export interface AppraisalContext {
@@ -66,7 +68,7 @@ export function appraise(
   const established = establish(evidence, referenceValues, context);
   const refusals: Refusal[] = [];
   for (const [entryIndex, entry] of referenceValues.entries()) {
-    const verdict = judge(established, entry, context);
+    const verdict = judge(evidence, established, entry, context);
     if (verdict.ok) {
       const { claims, checks, findings, validUntil } = verdict;
       return { kind: 'accepted', entryIndex, claims, checks, findings, validUntil };
@@ -81,33 +83,56 @@ export function appraise(
 function establish(
   evidence: Evidence,
   referenceValues: readonly ReferenceValues[],
-  context: AppraisalContext,
-): EstablishedSnp | RefusedVerdict {
-  const listed = referenceValues.flatMap(({ developmentRoots }) => developmentRoots ?? []);
-  const established = establishSnp(evidence.report, evidence.endorsements, {
-    now: context.now,
-    crypto: context.crypto,
-    revocation: context.revocation,
-    roots: {
-      production: AMD_ROOTS,
-      development: context.developmentRoots === 'as-listed' ? listed : [],
-    },
-  });
+  { now, crypto, revocation, developmentRoots }: AppraisalContext,
+): EstablishedSnp | EstablishedTdx | RefusedVerdict<never> {
+  const listed = referenceValues
+    .filter(({ tee }) => tee === evidence.kind)
+    .flatMap((entry) => entry.developmentRoots ?? []);
+  const development = developmentRoots === 'as-listed' ? listed : [];
+  const established =
+    evidence.kind === 'snp'
+      ? establishSnp(evidence.report, evidence.endorsements, {
+          now,
+          crypto,
+          revocation,
+          roots: { production: AMD_ROOTS, development },
+        })
+      : establishTdx(evidence.quote, evidence.endorsements, {
+          now,
+          crypto,
+          roots: { production: INTEL_ROOTS, development },
+        });
   return established.kind === 'refused' ? established.verdict : established;
 }
 
 function judge(
-  established: EstablishedSnp | RefusedVerdict,
+  evidence: Evidence,
+  established: EstablishedSnp | EstablishedTdx | RefusedVerdict<never>,
   entry: ReferenceValues,
   { expectedReportData }: AppraisalContext,
 ): Verdict {
+  if (entry.tee !== evidence.kind) return otherTee(evidence.kind, entry.tee);
   if (!('kind' in established)) return established;
-  return concludeSnp(established, entry, expectedReportData);
+  if (established.tee === 'snp' && entry.tee === 'snp') {
+    return concludeSnp(established, entry, expectedReportData);
+  }
+  if (established.tee === 'tdx' && entry.tee === 'tdx') {
+    return concludeTdx(established, entry, expectedReportData);
+  }
+  return otherTee(established.tee, entry.tee);
 }
 
-/** The code of the refusal with the fewest failed checks. */
+function otherTee(found: EvidenceKind, expected: EvidenceKind): RefusedVerdict<never> {
+  const code = 'APPRAISAL_TEE_MISMATCH';
+  const checks: readonly Check[] = [{ code, passed: false, expected, found }];
+  return { ok: false, code, detail: { expected, found }, established: [], checks };
+}
+
+/** The code of the refusal with the fewest failed checks; entries of another TEE come last. */
 function closestOf(refusals: readonly Refusal[]): AttestationErrorCode {
-  const failures = ({ checks }: Refusal): number => checks.filter(({ passed }) => !passed).length;
+  const isOfTee = ({ code }: Refusal): boolean => code !== 'APPRAISAL_TEE_MISMATCH';
+  const failures = (refusal: Refusal): number =>
+    isOfTee(refusal) ? refusal.checks.filter(({ passed }) => !passed).length : Infinity;
   const closest = refusals.toSorted((left, right) => failures(left) - failures(right))[0];
   return closest?.code ?? 'APPRAISAL_NO_REFERENCE_VALUES';
 }

@@ -7,6 +7,7 @@
 import type { ErrorFields, UnixMillis } from '@witan/core';
 import type { AttestationErrorCode } from './errors.ts';
 import type { SnpClaims } from './snp/claims.ts';
+import type { TdxClaims } from './tdx/claims.ts';
 
 /** One register of the measured guest, lower-case hex. */
 export interface Measurement {
@@ -54,7 +55,7 @@ export interface CommonClaims {
 }
 
 /** Claims of one TEE: the common ones and the TEE's own. */
-export type Claims = SnpClaims;
+export type Claims = SnpClaims | TdxClaims;
 
 /** One check that was made, passed or not. */
 export interface Check {
@@ -73,6 +74,9 @@ export type FindingKind =
   | 'migration-permitted'
   | 'vmpl-not-zero'
   | 'chip-id-masked'
+  | 'tcb-not-up-to-date'
+  | 'register-unchecked'
+  | 'unsigned-bytes'
   | 'simulated';
 
 /** Something that an accepted verdict lets pass and that a person may want to know. */
@@ -82,9 +86,9 @@ export interface Finding {
 }
 
 /** Evidence that is genuine and meets the reference values. */
-export interface AcceptedVerdict {
+export interface AcceptedVerdict<OfTee extends Claims = Claims> {
   readonly ok: true;
-  readonly claims: Claims;
+  readonly claims: OfTee;
   readonly checks: readonly Check[];
   readonly findings: readonly Finding[];
   /** The earliest end of validity of a certificate or revocation list that was used. */
@@ -92,7 +96,7 @@ export interface AcceptedVerdict {
 }
 
 /** Evidence that is refused. */
-export interface RefusedVerdict {
+export interface RefusedVerdict<OfTee extends Claims = Claims> {
   readonly ok: false;
   /** The first check that failed. */
   readonly code: AttestationErrorCode;
@@ -103,7 +107,8 @@ export interface RefusedVerdict {
   /** Every check that was made. Structure and signatures stop at the first failure; policy does not. */
   readonly checks: readonly Check[];
   /** Present when the evidence is genuine and only the reference values refuse it. */
-  readonly claims?: Claims;
+  readonly claims?: OfTee;
 }
 
-export type Verdict = AcceptedVerdict | RefusedVerdict;
+/** The outcome for one set of reference values. */
+export type Verdict<OfTee extends Claims = Claims> = AcceptedVerdict<OfTee> | RefusedVerdict<OfTee>;

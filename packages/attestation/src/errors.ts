@@ -78,7 +78,69 @@ export type AttestationErrorCode =
   | 'SNP_MIGRATION_AGENT'
   | 'SNP_CHIP_NOT_ALLOWED'
   | 'SNP_CSP_NOT_ALLOWED'
-  | 'SNP_REPORT_DATA';
+  | 'SNP_REPORT_DATA'
+  | 'TDX_QUOTE_LENGTH'
+  | 'TDX_TEE_TYPE'
+  | 'TDX_QUOTE_VERSION'
+  | 'TDX_KEY_TYPE'
+  | 'TDX_VENDOR_ID'
+  | 'TDX_BODY_TYPE'
+  | 'TDX_CERTIFICATION_DATA'
+  | 'TDX_QUOTE_MALFORMED'
+  | 'TDX_PCK_CHAIN'
+  | 'TDX_ROOT_UNTRUSTED'
+  | 'TDX_CHAIN_NAMES'
+  | 'TDX_CHAIN_SIGNATURE'
+  | 'TDX_CA_CONSTRAINTS'
+  | 'TDX_CHAIN_KEY'
+  | 'TDX_CERTIFICATE_EXTENSION'
+  | 'TDX_CA_VALIDITY'
+  | 'TDX_PCK_VALIDITY'
+  | 'TDX_PCK_EXTENSIONS'
+  | 'TDX_COLLATERAL_MISSING'
+  | 'TDX_COLLATERAL_MALFORMED'
+  | 'TDX_CRL_ISSUER'
+  | 'TDX_CRL_SIGNATURE'
+  | 'TDX_CRL_VALIDITY'
+  | 'TDX_CA_REVOKED'
+  | 'TDX_PCK_REVOKED'
+  | 'TDX_TCB_SIGNER'
+  | 'TDX_TCB_SIGNER_VALIDITY'
+  | 'TDX_TCB_SIGNER_REVOKED'
+  | 'TDX_TCB_INFO_SIGNATURE'
+  | 'TDX_TCB_INFO_ID'
+  | 'TDX_TCB_INFO_VALIDITY'
+  | 'TDX_FMSPC_MISMATCH'
+  | 'TDX_PCEID_MISMATCH'
+  | 'TDX_QE_IDENTITY_SIGNATURE'
+  | 'TDX_QE_IDENTITY_ID'
+  | 'TDX_QE_IDENTITY_VALIDITY'
+  | 'TDX_MODULE_IDENTITY'
+  | 'TDX_MODULE_SIGNER'
+  | 'TDX_MODULE_ATTRIBUTES'
+  | 'TDX_QE_REPORT_SIGNATURE'
+  | 'TDX_QE_REPORT_DATA'
+  | 'TDX_QE_MISMATCH'
+  | 'TDX_QUOTE_SIGNATURE'
+  | 'TDX_TCB_REVOKED'
+  | 'TDX_TCB_NOT_SUPPORTED'
+  | 'TDX_DEVELOPMENT_ROOT'
+  | 'TDX_TCB_STATUS'
+  | 'TDX_ADVISORIES'
+  | 'TDX_TCB_EVALUATION_NUMBER'
+  | 'TDX_DEBUG'
+  | 'TDX_ATTRIBUTES_RESERVED'
+  | 'TDX_ATTRIBUTES'
+  | 'TDX_XFAM'
+  | 'TDX_PLATFORM_FLAGS'
+  | 'TDX_PLATFORM_NOT_ALLOWED'
+  | 'TDX_MRTD'
+  | 'TDX_RTMR'
+  | 'TDX_MRSEAM'
+  | 'TDX_CONFIG_ID'
+  | 'TDX_OWNER'
+  | 'TDX_SERVICE_TD'
+  | 'TDX_REPORT_DATA';
 
 const MESSAGES: Readonly<Record<AttestationErrorCode, string>> = {
   DER_MALFORMED: 'bytes are not strict DER',
@@ -152,6 +214,68 @@ const MESSAGES: Readonly<Record<AttestationErrorCode, string>> = {
   SNP_CHIP_NOT_ALLOWED: 'chip is not among the reference values',
   SNP_CSP_NOT_ALLOWED: 'cloud provider of the VLEK is not among the reference values',
   SNP_REPORT_DATA: 'report data differ from the expected ones',
+  TDX_QUOTE_LENGTH: 'quote above its size limit',
+  TDX_TEE_TYPE: 'quote is not of a trust domain',
+  TDX_QUOTE_VERSION: 'quote version is not supported',
+  TDX_KEY_TYPE: 'attestation key is not ECDSA P-256',
+  TDX_VENDOR_ID: 'quoting enclave is not of Intel',
+  TDX_BODY_TYPE: 'body of the quote is of an unknown type or size',
+  TDX_CERTIFICATION_DATA: 'quote does not carry a PCK certificate chain',
+  TDX_QUOTE_MALFORMED: 'lengths inside the quote contradict each other',
+  TDX_PCK_CHAIN: 'PCK certificate chain of the quote is malformed',
+  TDX_ROOT_UNTRUSTED: 'root certificate is not among the accepted ones',
+  TDX_CHAIN_NAMES: "certificates of the chain have other names than Intel's",
+  TDX_CHAIN_SIGNATURE: 'a certificate of the chain is not signed by the next',
+  TDX_CA_CONSTRAINTS: 'a certificate in the chain may not issue certificates',
+  TDX_CHAIN_KEY: 'a key of the chain is not on P-256',
+  TDX_CERTIFICATE_EXTENSION: 'certificate carries an unknown critical extension',
+  TDX_CA_VALIDITY: 'certificate of an authority is not valid at the given time',
+  TDX_PCK_VALIDITY: 'PCK certificate is not valid at the given time',
+  TDX_PCK_EXTENSIONS: 'SGX extension of the PCK certificate is malformed',
+  TDX_COLLATERAL_MISSING: "a part of Intel's collateral is missing",
+  TDX_COLLATERAL_MALFORMED: "a part of Intel's collateral cannot be parsed",
+  TDX_CRL_ISSUER: 'revocation list is of another issuer',
+  TDX_CRL_SIGNATURE: 'signature of a revocation list is wrong',
+  TDX_CRL_VALIDITY: 'revocation list is not valid at the given time',
+  TDX_CA_REVOKED: 'authority of the PCK certificate is revoked',
+  TDX_PCK_REVOKED: 'PCK certificate is revoked',
+  TDX_TCB_SIGNER: "signer of Intel's documents is not the TCB signing certificate",
+  TDX_TCB_SIGNER_VALIDITY: 'TCB signing certificate is not valid at the given time',
+  TDX_TCB_SIGNER_REVOKED: 'TCB signing certificate is revoked',
+  TDX_TCB_INFO_SIGNATURE: 'signature of the TCB info is wrong',
+  TDX_TCB_INFO_ID: 'TCB info is not for TDX or of an unknown version',
+  TDX_TCB_INFO_VALIDITY: 'TCB info is not valid at the given time',
+  TDX_FMSPC_MISMATCH: 'TCB info is for another platform family',
+  TDX_PCEID_MISMATCH: 'TCB info is for another provisioning enclave',
+  TDX_QE_IDENTITY_SIGNATURE: 'signature of the quoting enclave identity is wrong',
+  TDX_QE_IDENTITY_ID: 'quoting enclave identity is not for TDX or of an unknown version',
+  TDX_QE_IDENTITY_VALIDITY: 'quoting enclave identity is not valid at the given time',
+  TDX_MODULE_IDENTITY: 'TCB info has no identity for the TDX module',
+  TDX_MODULE_SIGNER: 'TDX module is signed by somebody else',
+  TDX_MODULE_ATTRIBUTES: 'attributes of the TDX module are not the expected ones',
+  TDX_QE_REPORT_SIGNATURE: 'report of the quoting enclave is not signed by the PCK',
+  TDX_QE_REPORT_DATA: 'quoting enclave does not vouch for the attestation key',
+  TDX_QE_MISMATCH: "quoting enclave does not have Intel's identity",
+  TDX_QUOTE_SIGNATURE: 'signature of the quote is wrong',
+  TDX_TCB_REVOKED: 'TCB of the platform is revoked',
+  TDX_TCB_NOT_SUPPORTED: 'TCB of the platform is below every listed level',
+  TDX_DEVELOPMENT_ROOT: 'reference values do not list this development root',
+  TDX_TCB_STATUS: 'rating of the platform is not accepted',
+  TDX_ADVISORIES: 'an advisory applies that is not tolerated',
+  TDX_TCB_EVALUATION_NUMBER: 'collateral is of an older TCB recovery than demanded',
+  TDX_DEBUG: 'trust domain may be debugged or profiled',
+  TDX_ATTRIBUTES_RESERVED: 'reserved bits of TDATTRIBUTES are set',
+  TDX_ATTRIBUTES: 'attributes of the trust domain do not meet the demands',
+  TDX_XFAM: 'extended features of the trust domain are not allowed',
+  TDX_PLATFORM_FLAGS: 'flags of the platform do not meet the demands',
+  TDX_PLATFORM_NOT_ALLOWED: 'platform is not among the reference values',
+  TDX_MRTD: 'MRTD is not among the reference values',
+  TDX_RTMR: 'a run-time register is not among the reference values',
+  TDX_MRSEAM: 'TDX module is not among the reference values',
+  TDX_CONFIG_ID: 'MRCONFIGID differs from the reference value',
+  TDX_OWNER: 'MROWNER or MROWNERCONFIG differ from the reference values',
+  TDX_SERVICE_TD: 'bound service TDs are not among the reference values',
+  TDX_REPORT_DATA: 'report data differ from the expected ones',
 };
 
 /** All codes, for the documentation test. */

@@ -9,11 +9,16 @@ import { AttestationError } from './errors.ts';
 import {
   CERTIFICATE_BYTES_MAX,
   CERTIFICATE_TABLE_BYTES_MAX,
+  COLLATERAL_DOCUMENT_BYTES_MAX,
   CRL_BYTES_MAX,
   EVIDENCE_BYTES_MAX,
+  PEM_BYTES_MAX,
+  TDX_QUOTE_BYTES_MAX,
 } from './limits.ts';
 import { SNP_REPORT_BYTES } from './snp/layout.ts';
 import type { SnpEndorsements } from './snp/options.ts';
+import { P256_PAIR_BYTES } from './tdx/layout.ts';
+import type { TdxEndorsements } from './tdx/options.ts';
 
 /** A SEV-SNP report as the hardware gave it. */
 export interface SnpEvidence {
@@ -22,17 +27,25 @@ export interface SnpEvidence {
   readonly endorsements: SnpEndorsements;
 }
 
+/** A TDX quote as the quoting enclave gave it. */
+export interface TdxEvidence {
+  readonly kind: 'tdx';
+  readonly quote: Uint8Array;
+  readonly endorsements: TdxEndorsements;
+}
+
 /** What an attester hands to a verifier. */
-export type Evidence = SnpEvidence;
+export type Evidence = SnpEvidence | TdxEvidence;
 
 export type EvidenceKind = Evidence['kind'];
 
 /** Bytes on the wire begin with the version of the encoding, then the kind. */
 const ENCODING_VERSION = 1;
 const KIND_SNP = 1;
+const KIND_TDX = 2;
 
-/** The endorsements in the order of their encoding. */
-const SNP_FIELDS = [
+/** The endorsements in the order of their encoding, with their limits in bytes. */
+const SNP_PARTS = [
   ['vek', CERTIFICATE_BYTES_MAX],
   ['intermediate', CERTIFICATE_BYTES_MAX],
   ['root', CERTIFICATE_BYTES_MAX],
@@ -40,39 +53,40 @@ const SNP_FIELDS = [
   ['certificateTable', CERTIFICATE_TABLE_BYTES_MAX],
 ] as const satisfies readonly (readonly [keyof SnpEndorsements, number])[];
 
+const TDX_PARTS = [
+  ['rootCrl', CRL_BYTES_MAX],
+  ['pckCrl', CRL_BYTES_MAX],
+  ['tcbInfoIssuerChain', PEM_BYTES_MAX],
+  ['tcbInfo', COLLATERAL_DOCUMENT_BYTES_MAX],
+  ['tcbInfoSignature', P256_PAIR_BYTES],
+  ['qeIdentityIssuerChain', PEM_BYTES_MAX],
+  ['qeIdentity', COLLATERAL_DOCUMENT_BYTES_MAX],
+  ['qeIdentitySignature', P256_PAIR_BYTES],
+] as const satisfies readonly (readonly [keyof TdxEndorsements, number])[];
+
+type Parts<Name extends string> = { readonly [Part in Name]?: Uint8Array };
+
 /**
  * @returns the canonical bytes of the evidence
  * @throws AttestationError EVIDENCE_TOO_LARGE when a part is above its limit, SNP_REPORT_LENGTH for
  *   a report of another length than every report has
  */
 export function encodeEvidence(evidence: Evidence): Uint8Array<ArrayBuffer> {
-  if (evidence.report.byteLength !== SNP_REPORT_BYTES) {
+  if (evidence.kind === 'tdx') {
+    const { quote, endorsements } = evidence;
+    const head = encodeBytes('quote', quote, TDX_QUOTE_BYTES_MAX);
+    const parts = encodeParts(endorsements, TDX_PARTS);
+    return concatBytes(Uint8Array.of(ENCODING_VERSION, KIND_TDX), head, parts);
+  }
+  const { report, endorsements } = evidence;
+  if (report.byteLength !== SNP_REPORT_BYTES) {
     throw new AttestationError('SNP_REPORT_LENGTH', {
       expected: SNP_REPORT_BYTES,
-      found: evidence.report.byteLength,
+      found: report.byteLength,
     });
   }
-  const parts = SNP_FIELDS.flatMap(([name, bytesMax]) =>
-    encodePart(name, evidence.endorsements[name], bytesMax),
-  );
-  return concatBytes(Uint8Array.of(ENCODING_VERSION, KIND_SNP), evidence.report, ...parts);
-}
-
-/** An optional byte string in canonical form: presence byte, then length and bytes. */
-function encodePart(
-  part: string,
-  bytes: Uint8Array | undefined,
-  bytesMax: number,
-): readonly Uint8Array[] {
-  if (bytes === undefined) return [new CanonicalWriter().bool(false).finish()];
-  if (bytes.byteLength > bytesMax) {
-    throw new AttestationError('EVIDENCE_TOO_LARGE', {
-      part,
-      expected: bytesMax,
-      found: bytes.byteLength,
-    });
-  }
-  return [new CanonicalWriter().bool(true).u32(bytes.byteLength).finish(), bytes];
+  const parts = encodeParts(endorsements, SNP_PARTS);
+  return concatBytes(Uint8Array.of(ENCODING_VERSION, KIND_SNP), report, parts);
 }
 
 /**
@@ -88,7 +102,10 @@ export function decodeEvidence(bytes: Uint8Array): Evidence {
     });
   }
   try {
-    return readEvidence(new CanonicalReader(bytes));
+    const reader = new CanonicalReader(bytes);
+    const evidence = readEvidence(reader);
+    reader.end();
+    return evidence;
   } catch (error) {
     if (!(error instanceof CanonicalError)) throw error;
     const code = error.code === 'CANONICAL_TOO_LARGE' ? 'EVIDENCE_TOO_LARGE' : 'EVIDENCE_MALFORMED';
@@ -99,18 +116,54 @@ export function decodeEvidence(bytes: Uint8Array): Evidence {
 function readEvidence(reader: CanonicalReader): Evidence {
   const version = reader.u8();
   const kind = reader.u8();
-  if (version !== ENCODING_VERSION || kind !== KIND_SNP) {
-    throw new AttestationError('EVIDENCE_MALFORMED', {
-      expected: `version ${ENCODING_VERSION}, kind ${KIND_SNP}`,
-      found: `version ${version}, kind ${kind}`,
+  if (version === ENCODING_VERSION && kind === KIND_SNP) {
+    const report = reader.fixed(SNP_REPORT_BYTES);
+    return { kind: 'snp', report, endorsements: readParts(reader, SNP_PARTS) };
+  }
+  if (version === ENCODING_VERSION && kind === KIND_TDX) {
+    const quote = reader.bytes(TDX_QUOTE_BYTES_MAX);
+    return { kind: 'tdx', quote, endorsements: readParts(reader, TDX_PARTS) };
+  }
+  throw new AttestationError('EVIDENCE_MALFORMED', {
+    expected: `version ${ENCODING_VERSION}, kind ${KIND_SNP} or ${KIND_TDX}`,
+    found: `version ${version}, kind ${kind}`,
+  });
+}
+
+function encodeParts<Name extends string>(
+  values: Parts<Name>,
+  parts: readonly (readonly [Name, number])[],
+): Uint8Array {
+  return concatBytes(
+    ...parts.map(([name, bytesMax]) => {
+      const bytes = values[name];
+      const present = new CanonicalWriter().bool(bytes !== undefined).finish();
+      return bytes === undefined
+        ? present
+        : concatBytes(present, encodeBytes(name, bytes, bytesMax));
+    }),
+  );
+}
+
+function encodeBytes(part: string, bytes: Uint8Array, bytesMax: number): Uint8Array {
+  if (bytes.byteLength > bytesMax) {
+    throw new AttestationError('EVIDENCE_TOO_LARGE', {
+      part,
+      expected: bytesMax,
+      found: bytes.byteLength,
     });
   }
-  const report = reader.fixed(SNP_REPORT_BYTES);
-  const endorsements: { -readonly [Name in keyof SnpEndorsements]: SnpEndorsements[Name] } = {};
-  for (const [name, bytesMax] of SNP_FIELDS) {
-    const part = reader.optional((r) => r.bytes(bytesMax));
-    if (part !== undefined) endorsements[name] = part;
+  return new CanonicalWriter().bytes(bytes).finish();
+}
+
+function readParts<Name extends string>(
+  reader: CanonicalReader,
+  parts: readonly (readonly [Name, number])[],
+): Parts<Name> {
+  const values: { [Part in Name]?: Uint8Array } = {};
+  for (const [name, bytesMax] of parts) {
+    const part = reader.optional((inner) => inner.bytes(bytesMax));
+    if (part !== undefined) values[name] = part;
   }
-  reader.end();
-  return { kind: 'snp', report, endorsements };
+  return values;
 }

@@ -20,5 +20,10 @@ export const CERTIFICATE_TABLE_BYTES_MAX: number = 64 * 1024;
 export const CERTIFICATE_TABLE_ENTRIES_MAX = 32;
 /** Items of any list in reference values. */
 export const REFERENCE_LIST_ITEMS_MAX = 1024;
-/** Encoded evidence with its endorsements. */
-export const EVIDENCE_BYTES_MAX: number = CRL_BYTES_MAX + 256 * 1024;
+/** A TDX quote; real ones have up to 8000 bytes. */
+export const TDX_QUOTE_BYTES_MAX: number = 16 * 1024;
+/** A TCB info or quoting enclave identity. */
+export const COLLATERAL_DOCUMENT_BYTES_MAX: number = 1024 * 1024;
+/** Encoded evidence with its endorsements: two revocation lists, two documents and the rest. */
+export const EVIDENCE_BYTES_MAX: number =
+  2 * CRL_BYTES_MAX + 2 * COLLATERAL_DOCUMENT_BYTES_MAX + 256 * 1024;

@@ -3,9 +3,10 @@
  */
 import { AttestationError } from './errors.ts';
 import { parseSnpReferenceValues, type SnpReferenceValues } from './snp/reference-values.ts';
+import { parseTdxReferenceValues, type TdxReferenceValues } from './tdx/reference-values.ts';
 
 /** What a manifest demands of evidence: one object per TEE. */
-export type ReferenceValues = SnpReferenceValues;
+export type ReferenceValues = SnpReferenceValues | TdxReferenceValues;
 
 /**
  * Validates reference values of whichever TEE they name.
@@ -18,9 +19,10 @@ export function parseReferenceValues(value: unknown, path: string): ReferenceVal
   const tee: unknown =
     typeof value === 'object' && value !== null && 'tee' in value ? value.tee : undefined;
   if (tee === 'snp') return parseSnpReferenceValues(value, path);
+  if (tee === 'tdx') return parseTdxReferenceValues(value, path);
   throw new AttestationError('REFERENCE_VALUES_INVALID', {
     path: path === '' ? 'tee' : `${path}.tee`,
-    expected: 'snp',
+    expected: 'snp or tdx',
     found: typeof tee === 'string' ? tee.slice(0, 80) : typeof tee,
   });
 }

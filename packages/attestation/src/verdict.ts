@@ -7,7 +7,7 @@ import type { Claims, RefusedVerdict, Verdict } from './claims.ts';
 import type { AttestationError, AttestationErrorCode } from './errors.ts';
 
 /** The refusal after a check that ended the verification. */
-export function refusedBy(error: AttestationError, checks: CheckList): RefusedVerdict {
+export function refusedBy(error: AttestationError, checks: CheckList): RefusedVerdict<never> {
   checks.failedBy(error);
   return {
     ok: false,
@@ -19,7 +19,11 @@ export function refusedBy(error: AttestationError, checks: CheckList): RefusedVe
 }
 
 /** The verdict on genuine evidence after all checks of the reference values. */
-export function verdictOf(checks: CheckList, claims: Claims, validUntil: UnixMillis): Verdict {
+export function verdictOf<OfTee extends Claims>(
+  checks: CheckList,
+  claims: OfTee,
+  validUntil: UnixMillis,
+): Verdict<OfTee> {
   const failure = checks.firstFailure;
   if (failure === undefined) {
     return { ok: true, claims, checks: checks.checks, findings: checks.findings, validUntil };

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { objectOf, objectsOf, stringOf, type Json } from './json.ts';
 import { runCertificateVector, runChainVector } from './certificate-vectors.ts';
 import { runSnpVector } from './snp-vectors.ts';
+import { runSgxVector, runSyntheticTdxVector, runTdxVector } from './tdx-vectors.ts';
 
 /** One vector, ready to run. */
 export interface VectorCase {
@@ -33,9 +34,12 @@ export function vectorsIn(indexFile: string): readonly VectorCase[] {
   const index = objectOf(JSON.parse(readFileSync(indexFile, 'utf8')));
   const group = basename(folder);
   const pins = objectOf(index['pinned_roots']);
-  const developmentRoots = Object.entries(pins)
-    .filter(([name]) => name.startsWith('snp_'))
-    .map(([, sha256]) => stringOf(sha256) ?? '');
+  const pinned = (prefix: string): readonly string[] =>
+    Object.entries(pins)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([, sha256]) => stringOf(sha256) ?? '');
+  const developmentRoots = pinned('snp_');
+  const tdxDevelopmentRoots = pinned('tdx_');
   const snp = (vector: Json, name: string): VectorCase => ({
     name: `${group} snp ${name}`,
     run: () => runSnpVector(folder, vector, developmentRoots),
@@ -51,9 +55,17 @@ export function vectorsIn(indexFile: string): readonly VectorCase[] {
       run: () => runCertificateVector(folder, vector),
     })),
     ...chainCases(folder, group, objectOf(index['trust'])),
-    ...['tdx', 'sgx', 'bundles'].flatMap((kind) =>
-      objectsOf(index[kind]).map((vector, at) => skip(`${group} ${kind} ${nameOf(vector, at)}`)),
-    ),
+    ...objectsOf(index['tdx']).map((vector, at) => ({
+      name: `${group} tdx ${nameOf(vector, at)}`,
+      run: () =>
+        vector['file'] === undefined
+          ? runSyntheticTdxVector(folder, vector, tdxDevelopmentRoots)
+          : runTdxVector(folder, vector),
+    })),
+    ...objectsOf(index['sgx']).map((vector, at) => ({
+      name: `${group} sgx ${nameOf(vector, at)}`,
+      run: () => runSgxVector(folder, vector),
+    })),
   ];
 }
 

@@ -52,11 +52,6 @@ export function guestPolicyAbi(policy: bigint): { readonly major: number; readon
   return { major: Number((policy >> 8n) & 0xffn), minor: Number(policy & 0xffn) };
 }
 
-/** A 64-bit field as `0x` and 16 hex digits. */
-export function hex64(value: bigint): string {
-  return `0x${value.toString(16).padStart(16, '0')}`;
-}
-
 function bitIsSet(value: bigint, bit: number): boolean {
   return ((value >> BigInt(bit)) & 1n) === 1n;
 }

@@ -18,7 +18,8 @@ import {
   type SnpChain,
 } from './chain.ts';
 import { parseCertificateTable, type SnpCertificateTable } from './certificate-table.ts';
-import { guestPolicyHas, hex64 } from './flags.ts';
+import { hex64 } from '../hex64.ts';
+import { guestPolicyHas } from './flags.ts';
 import type { SnpEndorsements, SnpGenuineOptions } from './options.ts';
 import { productOfCpuid, productOfName, type SnpProduct } from './product.ts';
 import { SIGNING_KEY_VCEK, parseSnpReport, signedRangeOf, type SnpReport } from './report.ts';

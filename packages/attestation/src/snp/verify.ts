@@ -6,17 +6,19 @@ import { CheckList } from '../check-list.ts';
 import type { RefusedVerdict, Verdict } from '../claims.ts';
 import { AttestationError } from '../errors.ts';
 import { refusedBy, verdictOf } from '../verdict.ts';
+import type { SnpClaims } from './claims.ts';
 import { verifySnpGenuine, type GenuineSnp } from './genuine.ts';
 import type { SnpEndorsements, SnpGenuineOptions, SnpVerifyRequest } from './options.ts';
 import { judgeSnp } from './policy.ts';
 import type { SnpReferenceValues } from './reference-values.ts';
 
 /** The verdict on one report against one set of reference values. */
-export type SnpVerdict = Verdict;
+export type SnpVerdict = Verdict<SnpClaims>;
 
 /** A genuine report together with the checks that show it. */
 export interface EstablishedSnp {
   readonly kind: 'genuine';
+  readonly tee: 'snp';
   readonly genuine: GenuineSnp;
   readonly checks: CheckList;
 }
@@ -30,11 +32,11 @@ export function establishSnp(
   report: Uint8Array,
   endorsements: SnpEndorsements,
   options: SnpGenuineOptions,
-): EstablishedSnp | { readonly kind: 'refused'; readonly verdict: RefusedVerdict } {
+): EstablishedSnp | { readonly kind: 'refused'; readonly verdict: RefusedVerdict<never> } {
   const checks = new CheckList();
   try {
     const genuine = verifySnpGenuine(report, endorsements, options, checks);
-    return { kind: 'genuine', genuine, checks };
+    return { kind: 'genuine', tee: 'snp', genuine, checks };
   } catch (error) {
     if (!(error instanceof AttestationError)) throw error;
     return { kind: 'refused', verdict: refusedBy(error, checks) };

@@ -1,0 +1,210 @@
+/**
+ * TCB info (version 3) and quoting enclave identity (version 2) as Intel's provisioning service
+ * signs them (Intel PCS API version 4).
+ *
+ * The bytes are read after their signature was checked over exactly those bytes. Fields that this
+ * version does not know are ignored, because Intel may add some; known ones must be well-formed.
+ */
+import { BytesError, fromUtf8, type UnixMillis } from '@witan/core';
+import type { TcbStatus } from '../claims.ts';
+import { AttestationError } from '../errors.ts';
+import { ObjectReader } from '../schema.ts';
+
+/** A status that Intel gives a TCB level. */
+export type LevelStatus = Exclude<
+  TcbStatus,
+  'NotRated' | 'TDRelaunchAdvised' | 'TDRelaunchAdvisedConfigurationNeeded'
+>;
+
+/** What every level has. */
+export interface LevelRating {
+  readonly date: UnixMillis;
+  readonly status: LevelStatus;
+  readonly advisories: readonly string[];
+}
+
+/** A level of the platform, of 16 SGX and 16 TDX components. */
+export interface PlatformLevel extends LevelRating {
+  readonly sgx: readonly number[];
+  readonly pceSvn: number;
+  readonly tdx: readonly number[];
+}
+
+/** A level of the TDX module or of the quoting enclave. */
+export interface EnclaveLevel extends LevelRating {
+  readonly isvSvn: number;
+}
+
+/** Who may have signed the TDX module. Hex, lower case. */
+export interface ModuleSigner {
+  readonly mrSigner: string;
+  readonly attributes: string;
+  readonly attributesMask: string;
+}
+
+export interface ModuleIdentity extends ModuleSigner {
+  /** Such as `TDX_01`, upper case. */
+  readonly id: string;
+  readonly levels: readonly EnclaveLevel[];
+}
+
+/** What both documents have. */
+export interface Document {
+  readonly id: string;
+  readonly version: number;
+  readonly issueDate: UnixMillis;
+  readonly nextUpdate: UnixMillis;
+  readonly tcbEvaluationDataNumber: number;
+}
+
+export interface TcbInfo extends Document {
+  readonly fmspc: string;
+  readonly pceId: string;
+  readonly module: ModuleSigner;
+  readonly moduleIdentities: readonly ModuleIdentity[];
+  /** From new to old. */
+  readonly levels: readonly PlatformLevel[];
+}
+
+export interface QeIdentity extends Document {
+  readonly miscSelect: string;
+  readonly miscSelectMask: string;
+  readonly attributes: string;
+  readonly attributesMask: string;
+  readonly mrSigner: string;
+  readonly isvProdId: number;
+  /** From new to old. */
+  readonly levels: readonly EnclaveLevel[];
+}
+
+const LEVELS_MAX = 256;
+const IDENTITIES_MAX = 64;
+const COMPONENTS = 16;
+const STATUSES: readonly LevelStatus[] = [
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'Revoked',
+];
+
+/**
+ * Reads a TCB info. Whether it is for TDX is checked by the id, before the parts that only TDX has.
+ *
+ * @throws AttestationError TDX_COLLATERAL_MALFORMED, or TDX_TCB_INFO_ID for one of SGX or of
+ *   another version
+ */
+export function parseTcbInfo(bytes: Uint8Array): TcbInfo {
+  const reader = readerOf(bytes, 'tcbInfo');
+  const document = readDocument(reader);
+  if (document.id !== 'TDX' || document.version !== 3) {
+    throw new AttestationError('TDX_TCB_INFO_ID', {
+      expected: 'TDX version 3',
+      found: `${document.id} version ${document.version}`,
+    });
+  }
+  return {
+    ...document,
+    fmspc: reader.hexAnyCase('fmspc', 6),
+    pceId: reader.hexAnyCase('pceId', 2),
+    module: readSigner(reader.child('tdxModule')),
+    moduleIdentities: reader.has('tdxModuleIdentities')
+      ? reader.objects('tdxModuleIdentities', IDENTITIES_MAX, (identity) => ({
+          ...readSigner(identity),
+          id: identity.pattern('id', /^[A-Za-z0-9_]{1,32}$/, 'an identity name').toUpperCase(),
+          levels: identity.objects('tcbLevels', LEVELS_MAX, readEnclaveLevel),
+        }))
+      : [],
+    levels: reader.objects('tcbLevels', LEVELS_MAX, readPlatformLevel),
+  };
+}
+
+/**
+ * Reads an identity of the quoting enclave.
+ *
+ * @throws AttestationError TDX_COLLATERAL_MALFORMED, or TDX_QE_IDENTITY_ID for one of SGX or of
+ *   another version
+ */
+export function parseQeIdentity(bytes: Uint8Array): QeIdentity {
+  const reader = readerOf(bytes, 'enclaveIdentity');
+  const document = readDocument(reader);
+  if (document.id !== 'TD_QE' || document.version !== 2) {
+    throw new AttestationError('TDX_QE_IDENTITY_ID', {
+      expected: 'TD_QE version 2',
+      found: `${document.id} version ${document.version}`,
+    });
+  }
+  return {
+    ...document,
+    miscSelect: reader.hexAnyCase('miscselect', 4),
+    miscSelectMask: reader.hexAnyCase('miscselectMask', 4),
+    attributes: reader.hexAnyCase('attributes', 16),
+    attributesMask: reader.hexAnyCase('attributesMask', 16),
+    mrSigner: reader.hexAnyCase('mrsigner', 32),
+    isvProdId: reader.integer('isvprodid', 0xffff),
+    levels: reader.objects('tcbLevels', LEVELS_MAX, readEnclaveLevel),
+  };
+}
+
+function readerOf(bytes: Uint8Array, name: string): ObjectReader {
+  try {
+    const value: unknown = JSON.parse(fromUtf8(bytes));
+    return new ObjectReader(value, name, 'TDX_COLLATERAL_MALFORMED');
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && !(error instanceof BytesError)) throw error;
+    throw new AttestationError('TDX_COLLATERAL_MALFORMED', { path: name, expected: 'JSON' }, error);
+  }
+}
+
+function readDocument(reader: ObjectReader): Document {
+  return {
+    id: reader.pattern('id', /^[A-Z_]{1,16}$/, 'a document name'),
+    version: reader.integer('version', 255),
+    issueDate: reader.time('issueDate'),
+    nextUpdate: reader.time('nextUpdate'),
+    tcbEvaluationDataNumber: reader.integer('tcbEvaluationDataNumber', 0x7fffffff),
+  };
+}
+
+function readSigner(reader: ObjectReader): ModuleSigner {
+  return {
+    mrSigner: reader.hexAnyCase('mrsigner', 48),
+    attributes: reader.hexAnyCase('attributes', 8),
+    attributesMask: reader.hexAnyCase('attributesMask', 8),
+  };
+}
+
+function readRating(reader: ObjectReader): LevelRating {
+  return {
+    date: reader.time('tcbDate'),
+    status: reader.choice('tcbStatus', STATUSES),
+    advisories: reader.has('advisoryIDs') ? reader.textList('advisoryIDs', 0) : [],
+  };
+}
+
+function readEnclaveLevel(reader: ObjectReader): EnclaveLevel {
+  return { ...readRating(reader), isvSvn: reader.child('tcb').integer('isvsvn', 0xffff) };
+}
+
+function readPlatformLevel(reader: ObjectReader): PlatformLevel {
+  const tcb = reader.child('tcb');
+  return {
+    ...readRating(reader),
+    sgx: readComponents(tcb, 'sgxtcbcomponents'),
+    pceSvn: tcb.integer('pcesvn', 0xffff),
+    tdx: readComponents(tcb, 'tdxtcbcomponents'),
+  };
+}
+
+/** 16 SVNs of one byte each. Larger ones exist in test data and must not be truncated. */
+function readComponents(tcb: ObjectReader, name: string): readonly number[] {
+  const components = tcb.objects(name, COMPONENTS, (component) => component.integer('svn', 255));
+  if (components.length === COMPONENTS) return components;
+  throw new AttestationError('TDX_COLLATERAL_MALFORMED', {
+    path: name,
+    expected: COMPONENTS,
+    found: components.length,
+  });
+}
