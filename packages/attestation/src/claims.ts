@@ -104,7 +104,7 @@ export interface RefusedVerdict<OfTee extends Claims = Claims> {
   readonly detail: ErrorFields;
   /** The checks that had passed before it. */
   readonly established: readonly AttestationErrorCode[];
-  /** Every check that was made. Structure and signatures stop at the first failure; policy does not. */
+  /** Every check that was made. Only policy goes on after a failure. */
   readonly checks: readonly Check[];
   /** Present when the evidence is genuine and only the reference values refuse it. */
   readonly claims?: OfTee;

@@ -1,5 +1,5 @@
 /**
- * Judging hardware evidence: a pure function of evidence, endorsements, reference values and a time.
+ * Judging hardware evidence: a pure function of evidence, endorsements, reference values and time.
  */
 export * from './appraise.ts';
 export * from './claims.ts';

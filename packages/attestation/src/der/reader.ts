@@ -41,7 +41,7 @@ export interface DerValue {
 
 const LENGTH_OCTETS_MAX = 4;
 
-/** Reads consecutive values. Every method throws AttestationError DER_MALFORMED on anything else. */
+/** Reads consecutive values. Methods throw AttestationError DER_MALFORMED on anything else. */
 export class DerReader {
   readonly #bytes: Uint8Array;
   readonly #depth: number;

@@ -62,8 +62,8 @@ function judgeTcb(claims: SnpClaims, reference: SnpReferenceValues, checks: Chec
   checks.judge(
     'SNP_TCB_ORDER',
     !below(currentTcb, reportedTcb) && !below(currentTcb, committedTcb),
-    'reported and committed not above current',
-    `reported ${tcbText(reportedTcb)}; committed ${tcbText(committedTcb)}; current ${tcbText(currentTcb)}`,
+    'reported; committed; current, with the first two not above the last',
+    [reportedTcb, committedTcb, currentTcb].map(tcbText).join('; '),
   );
   if (below(reportedTcb, currentTcb)) {
     checks.note('reported-tcb-below-current', tcbText(currentTcb));
