@@ -1,0 +1,36 @@
+/** `witan history`: every generation, who approved it, how it links to the one before. */
+import type { CommandContext } from '../context.ts';
+import { table } from '../printer.ts';
+import { trusted, type TrustOptions } from './trust.ts';
+
+/** @throws CliError, ClientError */
+export async function history(context: CommandContext, options: TrustOptions): Promise<void> {
+  const { client } = await trusted(context, options);
+  try {
+    const { history: verified } = await client.getHistory();
+    const records = verified.transitions.map((transition, index) => ({
+      generation: transition.generation,
+      epoch: transition.epoch,
+      transitionHash: verified.hashes[index] ?? '',
+      previous: transition.previous,
+      manifestDigest: transition.manifestDigest,
+      approvedBy: transition.approvals.map(({ ownerFingerprint }) => ownerFingerprint),
+      time: new Date(transition.timeMs).toISOString(),
+    }));
+    const rows = records.map((record) => [
+      String(record.generation),
+      String(record.epoch),
+      record.time,
+      `${record.transitionHash.slice(0, 16)}…`,
+      `${record.manifestDigest.slice(0, 16)}…`,
+      record.approvedBy.map((owner) => `${owner.slice(0, 12)}…`).join(', '),
+    ]);
+    const head = ['GEN', 'EPOCH', 'TIME (LEADER)', 'TRANSITION', 'MANIFEST', 'APPROVED BY'];
+    context.printer.result(
+      { ok: true, transitions: records },
+      `${table([head, ...rows])}The chain is unbroken and signed by the cluster.\n`,
+    );
+  } finally {
+    client.close();
+  }
+}

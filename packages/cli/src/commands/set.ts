@@ -1,0 +1,145 @@
+/** `witan set`: sets the first manifest, or updates it. */
+import type { ReferenceValues } from '@witan/attestation';
+import type { Client, Deployment, PinnedDeployment } from '@witan/client';
+import { sha256Hex, toHex } from '@witan/core';
+import { nodeCrypto, signP256 } from '@witan/keys';
+import {
+  approvalBytes,
+  diffManifests,
+  type Approval,
+  type ManifestChange,
+  type ValidatedManifest,
+} from '@witan/manifest';
+import { readOwnerKeys } from '../checks/owner-keys.ts';
+import { checkTransition } from '../checks/transition.ts';
+import {
+  connect,
+  expectationsOf,
+  parseStored,
+  pinnedDeployment,
+  readManifest,
+  storeOf,
+  type ClusterOptions,
+  type CommandContext,
+} from '../context.ts';
+import { SIMULATED_WARNING, type Json } from '../printer.ts';
+
+export interface SetOptions extends ClusterOptions {
+  readonly manifest: string;
+  readonly ownerKey: readonly string[];
+  /** Hash of the transition to build on, for those who want to be sure. */
+  readonly previous?: string;
+}
+
+const CHANGES_SHOWN = 40;
+
+/** @throws CliError, ManifestError, KeysError before anything is sent; ClientError afterwards */
+export async function set(context: CommandContext, options: SetOptions): Promise<void> {
+  const manifest = await readManifest(options.manifest);
+  const pinned = await pinnedDeployment(storeOf(context, options), options);
+  // Keys are looked at before anybody is called; who counts is checked again below.
+  const first = pinned === undefined ? manifest : parseStored(pinned.manifest);
+  await readOwnerKeys(options.ownerKey, first);
+  const { client, deployment } = await reach(context, options, manifest, pinned);
+  try {
+    const previousTransition = checkTransition(deployment, options.previous);
+    const inForce = deployment.kind === 'settled' ? deployment.manifest : manifest;
+    const keys = await readOwnerKeys(options.ownerKey, inForce);
+    const changes =
+      deployment.kind === 'settled' ? diffManifests(deployment.manifest, manifest) : [];
+    context.printer.note(describeChanges(deployment, changes));
+    const { clusterId } = deployment;
+    const subject = { clusterId, previousTransition, manifestDigest: manifest.digest };
+    const approvals = keys.map(({ fingerprint, key }): Approval => ({
+      ownerFingerprint: sha256Hex(fingerprint),
+      signature: signP256(key, approvalBytes(subject)),
+    }));
+    const result = await client.setManifest({
+      clusterId,
+      previousTransition,
+      manifest,
+      approvals,
+    });
+    const { generation } = result.transition.transition;
+    const root = toHex(nodeCrypto.hash('sha256', result.rootCertificate));
+    context.printer.result(
+      {
+        ok: true,
+        clusterId,
+        generation,
+        transitionHash: result.transitionHash,
+        previousTransition,
+        manifestDigest: manifest.digest,
+        rootCertificateSha256: root,
+        approvedBy: keys.map(({ name }) => name),
+        changes: changes.map(changeToJson),
+        simulated: result.simulated,
+      },
+      `${result.simulated ? SIMULATED_WARNING : ''}Generation ${generation} is in force.\n` +
+        `  cluster     ${clusterId}\n  transition  ${result.transitionHash}\n` +
+        `  manifest    ${manifest.digest}\n  root        ${root}\n` +
+        `  approved by ${keys.map(({ name }) => name).join(', ')}\n`,
+    );
+  } finally {
+    client.close();
+  }
+}
+
+interface Reached {
+  readonly client: Client;
+  readonly deployment: Deployment;
+}
+
+/**
+ * The first manifest is sent to a Coordinator that meets that very manifest; an update to one that
+ * meets the manifest that was pinned, and to the pinned cluster alone.
+ */
+async function reach(
+  context: CommandContext,
+  options: SetOptions,
+  manifest: ValidatedManifest<ReferenceValues>,
+  pinned: PinnedDeployment | undefined,
+): Promise<Reached> {
+  if (pinned !== undefined) {
+    const { coordinators } = parseStored(pinned.manifest);
+    const client = connect(context, options, coordinators, expectationsOf(pinned));
+    return { client, deployment: await orClose(client) };
+  }
+  const client = connect(context, options, manifest.coordinators);
+  const deployment = await orClose(client);
+  const stored = await storeOf(context, options).load(deployment.clusterId);
+  if (stored === undefined) return { client, deployment };
+  client.close();
+  return reach(context, options, manifest, stored);
+}
+
+async function orClose(client: Client): Promise<Deployment> {
+  try {
+    return await client.getDeployment();
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+function describeChanges(deployment: Deployment, changes: readonly ManifestChange[]): string {
+  if (deployment.kind === 'founded') return 'First manifest of this cluster.\n';
+  if (changes.length === 0) return 'No difference to the manifest in force.\n';
+  const lines = changes.slice(0, CHANGES_SHOWN).map((change) => {
+    const before = change.kind === 'added' ? '' : ` - ${short(change.before)}`;
+    const after = change.kind === 'removed' ? '' : ` + ${short(change.after)}`;
+    return `  ${change.kind} ${change.path}${before}${after}`;
+  });
+  const rest = changes.length - lines.length;
+  const more = rest > 0 ? `  and ${rest} more\n` : '';
+  return `Changes to the manifest in force:\n${lines.join('\n')}\n${more}`;
+}
+
+function short(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+function changeToJson(change: ManifestChange): Json {
+  return { kind: change.kind, path: change.path };
+}

@@ -1,0 +1,71 @@
+/** `witan status`: what each replica says of itself. Attested, but confirmed by no quorum. */
+import type { EndpointStatus } from '@witan/client';
+import { describeError } from '@witan/core';
+import { parseReferenceValues } from '@witan/attestation';
+import { connect, type CommandContext } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
+import { readReferenceValues } from '../reference-values-file.ts';
+import { trusted, type TrustOptions } from './trust.ts';
+
+export interface StatusOptions extends TrustOptions {
+  readonly referenceValues?: string;
+}
+
+/** @throws CliError, ClientError */
+export async function status(context: CommandContext, options: StatusOptions): Promise<void> {
+  const client =
+    options.referenceValues === undefined
+      ? (await trusted(context, options)).client
+      : connect(context, options, await coordinatorsIn(options.referenceValues));
+  let answers: readonly EndpointStatus[];
+  try {
+    answers = await client.getStatus();
+  } finally {
+    client.close();
+  }
+  const reached = answers.filter(({ kind }) => kind === 'ok').length;
+  context.printer.result(
+    { ok: reached > 0, replicas: answers.map(answerToJson) },
+    describeStatuses(answers),
+  );
+  if (reached > 0) return;
+  const failed = answers.find((answer) => answer.kind === 'failed');
+  if (failed?.kind === 'failed') throw failed.error;
+  throw new CliError('CLI_NO_ENDPOINT', 'no Coordinator is named');
+}
+
+async function coordinatorsIn(path: string) {
+  const { coordinators } = await readReferenceValues(path);
+  return coordinators.map((value, index) => parseReferenceValues(value, `coordinators[${index}]`));
+}
+
+function answerToJson(answer: EndpointStatus): Json {
+  if (answer.kind === 'ok') return { reached: true, ...(answer.status as unknown as object) };
+  const { endpoint, error } = answer;
+  return { reached: false, endpoint, code: error.code, error: describeError(error) };
+}
+
+/** A table of the replicas, and what to know beside it. */
+export function describeStatuses(answers: readonly EndpointStatus[]): string {
+  const head = ['SLOT', 'ENDPOINT', 'PHASE', 'ROLE', 'TERM', 'COMMIT', 'APPLIED', 'GEN', 'MEMBERS'];
+  const rows = answers.map((answer) => {
+    if (answer.kind === 'failed') return ['?', answer.endpoint, 'unreachable', answer.error.code];
+    const { status: s } = answer;
+    const numbers = [s.term, s.commitIndex, s.appliedIndex, s.generation].map(String);
+    const members = s.members
+      .toSorted((a, b) => a.slot.localeCompare(b.slot))
+      .map(({ slot, voter, leader }) => `${slot}${leader ? '*' : ''}${voter ? '' : '+'}`);
+    return [s.slot, s.endpoint, s.phase, s.role, ...numbers, members.join(' ')];
+  });
+  const said = answers.flatMap((answer) =>
+    answer.kind === 'ok' && answer.status.explanation !== 'Serving.'
+      ? [`${answer.status.slot}: ${answer.status.explanation}`]
+      : [],
+  );
+  const simulated = answers.some((answer) => answer.kind === 'ok' && answer.status.simulated);
+  const legend = 'Members: * leads, + learner, votes later.\n';
+  return `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}${legend}${
+    said.length === 0 ? '' : `${said.join('\n')}\n`
+  }`;
+}

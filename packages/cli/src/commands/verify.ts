@@ -1,0 +1,75 @@
+/** `witan verify`: everything that a data owner can check, against every replica given. */
+import type { VerifyCheck, VerifyReport } from '@witan/client';
+import type { CommandContext } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
+import { trusted, type TrustOptions } from './trust.ts';
+
+/** @throws CliError CLI_VERIFICATION_FAILED after the report was printed */
+export async function verify(context: CommandContext, options: TrustOptions): Promise<void> {
+  const { client, expected, pinned } = await trusted(context, options);
+  let report: VerifyReport;
+  try {
+    report = await client.verify(expected);
+  } finally {
+    client.close();
+  }
+  const first = pinned === undefined;
+  context.printer.result(reportToJson(report, first), describe(report, first));
+  if (report.ok) return;
+  const failed = report.checks.filter(({ kind }) => kind === 'failed').map(({ name }) => name);
+  const fields = { checks: failed.join(', ') };
+  if (report.onlyUnreachable) {
+    const message = 'not every replica was reached, so that not everything could be checked';
+    throw new CliError('CLI_VERIFICATION_FAILED', message, { fields });
+  }
+  throw new CliError('CLI_VERIFICATION_FAILED', 'the deployment is not as it should be', {
+    fields,
+  });
+}
+
+function reportToJson(report: VerifyReport, first: boolean): { readonly [name: string]: Json } {
+  const { ok, simulated, checks, replicas } = report;
+  return {
+    ok,
+    simulated,
+    firstContact: first,
+    clusterId: report.clusterId ?? null,
+    epoch: report.epoch ?? null,
+    generation: report.generation ?? null,
+    transitionHash: report.transitionHash ?? null,
+    manifestDigest: report.manifestDigest ?? null,
+    checks: checks.map((check) => ({ ...check }) as Json),
+    replicas: replicas.map((replica) => ({ ...replica }) as Json),
+  };
+}
+
+function describe(report: VerifyReport, first: boolean): string {
+  const head = [
+    ['cluster', report.clusterId ?? 'unknown'],
+    ['generation', String(report.generation ?? 'unknown')],
+    ['epoch', String(report.epoch ?? 'unknown')],
+    ['manifest', report.manifestDigest ?? 'unknown'],
+  ];
+  const replicas = report.replicas.map(({ endpoint, kind, incarnation, platform, detail }) => [
+    `  ${endpoint}`,
+    kind,
+    incarnation === undefined ? '' : `${incarnation.slice(0, 16)}…`,
+    kind === 'verified' ? (platform ?? '') : detail,
+  ]);
+  const note = first && report.ok ? 'First contact: trust anchors and floor are pinned now.\n' : '';
+  return (
+    `${report.simulated ? SIMULATED_WARNING : ''}${table(head)}\n` +
+    `Replicas\n${table(replicas)}\nChecks\n${table(report.checks.map(rowOf))}\n` +
+    `${note}${report.ok ? 'Verified.' : 'NOT VERIFIED.'}\n`
+  );
+}
+
+function rowOf(check: VerifyCheck): readonly string[] {
+  const signs = { passed: 'ok', failed: 'FAIL', skipped: '-' } as const;
+  const differs =
+    check.kind === 'failed' && check.expected !== undefined
+      ? ` (expected ${check.expected}, found ${check.found ?? 'nothing'})`
+      : '';
+  return [`  ${signs[check.kind]}`, check.name, `${check.title}. ${check.detail}${differs}`];
+}

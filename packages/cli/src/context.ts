@@ -1,0 +1,126 @@
+/** What every command gets: where it runs, what the user chose, and how to speak. */
+import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
+import {
+  configDirectory,
+  createClient,
+  fileFloorStore,
+  type Client,
+  type ClientEvent,
+  type Expectations,
+  type FloorStore,
+  type PinnedDeployment,
+} from '@witan/client';
+import { clusterId, describeError } from '@witan/core';
+import { nodeCrypto } from '@witan/keys';
+import { parseManifest, type ValidatedManifest } from '@witan/manifest';
+import { CliError } from './errors.ts';
+import { readInput } from './files.ts';
+import type { Printer } from './printer.ts';
+
+/** Options that every command with a cluster takes. */
+export interface ClusterOptions {
+  readonly endpoint?: readonly string[];
+  readonly configDir?: string;
+  readonly timeout?: string;
+  readonly cluster?: string;
+}
+
+/** The surroundings of one run. */
+export interface CommandContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly printer: Printer;
+  readonly signal: AbortSignal;
+}
+
+/** @throws CliError CLI_NO_ENDPOINT */
+export function endpointsOf(context: CommandContext, options: ClusterOptions): readonly string[] {
+  const given = options.endpoint ?? [context.env['WITAN_ENDPOINTS'] ?? ''];
+  const endpoints = given.flatMap((item) => item.split(',')).filter((item) => item !== '');
+  if (endpoints.length > 0) return endpoints;
+  throw new CliError('CLI_NO_ENDPOINT', 'no Coordinator is named; give --endpoint HOST:PORT');
+}
+
+export function storeOf(context: CommandContext, options: ClusterOptions): FloorStore {
+  return fileFloorStore(options.configDir ?? configDirectory(context.env));
+}
+
+/** @throws CliError CLI_USAGE */
+export function timeoutMsOf(options: ClusterOptions): number {
+  const seconds = Number(options.timeout ?? '30');
+  if (seconds > 0 && seconds <= 3600) return seconds * 1000;
+  const fields = {
+    option: '--timeout',
+    expected: '1 to 3600 seconds',
+    found: options.timeout ?? '',
+  };
+  throw new CliError('CLI_USAGE', 'an option is wrong; see --help', { fields });
+}
+
+/** Reads and checks a manifest. @throws CliError, ManifestError, AttestationError */
+export async function readManifest(path: string): Promise<ValidatedManifest<ReferenceValues>> {
+  return parseStored(await readInput(path, 'manifest'));
+}
+
+export function parseStored(bytes: Uint8Array): ValidatedManifest<ReferenceValues> {
+  return parseManifest(bytes, { parseReferenceValues, crypto: nodeCrypto });
+}
+
+/**
+ * The deployment that was pinned before: the one that `--cluster` names, or the only one.
+ *
+ * @throws CliError CLI_CLUSTER_UNKNOWN
+ */
+export async function pinnedDeployment(
+  store: FloorStore,
+  options: ClusterOptions,
+): Promise<PinnedDeployment | undefined> {
+  if (options.cluster !== undefined) {
+    const pinned = await store.load(clusterId(options.cluster));
+    if (pinned !== undefined) return pinned;
+    const fields = { found: options.cluster };
+    const message = 'the cluster is not in the configuration directory';
+    throw new CliError('CLI_CLUSTER_UNKNOWN', message, { fields });
+  }
+  const all = await store.list();
+  return all.length === 1 ? all[0] : undefined;
+}
+
+/** What a pinned deployment is held to. */
+export function expectationsOf(pinned: PinnedDeployment): Expectations {
+  const { clusterId: id, rootCertificate, historyPublicKey, floor } = pinned;
+  return { clusterId: id, rootCertificate, historyPublicKey, floor };
+}
+
+/** Makes a client that reports what it does on standard error. */
+export function connect(
+  context: CommandContext,
+  options: ClusterOptions,
+  coordinators: readonly ReferenceValues[],
+  expected?: Expectations,
+): Client {
+  return createClient({
+    endpoints: endpointsOf(context, options),
+    coordinators,
+    store: storeOf(context, options),
+    timeoutMs: timeoutMsOf(options),
+    signal: context.signal,
+    ...(expected === undefined ? {} : { expected }),
+    onEvent: (event) => {
+      const text = describeEvent(event);
+      if (text !== '') context.printer.note(text);
+    },
+  });
+}
+
+function describeEvent(event: ClientEvent): string {
+  switch (event.kind) {
+    case 'attempt-failed':
+      return `${event.endpoint}: ${describeError(event.error)}\n`;
+    case 'connected':
+    case 'simulated-tee':
+    case 'waiting':
+      return '';
+    default:
+      return event satisfies never;
+  }
+}

@@ -1,0 +1,24 @@
+/** Errors of the command line's own: what the user gave. Everything else keeps its own code. */
+import { CodedError, type CodedErrorOptions } from '@witan/core';
+
+/** What can be wrong with options and files. */
+export type CliErrorCode =
+  | 'CLI_USAGE'
+  | 'CLI_FILE_UNREADABLE'
+  | 'CLI_FILE_EXISTS'
+  | 'CLI_FILE_NOT_WRITTEN'
+  | 'CLI_REFERENCE_VALUES_INVALID'
+  | 'CLI_KEY_NOT_AN_OWNER'
+  | 'CLI_THRESHOLD_NOT_MET'
+  | 'CLI_NO_ENDPOINT'
+  | 'CLI_NOTHING_TO_TRUST'
+  | 'CLI_CLUSTER_UNKNOWN'
+  | 'CLI_TRANSITION_STALE'
+  | 'CLI_VERIFICATION_FAILED';
+
+/** Names what was wrong, what was expected and what was found. */
+export class CliError extends CodedError<CliErrorCode> {
+  constructor(code: CliErrorCode, message: string, options: CodedErrorOptions = {}) {
+    super(code, message, options);
+  }
+}

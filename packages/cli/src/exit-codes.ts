@@ -1,0 +1,46 @@
+/** What the exit code of a command says. */
+import { ClientError, isTrustFailure } from '@witan/client';
+import { CodedError } from '@witan/core';
+import { CliError } from './errors.ts';
+
+/** Done. */
+export const EXIT_OK = 0;
+/** Not done: nobody was reached, or something broke. */
+export const EXIT_FAILED = 1;
+/** Not tried: options or files are wrong. */
+export const EXIT_USAGE = 2;
+/** Refused: attestation, verification or an approval failed. */
+export const EXIT_REFUSED = 3;
+/** The update does not build on the newest transition. */
+export const EXIT_CONFLICT = 4;
+
+/** Text for the end of every `--help`. */
+export const EXIT_CODES_HELP: string = `
+Exit codes:
+  0  done
+  1  failed: nobody was reached, or something broke
+  2  options or files are wrong; nothing was sent
+  3  refused: attestation, verification or an approval failed
+  4  conflict: the update does not build on the newest transition`;
+
+/** Codes of errors that say that a file or an option is wrong. */
+const INPUT_PREFIXES = ['MANIFEST_', 'KUBERNETES_', 'KEYS_', 'ID_', 'BYTES_', 'REFERENCE_VALUES_'];
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof ClientError) return exitCodeOfClient(error);
+  if (error instanceof CliError) {
+    if (error.code === 'CLI_VERIFICATION_FAILED') return EXIT_REFUSED;
+    if (error.code === 'CLI_TRANSITION_STALE') return EXIT_CONFLICT;
+    return error.code === 'CLI_FILE_NOT_WRITTEN' ? EXIT_FAILED : EXIT_USAGE;
+  }
+  if (!(error instanceof CodedError)) return EXIT_FAILED;
+  return INPUT_PREFIXES.some((prefix) => error.code.startsWith(prefix)) ? EXIT_USAGE : EXIT_FAILED;
+}
+
+function exitCodeOfClient(error: ClientError): number {
+  if (error.code === 'CLIENT_CONFLICT') return EXIT_CONFLICT;
+  if (error.code === 'CLIENT_ENDPOINTS_INVALID') return EXIT_USAGE;
+  const refusals: readonly string[] = ['CLIENT_EVIDENCE_REFUSED', 'CLIENT_REQUEST_REFUSED'];
+  if (isTrustFailure(error.code) || refusals.includes(error.code)) return EXIT_REFUSED;
+  return EXIT_FAILED;
+}

@@ -1,0 +1,158 @@
+/** The commands and their options, for commander. */
+import { Command, CommanderError, Option } from 'commander';
+import type { ClusterOptions, CommandContext } from './context.ts';
+import { generate, type GenerateOptions } from './commands/generate.ts';
+import { history } from './commands/history.ts';
+import { ownerCreate, type OwnerCreateOptions } from './commands/owner.ts';
+import { set, type SetOptions } from './commands/set.ts';
+import { status, type StatusOptions } from './commands/status.ts';
+import type { TrustOptions } from './commands/trust.ts';
+import { verify } from './commands/verify.ts';
+import { EXIT_CODES_HELP } from './exit-codes.ts';
+import { VERSION } from './version.ts';
+
+export { CommanderError };
+
+/** Makes a command's context from its options, and runs it. */
+export type RunCommand = (
+  options: { readonly json?: boolean },
+  body: (context: CommandContext) => Promise<void>,
+) => Promise<void>;
+
+/** Adds commands that only development has; see `RunOptions.extraCommands`. */
+export type ExtraCommands = (program: Command, run: RunCommand) => void;
+
+const INITIALIZER_IMAGE = `ghcr.io/witan/initializer@sha256:${'0'.repeat(64)}`;
+
+/** Gives a command what all commands have: `--json`, exit codes and an example in its help. */
+export function finish(command: Command, example: string): Command {
+  return command
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', `${EXIT_CODES_HELP}\n\nExample:\n  ${example}\n`);
+}
+
+function list(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+/** Options of commands that talk to a cluster. */
+function withCluster(command: Command): Command {
+  return command
+    .option(
+      '--endpoint <host:port>',
+      'Coordinator; several, or comma separated (WITAN_ENDPOINTS)',
+      list,
+    )
+    .option('--config-dir <dir>', 'where verified clusters are kept (WITAN_CONFIG_HOME)')
+    .option('--cluster <id>', 'cluster to hold to, where several are kept')
+    .option('--timeout <seconds>', 'give up after this long', '30');
+}
+
+/** The whole command line. */
+export function createProgram(run: RunCommand): Command {
+  const program = new Command('witan');
+  program
+    .description('Set, verify and watch a Witan cluster of Coordinators.')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .showHelpAfterError('(see --help)');
+  addOwner(program, run);
+  addGenerate(program, run);
+  addSet(program, run);
+  addReaders(program, run);
+  finish(program.command('version').description('print the version'), 'witan version').action(
+    (options: { readonly json?: boolean }) =>
+      run(options, (context) => {
+        context.printer.result({ ok: true, version: VERSION }, `witan ${VERSION}\n`);
+        return Promise.resolve();
+      }),
+  );
+  return program;
+}
+
+function addOwner(program: Command, run: RunCommand): void {
+  const owner = program.command('owner').description('keys of those who approve manifests');
+  const create = owner
+    .command('create')
+    .description('make a key pair; refuses to overwrite one')
+    .requiredOption('--name <name>', 'the owner’s name in manifests')
+    .option('--out <dir>', 'directory for the two files', '.');
+  finish(create, 'witan owner create --name alice --out keys').action(
+    (options: OwnerCreateOptions & { readonly json?: boolean }) =>
+      run(options, (context) => ownerCreate(context, options)),
+  );
+}
+
+function addGenerate(program: Command, run: RunCommand): void {
+  const command = program
+    .command('generate')
+    .description('make a manifest, initdata and a changed deployment from Kubernetes documents')
+    .requiredOption('-f, --file <file>', 'YAML of the deployment')
+    .requiredOption('--reference-values <file>', 'what to expect of Coordinators and workloads')
+    .requiredOption('--owner <file>', 'public key of an owner; several', list)
+    .option('--out <dir>', 'where to write', '.')
+    .option('--threshold <n>', 'owners that must approve an update', '1')
+    .option('--namespace <name>', 'of objects that name none', 'default')
+    .option('--coordinator-endpoint <host:port>', 'for the initializers; several', list)
+    .addOption(
+      new Option('--initializer-image <image>', 'image, pinned by digest').default(
+        INITIALIZER_IMAGE,
+        'a placeholder digest',
+      ),
+    );
+  const example =
+    'witan generate -f shop.yaml --reference-values reference-values.json --owner alice.pub.pem --out made';
+  finish(command, example).action((options: GenerateOptions & { readonly json?: boolean }) =>
+    run(options, (context) => generate(context, options)),
+  );
+}
+
+function addSet(program: Command, run: RunCommand): void {
+  const command = withCluster(
+    program
+      .command('set')
+      .description('set the first manifest, or update it; attests the Coordinator first')
+      .requiredOption('--manifest <file>', 'the manifest')
+      .requiredOption('--owner-key <file>', 'private key of an owner; several', list)
+      .option('--previous <hash>', 'refuse unless this is the newest transition'),
+  );
+  const example =
+    'witan set --manifest manifest.json --owner-key alice.key.pem --endpoint witan-0:7070';
+  finish(command, example).action((options: SetOptions & { readonly json?: boolean }) =>
+    run(options, (context) => set(context, options)),
+  );
+}
+
+function addReaders(program: Command, run: RunCommand): void {
+  const manifest = ['--manifest <file>', 'the manifest that is expected to be in force'] as const;
+  const verifyCommand = withCluster(
+    program
+      .command('verify')
+      .description('attest every given replica and check manifest, history, floor and agreement')
+      .option(...manifest),
+  );
+  finish(verifyCommand, 'witan verify --manifest manifest.json --endpoint witan-0:7070').action(
+    (options: TrustOptions & { readonly json?: boolean }) =>
+      run(options, (context) => verify(context, options)),
+  );
+  const statusCommand = withCluster(
+    program
+      .command('status')
+      .description('what each replica says of itself')
+      .option(...manifest)
+      .option('--reference-values <file>', 'Coordinators to trust, before there is a manifest'),
+  );
+  finish(statusCommand, 'witan status --endpoint witan-0:7070,witan-1:7070').action(
+    (options: StatusOptions & { readonly json?: boolean }) =>
+      run(options, (context) => status(context, options)),
+  );
+  const historyCommand = withCluster(
+    program
+      .command('history')
+      .description('every generation, its approvals and links, verified')
+      .option(...manifest),
+  );
+  finish(historyCommand, 'witan history --endpoint witan-0:7070 --json').action(
+    (options: ClusterOptions & { readonly json?: boolean }) =>
+      run(options, (context) => history(context, options)),
+  );
+}

@@ -1,0 +1,55 @@
+/** The command line as a function: arguments in, exit code out. */
+import { CommanderError, createProgram, type ExtraCommands, type RunCommand } from './program.ts';
+import { EXIT_OK, EXIT_USAGE, exitCodeOf } from './exit-codes.ts';
+import { createPrinter } from './printer.ts';
+import type { Command } from 'commander';
+
+/** How the command line is run. */
+export interface RunOptions {
+  /** Arguments behind the program's name. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  /** Adds commands that only development has. */
+  readonly extraCommands?: ExtraCommands;
+  /** Stops what is under way. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs one command; never rejects. @returns the exit code */
+export async function run(options: RunOptions): Promise<number> {
+  const { argv, env, stdout, stderr } = options;
+  const signal = options.signal ?? new AbortController().signal;
+  let code = EXIT_OK;
+  const runCommand: RunCommand = async ({ json }, body) => {
+    const printer = createPrinter(json === true, stdout, stderr);
+    try {
+      await body({ env, printer, signal });
+    } catch (error) {
+      printer.failure(error);
+      code = exitCodeOf(error);
+    }
+  };
+  const program = createProgram(runCommand);
+  options.extraCommands?.(program, runCommand);
+  speakThrough(program, stdout, stderr);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+  }
+  return code;
+}
+
+/** Lets every command, nested ones included, print here and throw instead of ending the process. */
+function speakThrough(
+  command: Command,
+  stdout: (text: string) => void,
+  stderr: (text: string) => void,
+): void {
+  command.exitOverride();
+  command.configureOutput({ writeOut: stdout, writeErr: stderr });
+  for (const nested of command.commands) speakThrough(nested, stdout, stderr);
+}
