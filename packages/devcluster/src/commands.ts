@@ -1,0 +1,163 @@
+/** `witan dev …`: a development cluster in a directory. Only the repository's `witan` has it. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { describeStatuses, finish, type CommandContext, type RunCommand } from '@witan/cli';
+import { attachCluster, downCluster, upCluster } from './cluster.ts';
+import { DevClusterError } from './errors.ts';
+import { clientOf, waitForStatuses } from './harness.ts';
+import { isRunning } from './processes.ts';
+
+interface DirectoryOptions {
+  readonly directory: string;
+  readonly json?: boolean;
+}
+
+interface UpOptions extends DirectoryOptions {
+  readonly slots: string;
+}
+
+interface DownOptions extends DirectoryOptions {
+  readonly keepFiles?: boolean;
+}
+
+const DIRECTORY = '.witan/dev';
+const SLOT_COUNTS = ['1', '3', '5', '7'];
+
+/** Adds the group `dev`. */
+export function addDevCommands(program: Command, run: RunCommand): void {
+  const dev = program
+    .command('dev')
+    .description('a development cluster on this machine, with a simulated TEE');
+  const inDirectory = (command: Command): Command =>
+    command.option('--directory <dir>', 'where the cluster keeps its files', DIRECTORY);
+  finish(
+    inDirectory(
+      dev.command('up').description('start a cluster and wait until it is founded'),
+    ).option('--slots <n>', 'number of Coordinators: 1, 3, 5 or 7', '3'),
+    'witan dev up --directory .witan/dev',
+  ).action((options: UpOptions) => run(options, (context) => up(context, options)));
+  finish(
+    inDirectory(dev.command('down').description('stop the cluster and remove its files')).option(
+      '--keep-files',
+      'leave keys, logs and sealed journals where they are',
+    ),
+    'witan dev down',
+  ).action((options: DownOptions) => run(options, (context) => down(context, options)));
+  finish(
+    inDirectory(dev.command('status').description('processes and replicas of the cluster')),
+    'witan dev status --json',
+  ).action((options: DirectoryOptions) => run(options, (context) => status(context, options)));
+  for (const [name, description, signal] of [
+    ['kill', 'kill a slot’s process without warning', 'SIGKILL'],
+    ['stop', 'stop a slot’s process in order', 'SIGTERM'],
+    ['start', 'start a new process for a slot', undefined],
+  ] as const) {
+    finish(
+      inDirectory(dev.command(`${name} <slot>`).description(description)),
+      `witan dev ${name} witan-1`,
+    ).action((slot: string, options: DirectoryOptions) =>
+      run(options, (context) => one(context, options, slot, name, signal)),
+    );
+  }
+}
+
+async function up(context: CommandContext, options: UpOptions): Promise<void> {
+  if (!SLOT_COUNTS.includes(options.slots)) {
+    const fields = { expected: SLOT_COUNTS.join(', '), found: options.slots };
+    throw new DevClusterError('DEVCLUSTER_SLOT_UNKNOWN', 'no such number of slots', { fields });
+  }
+  const slotCount = Number(options.slots);
+  const cluster = await upCluster({
+    directory: options.directory,
+    slotCount,
+    exitWithParent: false,
+    onProgress: (text) => {
+      context.printer.note(`${text}\n`);
+    },
+  });
+  try {
+    context.printer.note('waiting until they have attested each other\n');
+    const statuses = await waitForStatuses(
+      cluster,
+      'a founded cluster with a leader',
+      (all) => all.length === slotCount && all.every(({ leader }) => leader !== ''),
+    );
+    const endpoints = cluster.endpoints.join(',');
+    const { referenceValues, directory } = cluster.layout;
+    context.printer.result(
+      {
+        ok: true,
+        simulated: true,
+        directory,
+        endpoints: cluster.endpoints,
+        referenceValues,
+        clusterId: statuses[0]?.clusterId ?? '',
+        slots: cluster.slots.map(({ slot, address, pid }) => ({ slot, address, pid })),
+      },
+      `Cluster of ${slotCount} founded. SIMULATED TEE: for development only.\n` +
+        `  export WITAN_ENDPOINTS=${endpoints}\n` +
+        `  reference values  ${referenceValues}\n` +
+        'Next: witan generate, then witan set. Stop with: witan dev down\n',
+    );
+  } catch (error) {
+    await cluster.shutdown();
+    throw error;
+  } finally {
+    cluster.tee.close();
+  }
+}
+
+async function down(context: CommandContext, options: DownOptions): Promise<void> {
+  await downCluster(options.directory, options.keepFiles === true);
+  const directory = resolve(options.directory);
+  context.printer.result({ ok: true, directory }, `Stopped. ${directory}\n`);
+}
+
+async function status(context: CommandContext, options: DirectoryOptions): Promise<void> {
+  const cluster = await attachCluster(options.directory);
+  const client = await clientOf(cluster, cluster.endpoints, 2_000);
+  try {
+    const answers = await client.getStatus();
+    const processes = cluster.slots.map(({ slot, pid, address }) => ({
+      slot,
+      pid,
+      address,
+      running: isRunning(pid),
+    }));
+    const replicas = answers.map((answer) =>
+      answer.kind === 'ok' ? answer.status : { endpoint: answer.endpoint, code: answer.error.code },
+    );
+    context.printer.result(
+      // Statuses are plain data.
+      { ok: true, simulated: true, processes, replicas: JSON.parse(JSON.stringify(replicas)) },
+      `${describeStatuses(answers)}${processes
+        .map(({ slot, pid, running }) => `${slot}: pid ${pid}${running ? '' : ' (ended)'}`)
+        .join('\n')}\nsimulated TEE: pid ${cluster.teeSimPid}\n`,
+    );
+  } finally {
+    client.close();
+    cluster.tee.close();
+  }
+}
+
+async function one(
+  context: CommandContext,
+  options: DirectoryOptions,
+  slot: string,
+  verb: 'kill' | 'stop' | 'start',
+  signal: 'SIGKILL' | 'SIGTERM' | undefined,
+): Promise<void> {
+  const cluster = await attachCluster(options.directory);
+  try {
+    if (signal === undefined) await cluster.startSlot(slot);
+    else {
+      await cluster.signalSlot(slot, signal);
+      await cluster.tee.wait(cluster.slot(slot).guestId);
+    }
+    const { pid } = cluster.slot(slot);
+    const past = { kill: 'killed', stop: 'stopped', start: 'started' }[verb];
+    context.printer.result({ ok: true, slot, pid, verb: past }, `${slot} ${past} (pid ${pid})\n`);
+  } finally {
+    cluster.tee.close();
+  }
+}
