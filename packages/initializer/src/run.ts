@@ -121,7 +121,7 @@ async function obtain(task: Task): Promise<number> {
     } finally {
       client.close();
     }
-    const delayMs = backoffMs(attempt, BACKOFF, nodeRandom);
+    const delayMs = backoffMs(attempt + 1, BACKOFF, nodeRandom);
     if (signal.aborted || performance.now() + delayMs >= deadlineMs) return EXIT_GAVE_UP;
     stderr(`witan-initializer: trying again in ${(delayMs / 1000).toFixed(1)} s\n`);
     await pause(delayMs, signal).catch(() => undefined);
