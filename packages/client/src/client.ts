@@ -175,7 +175,8 @@ class CoordinatorClient implements Client {
       historyPublicKey !== undefined &&
       floor !== undefined;
     if (!complete) return;
-    const record = { clusterId, rootCertificate, historyPublicKey, manifest, floor };
+    const { endpoints } = this.#connector;
+    const record = { clusterId, rootCertificate, historyPublicKey, manifest, floor, endpoints };
     await this.#options.store?.save(record);
   }
 }

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import type { ClusterId } from '@witan/core';
 import { ClientError } from '../errors.ts';
 import { RECORD_BYTES_MAX, decodeRecord, encodeRecord } from './record.ts';
-import { newer, type FloorStore, type PinnedDeployment } from './store.ts';
+import { recordsToWrite, type FloorStore, type PinnedDeployment } from './store.ts';
 
 const DIRECTORY = 'clusters';
 const FILE_NAME = /^([0-9a-f]{64})\.json$/;
@@ -33,17 +33,18 @@ export function configDirectory(env: Readonly<Record<string, string | undefined>
 export function fileFloorStore(directory: string): FloorStore {
   const home = join(directory, DIRECTORY);
   const fileOf = (id: ClusterId): string => join(home, `${id}.json`);
+  const list = async (): Promise<readonly PinnedDeployment[]> => {
+    const names = await listNames(home);
+    const records = await Promise.all(names.map((name) => readRecord(join(home, name))));
+    return records.filter((record) => record !== undefined);
+  };
   return {
-    list: async () => {
-      const names = await listNames(home);
-      const records = await Promise.all(names.map((name) => readRecord(join(home, name))));
-      return records.filter((record) => record !== undefined);
-    },
+    list,
     load: (id) => readRecord(fileOf(id)),
     save: async (deployment) => {
-      const file = fileOf(deployment.clusterId);
-      const keep = newer(await readRecord(file), deployment);
-      await writeAtomically(file, encodeRecord(keep));
+      for (const record of recordsToWrite(await list(), deployment)) {
+        await writeAtomically(fileOf(record.clusterId), encodeRecord(record));
+      }
     },
   };
 }

@@ -30,6 +30,7 @@ export function encodeRecord(deployment: PinnedDeployment): Uint8Array {
       generation: floor.generation,
       transitionHash: floor.transitionHash,
     },
+    endpoints: deployment.endpoints,
     rootCertificate: toBase64(deployment.rootCertificate),
     historyPublicKey: toBase64(deployment.historyPublicKey),
     manifest: toBase64(deployment.manifest),
@@ -60,6 +61,7 @@ export function decodeRecord(bytes: Uint8Array, file: string): PinnedDeployment 
         generation: generation(Number(floor['generation'])),
         transitionHash: sha256Hex(textOf(floor['transitionHash'])),
       },
+      endpoints: textsOf(record['endpoints']),
       rootCertificate: fromBase64(textOf(record['rootCertificate'])),
       historyPublicKey: fromBase64(textOf(record['historyPublicKey'])),
       manifest: fromBase64(textOf(record['manifest'])),
@@ -80,4 +82,9 @@ function objectOf(value: unknown): Readonly<Record<string, unknown>> {
 function textOf(value: unknown): string {
   if (typeof value !== 'string') throw new TypeError('not a text');
   return value;
+}
+
+function textsOf(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) throw new TypeError('not a list');
+  return value.map(textOf);
 }

@@ -2,7 +2,7 @@
  * Where a client keeps what it has verified: one record per cluster. The floor in it must never go
  * down (I6), which every store has to see to itself.
  */
-import type { ClusterId } from '@witan/core';
+import { bytesEqual, type ClusterId } from '@witan/core';
 import { compareToFloor, type Floor } from '@witan/manifest';
 import { ClientError } from '../errors.ts';
 
@@ -16,6 +16,11 @@ export interface PinnedDeployment {
   /** The newest manifest that was verified, byte for byte. */
   readonly manifest: Uint8Array;
   readonly floor: Floor;
+  /**
+   * Under which addresses it was met, newest last. They carry no trust: they only say which record
+   * is meant when somebody asks for an address again.
+   */
+  readonly endpoints: readonly string[];
 }
 
 /** Port; see `memoryFloorStore` and `fileFloorStore`. */
@@ -25,7 +30,8 @@ export interface FloorStore {
   /** @throws ClientError CLIENT_STORE_FAILED, CLIENT_STORE_DAMAGED */
   load(clusterId: ClusterId): Promise<PinnedDeployment | undefined>;
   /**
-   * Keeps a deployment, or keeps the stored one where that is newer.
+   * Keeps a deployment, or keeps the stored one where that is newer. Its endpoints lead to it from
+   * now on, and no longer to another record.
    *
    * @throws ClientError CLIENT_PIN_MISMATCH, CLIENT_HISTORY_FORKED, CLIENT_STORE_FAILED,
    *   CLIENT_STORE_DAMAGED
@@ -50,15 +56,53 @@ export function newer(
   throw new ClientError('CLIENT_HISTORY_FORKED', { check: verdict.kind, expected, found });
 }
 
+/** Endpoints in one record. */
+const ENDPOINTS_MAX = 64;
+
+/**
+ * The records to write when a deployment is kept: itself, joined with its stored record, and those
+ * that lose an endpoint to it.
+ *
+ * @throws ClientError CLIENT_PIN_MISMATCH, CLIENT_HISTORY_FORKED
+ */
+export function recordsToWrite(
+  stored: readonly PinnedDeployment[],
+  offered: PinnedDeployment,
+): readonly PinnedDeployment[] {
+  const own = stored.find(({ clusterId }) => clusterId === offered.clusterId);
+  if (own !== undefined) checkAnchors(own, offered);
+  const taken = new Set(offered.endpoints);
+  const kept = (own?.endpoints ?? []).filter((endpoint) => !taken.has(endpoint));
+  const endpoints = [...kept, ...offered.endpoints].slice(-ENDPOINTS_MAX);
+  const losers = stored
+    .filter((record) => record !== own && record.endpoints.some((one) => taken.has(one)))
+    .map((record) => ({ ...record, endpoints: record.endpoints.filter((one) => !taken.has(one)) }));
+  return [{ ...newer(own, offered), endpoints }, ...losers];
+}
+
+function checkAnchors(stored: PinnedDeployment, offered: PinnedDeployment): void {
+  const pairs = [
+    ['root certificate', stored.rootCertificate, offered.rootCertificate],
+    ['history key', stored.historyPublicKey, offered.historyPublicKey],
+  ] as const;
+  for (const [anchor, left, right] of pairs) {
+    if (!bytesEqual(left, right)) throw new ClientError('CLIENT_PIN_MISMATCH', { anchor });
+  }
+}
+
 /** A store that ends with the process. */
 export function memoryFloorStore(initial: readonly PinnedDeployment[] = []): FloorStore {
   const records = new Map(initial.map((record) => [record.clusterId, record]));
   return {
     list: () => Promise.resolve([...records.values()]),
     load: (clusterId) => Promise.resolve(records.get(clusterId)),
-    save: async (deployment) => {
-      const { clusterId } = deployment;
-      records.set(clusterId, await Promise.resolve(newer(records.get(clusterId), deployment)));
-    },
+    // What is thrown in here rejects the promise.
+    save: (deployment) =>
+      new Promise((resolve) => {
+        for (const record of recordsToWrite([...records.values()], deployment)) {
+          records.set(record.clusterId, record);
+        }
+        resolve();
+      }),
   };
 }

@@ -1,0 +1,189 @@
+/**
+ * A cluster for tests: real keys, certificates, transitions, marks and attested servers, over one
+ * shared state in memory in place of consensus. Faults can be planted in every answer.
+ */
+import type { KeyObject } from 'node:crypto';
+import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
+import {
+  clusterId,
+  fromHex,
+  generation,
+  sha256Hex,
+  toHex,
+  unixMillis,
+  type ClusterId,
+  type Epoch,
+} from '@witan/core';
+import {
+  createMeshCaCertificate,
+  createRootCertificate,
+  createSeed,
+  deriveHistorySigningKey,
+  deriveMeshCaKey,
+  deriveRootCaKey,
+  loadCertificateAuthority,
+  nodeCrypto,
+  nodeRandom,
+  randomSerial,
+  signP256,
+  spkiOf,
+  type CertificateAuthority,
+} from '@witan/keys';
+import {
+  NO_TRANSITION,
+  ManifestError,
+  checkApprovals,
+  highWaterMarkBytes,
+  nextTransition,
+  parseManifest,
+  transitionBytes,
+  transitionHash,
+  type HighWaterMark,
+  type SignedTransition,
+  type ValidatedManifest,
+} from '@witan/manifest';
+import type { SetManifestRequest } from '@witan/protocol';
+import { PublicError } from '@witan/transport';
+
+const DAY_MS = 86_400_000;
+
+/** The state that all replicas of a test share. */
+export class TestCluster {
+  readonly clusterId: ClusterId;
+  readonly seed: ReturnType<typeof createSeed> = createSeed();
+  readonly historyKey: KeyObject;
+  epoch = 1;
+  index = 7;
+  readonly transitions: SignedTransition[] = [];
+  readonly manifests: ValidatedManifest<ReferenceValues>[] = [];
+  readonly answered = new Map<string, number>();
+  root: CertificateAuthority | undefined;
+  meshCa: CertificateAuthority | undefined;
+
+  constructor() {
+    this.clusterId = clusterId(toHex(nodeRandom.bytes(32)));
+    this.historyKey = deriveHistorySigningKey(this.seed, this.clusterId);
+  }
+
+  get historyPublicKey(): Uint8Array {
+    return spkiOf(this.historyKey);
+  }
+
+  get manifest(): ValidatedManifest<ReferenceValues> | undefined {
+    return this.manifests.at(-1);
+  }
+
+  get head(): ReturnType<typeof transitionHash> {
+    const newest = this.transitions.at(-1);
+    return newest === undefined ? NO_TRANSITION : transitionHash(newest.transition, nodeCrypto);
+  }
+
+  mark(changes: Partial<HighWaterMark> = {}): { mark: Uint8Array; signature: Uint8Array } {
+    const mark = highWaterMarkBytes({
+      clusterId: this.clusterId,
+      epoch: this.epoch as Epoch,
+      commitIndex: this.index,
+      generation: generation(this.manifests.length),
+      transitionHash: this.head,
+      timeMs: unixMillis(Date.now()),
+      ...changes,
+    });
+    return { mark, signature: signP256(this.historyKey, mark) };
+  }
+
+  wireTransition(number: number): { transition: Uint8Array; signature: Uint8Array } {
+    const signed = this.transitions[number - 1];
+    if (signed === undefined) throw new Error('no such transition');
+    return { transition: transitionBytes(signed.transition), signature: signed.signature };
+  }
+
+  /** @returns the generation that the request made */
+  async set(request: SetManifestRequest): Promise<number> {
+    const key = toHex(request.requestKey);
+    const before = this.answered.get(key);
+    if (before !== undefined) return before;
+    const manifest = this.#parse(request.manifest);
+    const previous = sha256Hex(toHex(request.previousTransition));
+    if (previous !== this.head) {
+      const fields = { expected: this.head, found: previous };
+      throw new PublicError('ABORTED', 'CONFLICT', 'stale', fields);
+    }
+    const approvals = this.#check(manifest, request);
+    const transition = nextTransition({
+      clusterId: this.clusterId,
+      epoch: this.epoch as Epoch,
+      previousGeneration: generation(this.manifests.length),
+      previous,
+      manifestDigest: manifest.digest,
+      approvals,
+      timeMs: unixMillis(Date.now()),
+    });
+    const signature = signP256(this.historyKey, transitionBytes(transition));
+    this.transitions.push({ transition, signature });
+    this.manifests.push(manifest);
+    this.index += 1;
+    await this.#certify();
+    this.answered.set(key, this.manifests.length);
+    return this.manifests.length;
+  }
+
+  #parse(bytes: Uint8Array): ValidatedManifest<ReferenceValues> {
+    return parseManifest(bytes, { parseReferenceValues, crypto: nodeCrypto });
+  }
+
+  #check(
+    manifest: ValidatedManifest<ReferenceValues>,
+    request: SetManifestRequest,
+  ): ReturnType<typeof checkApprovals> {
+    const approvals = request.approvals.map(({ ownerFingerprint, signature }) => ({
+      ownerFingerprint: sha256Hex(toHex(ownerFingerprint)),
+      signature,
+    }));
+    try {
+      return checkApprovals({
+        inForce: this.manifest ?? manifest,
+        isFirst: this.manifest === undefined,
+        subject: {
+          clusterId: this.clusterId,
+          previousTransition: this.head,
+          manifestDigest: manifest.digest,
+        },
+        approvals,
+        crypto: nodeCrypto,
+      });
+    } catch (error) {
+      if (!(error instanceof ManifestError)) throw error;
+      throw new PublicError('PERMISSION_DENIED', error.code, 'refused', error.fields, error);
+    }
+  }
+
+  async #certify(): Promise<void> {
+    const validity = {
+      notBefore: unixMillis(Date.now() - DAY_MS),
+      notAfter: unixMillis(Date.now() + 365 * DAY_MS),
+      simulated: true,
+    };
+    const { seed, clusterId: id } = this;
+    if (this.root === undefined) {
+      const rootKey = deriveRootCaKey(seed, id);
+      const serial = randomSerial();
+      const der = await createRootCertificate({ ...validity, serial, rootKey, clusterId: id });
+      this.root = loadCertificateAuthority(rootKey, der);
+    }
+    const number = generation(this.manifests.length);
+    const meshCaKey = deriveMeshCaKey(seed, id, number, this.head);
+    const der = await createMeshCaCertificate({
+      ...validity,
+      serial: randomSerial(),
+      root: this.root,
+      meshCaKey,
+      generation: number,
+      transition: this.head,
+    });
+    this.meshCa = loadCertificateAuthority(meshCaKey, der);
+  }
+
+  idBytes(): Uint8Array {
+    return fromHex(this.clusterId);
+  }
+}
