@@ -41,8 +41,9 @@ describe('a lying host', () => {
   it.each(['voter', 'leader'] as const)(
     'cannot bring a paused %s back after it was replaced: the zombie stops for good (I2)',
     async (role) => {
-      const { cluster, initdata } = test.current;
-      const load = await startLoad(cluster, await initdata('orders'), {
+      const { current } = test;
+      const { cluster } = current;
+      const load = await startLoad(cluster, await current.initdata('orders'), {
         workload: 'orders',
         channel: 'kept',
         concurrency: 2,

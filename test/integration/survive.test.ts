@@ -18,8 +18,9 @@ import { countLost, useDeployment } from '../support/deployment.ts';
 const test = useDeployment();
 
 async function load(): Promise<Load> {
-  const { cluster, initdata } = test.current;
-  const running = await startLoad(cluster, await initdata('orders'), {
+  const { current } = test;
+  const { cluster } = current;
+  const running = await startLoad(cluster, await current.initdata('orders'), {
     workload: 'orders',
     channel: 'kept',
     concurrency: 4,

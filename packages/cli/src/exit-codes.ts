@@ -34,7 +34,8 @@ export function exitCodeOf(error: unknown): number {
     return error.code === 'CLI_FILE_NOT_WRITTEN' ? EXIT_FAILED : EXIT_USAGE;
   }
   if (!(error instanceof CodedError)) return EXIT_FAILED;
-  return INPUT_PREFIXES.some((prefix) => error.code.startsWith(prefix)) ? EXIT_USAGE : EXIT_FAILED;
+  const { code }: { readonly code: string } = error;
+  return INPUT_PREFIXES.some((prefix) => code.startsWith(prefix)) ? EXIT_USAGE : EXIT_FAILED;
 }
 
 function exitCodeOfClient(error: ClientError): number {

@@ -13,6 +13,7 @@ export type Json =
   | readonly Json[]
   | { readonly [name: string]: Json | undefined };
 
+/** What a command says, through one mouth. */
 export interface Printer {
   readonly json: boolean;
   /** The result, in both forms; once. */
@@ -56,9 +57,10 @@ function describeFailure(error: unknown): string {
 
 function errorToJson(error: unknown): Json {
   if (!(error instanceof CodedError)) return { code: 'INTERNAL', message: describeFailure(error) };
+  const { code }: { readonly code: string } = error;
   const fields = Object.entries(error.fields).map(([name, value]) => [name, plain(value)]);
   return {
-    code: error.code,
+    code,
     message: error.message,
     fields: Object.fromEntries(fields) as { readonly [name: string]: Json },
     description: describeError(error),

@@ -100,7 +100,7 @@ function addGenerate(program: Command, run: RunCommand): void {
       ),
     );
   const example =
-    'witan generate -f shop.yaml --reference-values reference-values.json --owner alice.pub.pem --out made';
+    'witan generate -f shop.yaml --reference-values values.json --owner alice.pub.pem --out made';
   finish(command, example).action((options: GenerateOptions & { readonly json?: boolean }) =>
     run(options, (context) => generate(context, options)),
   );

@@ -66,7 +66,9 @@ export class Anchors {
     if (expected !== undefined && found !== expected) throw otherCluster(expected, found);
   }
 
-  /** An answer without any manifest. @throws ClientError CLIENT_BELOW_FLOOR, CLIENT_OTHER_CLUSTER */
+  /**
+   * An answer without any manifest. @throws ClientError CLIENT_BELOW_FLOOR, CLIENT_OTHER_CLUSTER
+   */
   checkEmpty(found: ClusterId): void {
     this.checkCluster(found);
     const { floor } = this.#known;

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '@witan/core';
 
+/** Bounds of the delay, in milliseconds. */
 export interface BackoffLimits {
   readonly minMs: number;
   readonly maxMs: number;

@@ -1,5 +1,6 @@
 /**
- * Checks of the cluster's certificates with node:crypto. A chain here has exactly three links, so it
+ * Checks of the cluster's certificates with node:crypto. A chain here has exactly three links, so
+ * it
  * is checked link by link and needs no path building.
  */
 import { X509Certificate } from 'node:crypto';

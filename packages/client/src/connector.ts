@@ -1,5 +1,6 @@
 /**
- * Finds a replica that answers: tries the endpoints in turn, attests each before anything is said to
+ * Finds a replica that answers: tries the endpoints in turn, attests each before anything is said
+ * to
  * it, and keeps the connection for the next call. One deadline covers all attempts.
  */
 import type { Clock, ClusterId, Crypto, Random } from '@witan/core';

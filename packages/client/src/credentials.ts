@@ -34,6 +34,7 @@ const POSSESSION_LABEL = 'witan/v1/possession';
 /** A secret's length in bytes. */
 const SECRET_BYTES = 32;
 
+/** What a workload asks for. */
 export interface CredentialsRequest {
   /** P-256 key to certify; it never leaves this process. */
   readonly privateKey: KeyObject;

@@ -55,6 +55,7 @@ export interface SettledDeployment extends DeploymentBase {
   readonly transitionHash: Sha256Hex;
 }
 
+/** What a cluster is, by one verified answer. */
 export type Deployment = FoundedDeployment | SettledDeployment;
 
 /**

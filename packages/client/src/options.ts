@@ -17,6 +17,7 @@ export interface Expectations {
   readonly floor?: Floor;
 }
 
+/** What a client is made from. */
 export interface ClientOptions {
   /** `host:port` of any replicas or Services, at least one. Addresses carry no trust. */
   readonly endpoints: readonly string[];

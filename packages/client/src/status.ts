@@ -7,6 +7,7 @@ import type { Attempt } from './connector.ts';
 export type ReplicaPhase =
   'unknown' | 'discovering' | 'founded' | 'joining' | 'serving' | 'sealed' | 'removed';
 
+/** A member as the answering replica sees it. */
 export interface ReplicaMember {
   readonly slot: string;
   /** SHA-256 of its identity key, hex. */
@@ -19,6 +20,7 @@ export interface ReplicaMember {
   readonly matchIndex: number;
 }
 
+/** One replica’s own view of itself and its cluster. */
 export interface ReplicaStatus {
   readonly endpoint: string;
   readonly slot: string;

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { IdError, slotName, type SlotName } from '@witan/core';
 import { CoordinatorError } from './errors.ts';
 
+/** What the host tells a Coordinator. */
 export interface CoordinatorConfig {
   /** The slot that this process fills. */
   readonly slot: SlotName;
@@ -21,7 +22,9 @@ export interface CoordinatorConfig {
   readonly logLevel: string;
 }
 
-export const COORDINATOR_USAGE = `Usage: witan-coordinator --slot NAME --listen HOST:PORT --peer NAME=HOST:PORT... --data DIR
+/** Text of `--help`. */
+export const COORDINATOR_USAGE = `Usage: witan-coordinator --slot NAME --listen HOST:PORT --peer NAME=HOST:PORT...
+         --data DIR [options]
 
 Runs one Coordinator replica. Settings may also come from the environment.
 

@@ -1,6 +1,9 @@
-/** Errors of the Coordinator's own: what stops it from starting, each with the next step to take. */
+/**
+ * Errors of the Coordinator's own: what stops it from starting, each with the next step to take.
+ */
 import { CodedError, type CodedErrorOptions } from '@witan/core';
 
+/** What stops a Coordinator, or makes it refuse a message. */
 export type CoordinatorErrorCode =
   | 'COORDINATOR_USAGE'
   | 'COORDINATOR_INITDATA_UNREADABLE'

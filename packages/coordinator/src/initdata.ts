@@ -12,6 +12,7 @@ const SLOTS_MAX = 7;
 const ROOTS_MAX = 8;
 const API_VERSION = 'witan.dev/v1';
 
+/** The measured configuration, checked. */
 export interface CoordinatorInitdata {
   /** The exact bytes that were measured. */
   readonly bytes: Uint8Array;

@@ -1,5 +1,5 @@
 /** Log lines of one Coordinator: constant messages, values as fields (docs/telemetry.md). */
-import { createLogger, parseLogLevel, type LogFields } from '@witan/telemetry';
+import { createLogger, parseLogLevel } from '@witan/telemetry';
 import type { CoordinatorConfig } from './config.ts';
 import type { EventLog } from './node.ts';
 
@@ -12,10 +12,10 @@ export function createLog(config: CoordinatorConfig): EventLog {
   });
   return {
     info: (message, fields) => {
-      logger.info(message, fields as LogFields);
+      logger.info(message, fields);
     },
     warn: (message, fields) => {
-      logger.warn(message, fields as LogFields);
+      logger.warn(message, fields);
     },
   };
 }

@@ -10,6 +10,7 @@ import { Metrics } from '@witan/telemetry';
 import { createLog } from './log.ts';
 import { startNode, type CoordinatorNode } from './node.ts';
 
+/** How the program is started. */
 export interface RunOptions {
   /** Arguments behind the program's name. */
   readonly argv: readonly string[];

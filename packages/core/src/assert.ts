@@ -1,6 +1,7 @@
 /**
  * Assertions for invariants of this code. They stay on in production, and a violated one ends the
- * process. Input from outside must be checked with typed errors instead: it can never get here (I10).
+ * process. Input from outside must be checked with typed errors instead: it can never get here
+ * (I10).
  */
 
 /** Thrown when the program is wrong. Nothing catches it but the outermost handler, which exits. */
@@ -10,7 +11,8 @@ export class InvariantViolation extends Error {
 
 /**
  * @param condition what must hold
- * @param invariant what is claimed, in constant words, with the invariant's number where there is one
+ * @param invariant what is claimed, in constant words, with the invariant's number where there is
+ * one
  * @throws InvariantViolation when the condition is false
  */
 export function assert(condition: boolean, invariant: string): asserts condition {

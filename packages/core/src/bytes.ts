@@ -10,8 +10,10 @@ declare const TextDecoder: new (
   options: { fatal: boolean; ignoreBOM: boolean },
 ) => { decode(bytes: Uint8Array): string };
 
+/** Which form the text or bytes have not. */
 export type BytesErrorCode = 'BYTES_NOT_HEX' | 'BYTES_NOT_BASE64' | 'BYTES_NOT_UTF8';
 
+/** Text or bytes from outside that have not the required form. */
 export class BytesError extends CodedError<BytesErrorCode> {
   constructor(code: BytesErrorCode, message: string, fields: ErrorFields = {}) {
     super(code, message, { fields });
@@ -21,6 +23,7 @@ export class BytesError extends CodedError<BytesErrorCode> {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** UTF-8 of a text. */
 export function utf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
@@ -34,6 +37,7 @@ export function fromUtf8(bytes: Uint8Array): string {
   }
 }
 
+/** The parts one after the other, in new bytes. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   let byteLength = 0;
   for (const part of parts) byteLength += part.byteLength;
@@ -85,7 +89,7 @@ export function fromHex(text: string): Uint8Array<ArrayBuffer> {
 
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const BASE64_VALUES: ReadonlyMap<string, number> = new Map(
-  [...BASE64].map((letter, value) => [letter, value]),
+  Array.from(BASE64, (letter, value) => [letter, value]),
 );
 
 /** Standard base64 with padding (RFC 4648 section 4). */
@@ -101,7 +105,9 @@ export function toBase64(bytes: Uint8Array): string {
   return text;
 }
 
-/** @throws BytesError BYTES_NOT_BASE64 unless `text` is canonical padded base64 (RFC 4648 section 4) */
+/**
+ * @throws BytesError BYTES_NOT_BASE64 unless `text` is canonical padded base64 (RFC 4648 section 4)
+ */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   const body = text.replace(/={1,2}$/, '');
   const bad = text.length % 4 !== 0 || body.length % 4 === 1 || !/^[A-Za-z0-9+/]*$/.test(body);

@@ -7,6 +7,7 @@ import { fromUtf8, utf8 } from './bytes.ts';
 import { CodedError, type ErrorFields } from './errors.ts';
 import { assert } from './assert.ts';
 
+/** In which way bytes are not canonical. */
 export type CanonicalErrorCode =
   'CANONICAL_TRUNCATED' | 'CANONICAL_TRAILING' | 'CANONICAL_TOO_LARGE' | 'CANONICAL_BAD_VALUE';
 

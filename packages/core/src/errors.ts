@@ -12,6 +12,7 @@ export type FieldValue = string | number | bigint | boolean | null | readonly Fi
 /** Named values that say what was checked, expected and found. */
 export type ErrorFields = Readonly<Record<string, FieldValue>>;
 
+/** What may go with an error. */
 export interface CodedErrorOptions {
   readonly fields?: ErrorFields;
   readonly cause?: unknown;

@@ -5,13 +5,16 @@
 import { CodedError, type ErrorFields } from './errors.ts';
 
 declare const brand: unique symbol;
+/** A base type that the compiler tells apart from others of the same base. */
 export type Brand<Base, Name extends string> = Base & { readonly [brand]: Name };
 
 /** 32 random bytes as 64 lower-case hex digits; chosen by the founder. */
 export type ClusterId = Brand<string, 'ClusterId'>;
 /** A replica's stable name, a DNS label such as `witan-0`. */
 export type SlotName = Brand<string, 'SlotName'>;
-/** SHA-256 of an incarnation's identity key (DER SubjectPublicKeyInfo), 64 lower-case hex digits. */
+/**
+ * SHA-256 of an incarnation's identity key (DER SubjectPublicKeyInfo), 64 lower-case hex digits.
+ */
 export type IncarnationId = Brand<string, 'IncarnationId'>;
 /** Counts full recoveries of the cluster, from 1. */
 export type Epoch = Brand<number, 'Epoch'>;
@@ -22,6 +25,7 @@ export type Sha256Hex = Brand<string, 'Sha256Hex'>;
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type UnixMillis = Brand<number, 'UnixMillis'>;
 
+/** What can be wrong with an identifier. */
 export type IdErrorCode = 'ID_MALFORMED';
 
 /** An identifier from outside that has not the required form. */

@@ -14,6 +14,7 @@ export interface Random {
   bytes(byteLength: number): Uint8Array;
 }
 
+/** The SHA-2 functions in use (FIPS 180-4). */
 export type HashAlgorithm = 'sha256' | 'sha384' | 'sha512';
 
 /**
@@ -31,6 +32,7 @@ export type SignatureAlgorithm =
   | 'rsa-pkcs1-sha256'
   | 'ed25519';
 
+/** A signature to verify, with all that is needed. */
 export interface SignatureCheck {
   readonly algorithm: SignatureAlgorithm;
   /** DER SubjectPublicKeyInfo. */
@@ -42,6 +44,8 @@ export interface SignatureCheck {
 /** Public-key and hash operations on public data. Synchronous, without state. */
 export interface Crypto {
   hash(algorithm: HashAlgorithm, ...parts: readonly Uint8Array[]): Uint8Array;
-  /** False for a wrong signature, a key of another kind, a malformed key or a malformed signature. */
+  /**
+   * False for a wrong signature, a key of another kind, a malformed key or a malformed signature.
+   */
   verify(check: SignatureCheck): boolean;
 }

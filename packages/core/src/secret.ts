@@ -7,6 +7,7 @@
 
 const PLACEHOLDER = '[secret]';
 
+/** Key material in memory; see the head of this file. */
 export class Secret {
   readonly #bytes: Uint8Array;
 

@@ -18,6 +18,7 @@ import {
 import { freePorts, isRunning, startTeeSim } from './processes.ts';
 import { Relay } from './relay.ts';
 
+/** What cluster to start, and how. */
 export interface UpOptions {
   readonly directory: string;
   /** Number of slots: 1, 3, 5 or 7. */
@@ -109,6 +110,7 @@ export async function downCluster(directory: string, keepFiles: boolean): Promis
   if (!keepFiles) await rm(layout.directory, { recursive: true, force: true });
 }
 
+/** A running development cluster, as the host sees it. */
 export class DevCluster {
   readonly layout: Layout;
   readonly tee: TeeSimClient;

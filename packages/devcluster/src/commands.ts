@@ -1,7 +1,13 @@
 /** `witan dev …`: a development cluster in a directory. Only the repository's `witan` has it. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { describeStatuses, finish, type CommandContext, type RunCommand } from '@witan/cli';
+import {
+  describeStatuses,
+  finish,
+  type CommandContext,
+  type Json,
+  type RunCommand,
+} from '@witan/cli';
 import { attachCluster, downCluster, upCluster } from './cluster.ts';
 import { DevClusterError } from './errors.ts';
 import { clientOf, waitForStatuses } from './harness.ts';
@@ -129,7 +135,12 @@ async function status(context: CommandContext, options: DirectoryOptions): Promi
     );
     context.printer.result(
       // Statuses are plain data.
-      { ok: true, simulated: true, processes, replicas: JSON.parse(JSON.stringify(replicas)) },
+      {
+        ok: true,
+        simulated: true,
+        processes,
+        replicas: JSON.parse(JSON.stringify(replicas)) as Json,
+      },
       `${describeStatuses(answers)}${processes
         .map(({ slot, pid, running }) => `${slot}: pid ${pid}${running ? '' : ' (ended)'}`)
         .join('\n')}\nsimulated TEE: pid ${cluster.teeSimPid}\n`,

@@ -43,14 +43,22 @@ export async function startDeployment(
   const ownerKeyFile = join(made, 'owner', 'alice.key.pem');
   const manifestFile = join(made, 'manifest.json');
   const options = [
-    ...['--endpoint', cluster.endpoints.join(',')],
-    ...['--config-dir', join(directory, 'config')],
+    '--endpoint',
+    cluster.endpoints.join(','),
+    '--config-dir',
+    join(directory, 'config'),
   ];
   await witan(['owner', 'create', '--name', 'alice', '--out', join(made, 'owner')]);
   await witan([
-    ...['generate', '-f', EXAMPLE, '--out', made],
-    ...['--reference-values', cluster.layout.referenceValues],
-    ...['--owner', join(made, 'owner', 'alice.pub.pem')],
+    'generate',
+    '-f',
+    EXAMPLE,
+    '--out',
+    made,
+    '--reference-values',
+    cluster.layout.referenceValues,
+    '--owner',
+    join(made, 'owner', 'alice.pub.pem'),
   ]);
   await witan(['set', '--manifest', manifestFile, '--owner-key', ownerKeyFile, ...options]);
   await waitForStatuses(

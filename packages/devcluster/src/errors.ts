@@ -1,6 +1,7 @@
 /** Errors of development clusters. */
 import { CodedError, type CodedErrorOptions } from '@witan/core';
 
+/** What can go wrong with a development cluster. */
 export type DevClusterErrorCode =
   | 'DEVCLUSTER_EXISTS'
   | 'DEVCLUSTER_NOT_RUNNING'
@@ -9,6 +10,7 @@ export type DevClusterErrorCode =
   | 'DEVCLUSTER_STATE_UNREADABLE'
   | 'DEVCLUSTER_STEP_FAILED';
 
+/** Says what did not happen, what was expected and what was found. */
 export class DevClusterError extends CodedError<DevClusterErrorCode> {
   constructor(code: DevClusterErrorCode, message: string, options: CodedErrorOptions = {}) {
     super(code, message, options);

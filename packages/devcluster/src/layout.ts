@@ -18,6 +18,7 @@ export interface Layout {
   log(slot: string): string;
 }
 
+/** The paths below a directory. */
 export function layoutOf(directory: string): Layout {
   const root = resolve(directory);
   return {

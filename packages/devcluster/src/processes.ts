@@ -10,6 +10,7 @@ import type { Layout } from './layout.ts';
 const START_MS = 30_000;
 const POLL_MS = 50;
 
+/** Resolves after a delay. */
 export function sleepMs(delayMs: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, delayMs);

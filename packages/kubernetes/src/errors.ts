@@ -1,5 +1,6 @@
 /**
- * The errors of this package. Each names the place in the YAML (`path`, beginning with the number of
+ * The errors of this package. Each names the place in the YAML (`path`, beginning with the number
+ * of
  * the document and its kind and name), what was expected there and what was found (I10).
  */
 import { CodedError, type FieldValue } from '@witan/core';

@@ -57,7 +57,8 @@ export function workloadInitdata(
 }
 
 /**
- * JSON text for a TOML multi-line literal, which has no escapes: three apostrophes would end it, and
+ * JSON text for a TOML multi-line literal, which has no escapes: three apostrophes would end it,
+ * and
  * DEL is not allowed in it. JSON's own escapes say the same.
  */
 function literal(json: string): string {

@@ -10,6 +10,7 @@ import { asFields, field, optionalList, type Fields, type Located } from './fiel
 import { INITDATA_ANNOTATION } from './initdata.ts';
 import type { YamlEdit, YamlPath } from './yaml-edit.ts';
 
+/** Name of the init container that is added. */
 export const INITIALIZER_NAME: string = 'witan-initializer';
 /** Name of the volume with certificate, key and secrets. */
 export const OUTPUT_VOLUME: string = 'witan';

@@ -50,6 +50,7 @@ export interface DeployedWorkload {
   readonly hostData: Sha256Hex;
 }
 
+/** A deployment with the initializer in it. */
 export interface TransformedDeployment {
   /** The whole text with the additions; everything else byte for byte as before. */
   readonly yaml: string;

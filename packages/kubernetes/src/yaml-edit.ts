@@ -2,7 +2,8 @@
  * Changes YAML text in place: whatever is not changed keeps its bytes, comments and layout.
  *
  * Three edits are enough. Each becomes text at a position of the parsed tree; the caller parses the
- * result again and compares it with what it wanted, so a case that this module gets wrong (an anchor
+ * result again and compares it with what it wanted, so a case that this module gets wrong (an
+ * anchor
  * that is used elsewhere, say) is refused and never written.
  */
 import {

@@ -162,12 +162,14 @@ export function decodeMessage(bytes: Uint8Array, bytesMax: number): Message {
   };
 }
 
+/** Canonical bytes of an entry. */
 export function encodeEntry(entry: Entry): Uint8Array {
   const writer = start('entry', HEADER_BYTES + ENTRY_OVERHEAD_BYTES + entry.data.byteLength);
   writeEntry(writer, entry);
   return writer.finish();
 }
 
+/** Reads an entry. @throws RaftError RAFT_CODEC_… */
 export function decodeEntry(bytes: Uint8Array, bytesMax: number): Entry {
   const reader = open('entry', bytes, bytesMax);
   const entry = readEntry(reader);
@@ -175,6 +177,7 @@ export function decodeEntry(bytes: Uint8Array, bytesMax: number): Entry {
   return entry;
 }
 
+/** Canonical bytes of a hard state. */
 export function encodeHardState(state: HardState): Uint8Array {
   const writer = start('hard-state', HEADER_BYTES + 24);
   writer.u53(state.term);
@@ -183,6 +186,7 @@ export function encodeHardState(state: HardState): Uint8Array {
   return writer.finish();
 }
 
+/** Reads a hard state. @throws RaftError RAFT_CODEC_… */
 export function decodeHardState(bytes: Uint8Array, bytesMax: number): HardState {
   const reader = open('hard-state', bytes, bytesMax);
   const term = reader.u53(TERM_MAX);
@@ -192,12 +196,14 @@ export function decodeHardState(bytes: Uint8Array, bytesMax: number): HardState 
   return { term, vote, commit };
 }
 
+/** Canonical bytes of a membership. */
 export function encodeConfState(state: ConfState): Uint8Array {
   const writer = start('conf-state', HEADER_BYTES + confStateBytes(state));
   writeConfState(writer, state);
   return writer.finish();
 }
 
+/** Reads a membership. @throws RaftError RAFT_CODEC_… */
 export function decodeConfState(bytes: Uint8Array, bytesMax: number): ConfState {
   const reader = open('conf-state', bytes, bytesMax);
   const state = readConfState(reader);
@@ -205,6 +211,7 @@ export function decodeConfState(bytes: Uint8Array, bytesMax: number): ConfState 
   return state;
 }
 
+/** Canonical bytes of what a snapshot is about. */
 export function encodeSnapshotMetadata(metadata: SnapshotMetadata): Uint8Array {
   const size = HEADER_BYTES + metadataBytes(metadata);
   const writer = start('snapshot-metadata', size);
@@ -212,6 +219,7 @@ export function encodeSnapshotMetadata(metadata: SnapshotMetadata): Uint8Array {
   return writer.finish();
 }
 
+/** Reads what a snapshot is about. @throws RaftError RAFT_CODEC_… */
 export function decodeSnapshotMetadata(bytes: Uint8Array, bytesMax: number): SnapshotMetadata {
   const reader = open('snapshot-metadata', bytes, bytesMax);
   const metadata = readMetadata(reader);
@@ -219,12 +227,14 @@ export function decodeSnapshotMetadata(bytes: Uint8Array, bytesMax: number): Sna
   return metadata;
 }
 
+/** Canonical bytes of a snapshot with its data. */
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   const writer = start('snapshot', HEADER_BYTES + snapshotBytes(snapshot));
   writeSnapshot(writer, snapshot);
   return writer.finish();
 }
 
+/** Reads a snapshot. @throws RaftError RAFT_CODEC_… */
 export function decodeSnapshot(bytes: Uint8Array, bytesMax: number): Snapshot {
   const reader = open('snapshot', bytes, bytesMax);
   const snapshot = readSnapshot(reader);
@@ -241,6 +251,7 @@ export function encodeConfChange(change: ConfChange): Uint8Array {
   return writer.finish();
 }
 
+/** Reads a change of version 1. @throws RaftError RAFT_CODEC_… */
 export function decodeConfChange(bytes: Uint8Array, bytesMax: number): ConfChange {
   const reader = open('conf-change', bytes, bytesMax);
   const single = readSingle(reader);
@@ -265,6 +276,7 @@ export function encodeConfChangeV2(change: ConfChangeV2): Uint8Array {
   return writer.finish();
 }
 
+/** Reads a change of version 2. @throws RaftError RAFT_CODEC_… */
 export function decodeConfChangeV2(bytes: Uint8Array, bytesMax: number): ConfChangeV2 {
   if (bytes.byteLength === 0) return LEAVE_JOINT;
   const reader = open('conf-change-v2', bytes, bytesMax);

@@ -42,6 +42,7 @@ import {
   type NodeId,
 } from './types.ts';
 
+/** One member of a Raft group; see README.md for the loop around it. */
 export class RawNode {
   readonly #core: Core;
   readonly #async: boolean;

@@ -18,6 +18,7 @@ export type BasicStatus = {
   readonly leadTransferee: NodeId;
 };
 
+/** Everything about a node at one moment. */
 export type Status = BasicStatus & {
   readonly confState: ConfState;
   readonly lastIndex: Index;

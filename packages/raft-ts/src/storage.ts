@@ -17,6 +17,7 @@ import {
   type Term,
 } from './types.ts';
 
+/** What a node starts from. */
 export type InitialState = { readonly hardState: HardState; readonly confState: ConfState };
 
 /** The stable log. What is not yet durable is not in it. */

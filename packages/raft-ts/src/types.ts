@@ -30,6 +30,7 @@ export const NODE_ID_MAX: number = Number.MAX_SAFE_INTEGER - 2;
 
 /** The largest term and index, so that adding one to either stays exact. */
 export const TERM_MAX: number = Number.MAX_SAFE_INTEGER - 2;
+/** The largest index; see TERM_MAX. */
 export const INDEX_MAX: number = Number.MAX_SAFE_INTEGER - 2;
 
 /**
@@ -48,6 +49,7 @@ export function isLocalThread(id: NodeId): boolean {
   return id === LocalAppendThread || id === LocalApplyThread;
 }
 
+/** What an entry’s data is. */
 export type EntryType = 'EntryNormal' | 'EntryConfChange' | 'EntryConfChangeV2';
 
 /** One position of the replicated log. */
@@ -77,6 +79,7 @@ export type ConfState = {
   readonly autoLeave: boolean;
 };
 
+/** Where a snapshot stands in the log. */
 export type SnapshotMetadata = {
   readonly index: Index;
   readonly term: Term;
@@ -110,6 +113,7 @@ export type PeerMessageType =
 export type StorageMessageType =
   'MsgStorageAppend' | 'MsgStorageAppendResp' | 'MsgStorageApply' | 'MsgStorageApplyResp';
 
+/** Every kind of message. */
 export type MessageType = PeerMessageType | StorageMessageType;
 
 /**
@@ -174,6 +178,7 @@ export function isEmptyHardState(state: HardState): boolean {
   return state.term === 0 && state.vote === NO_NODE && state.commit === 0;
 }
 
+/** Whether two hard states are the same. */
 export function hardStatesEqual(left: HardState, right: HardState): boolean {
   return left.term === right.term && left.vote === right.vote && left.commit === right.commit;
 }
@@ -193,6 +198,7 @@ export const EMPTY_SNAPSHOT: Snapshot = Object.freeze({
   metadata: Object.freeze({ index: 0, term: 0, confState: EMPTY_CONF_STATE }),
 });
 
+/** Whether a snapshot is that of an empty log. */
 export function isEmptySnapshot(snapshot: Snapshot): boolean {
   return snapshot.metadata.index === 0;
 }

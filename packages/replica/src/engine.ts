@@ -38,6 +38,7 @@ export interface StateSubscriber {
   snapshot(): Uint8Array;
 }
 
+/** An engine at one moment, as seen from one replica. */
 export interface EngineStatus {
   readonly nodeId: number;
   readonly role: 'leader' | 'follower' | 'candidate' | 'learner';
@@ -54,17 +55,20 @@ export interface EngineStatus {
   >;
 }
 
+/** Where a command was applied, and to what effect. */
 export interface Applied {
   readonly index: number;
   /** What `StateSubscriber.apply` returned. */
   readonly outcome: unknown;
 }
 
+/** How long to wait. */
 export interface WaitOptions {
   /** Give up after this many milliseconds on the monotonic clock. */
   readonly timeoutMs: number;
 }
 
+/** The port itself. */
 export interface ConsensusEngine {
   /**
    * Orders a command. Resolves when a majority holds it and it was applied here (I3).

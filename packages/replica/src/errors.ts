@@ -1,6 +1,7 @@
 /** Errors of the replica driver. */
 import { CodedError, type CodedErrorOptions } from '@witan/core';
 
+/** What the driver cannot do. */
 export type ReplicaErrorCode =
   | 'REPLICA_NOT_LEADER'
   | 'REPLICA_NO_LEADER'

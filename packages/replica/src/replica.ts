@@ -48,9 +48,11 @@ const UNSETTLED_MS = 3_000;
 /** A member without a leader for this long looks around, whether it was replaced. */
 const LEADERLESS_MS = 1_000;
 
+/** Where in its life a replica is. */
 export type Phase =
   'discovering' | 'founded' | 'joining' | 'serving' | 'sealed' | 'removed' | 'stopped';
 
+/** What a replica is made from. */
 export interface ReplicaOptions<ReferenceValues> {
   readonly self: PeerIdentity;
   /** Slot names of the measured configuration. */
@@ -71,6 +73,7 @@ export interface ReplicaOptions<ReferenceValues> {
   readonly fatal: (error: unknown) => void;
 }
 
+/** See the head of this file. */
 export class Replica<ReferenceValues> {
   readonly #options: ReplicaOptions<ReferenceValues>;
   #cluster: Cluster<ReferenceValues> | undefined;

@@ -1,4 +1,7 @@
-/** What replicas tell each other before and beside consensus. Plain values; wire forms are elsewhere. */
+/**
+ * What replicas tell each other before and beside consensus. Plain values; wire forms are
+ * elsewhere.
+ */
 import type { ClusterId, Epoch, IncarnationId, Secret, SlotName } from '@witan/core';
 
 /** A replica as its peers know it. */
@@ -17,6 +20,7 @@ export interface PeerIdentity {
  */
 export type StandingKind = 'new' | 'sealed' | 'unsettled' | 'member';
 
+/** Where a replica stands, as it says itself. */
 export interface Standing {
   readonly kind: StandingKind;
   readonly self: PeerIdentity;
@@ -39,6 +43,7 @@ export interface Genesis {
   readonly members: readonly PeerIdentity[];
 }
 
+/** A newcomer’s request. */
 export interface JoinRequest {
   readonly self: PeerIdentity;
   readonly slots: readonly SlotName[];
@@ -48,6 +53,7 @@ export interface JoinRequest {
 export type JoinRefusal =
   'SLOTS_DIFFER' | 'SLOT_UNKNOWN' | 'IDENTITY_MISMATCH' | 'NODE_ID_TAKEN' | 'INCARNATION_RETIRED';
 
+/** The answer to a newcomer. */
 export type JoinAnswer =
   | {
       readonly kind: 'admitted';

@@ -27,6 +27,7 @@ export type Forwarded<Result> =
   | { readonly kind: 'not-leader'; readonly leader?: PeerIdentity }
   | { readonly kind: 'failed'; readonly code: string };
 
+/** What a writer needs from its surroundings. */
 export interface WriterPorts<Operation, Result, ReferenceValues> {
   readonly cluster: () => Cluster<ReferenceValues> | undefined;
   readonly scheduler: Scheduler;
@@ -41,6 +42,7 @@ export interface WriterPorts<Operation, Result, ReferenceValues> {
   ) => Promise<Forwarded<Result>>;
 }
 
+/** A write that was applied. */
 export interface Written<Result> {
   readonly index: number;
   readonly result: Result;
@@ -51,6 +53,7 @@ const RETRY_MS_MAX = 400;
 /** A forwarded attempt gets this long, so that a leader that just died does not use up the time. */
 const ATTEMPT_MS = 2_500;
 
+/** See the head of this file. */
 export class Writer<Operation, Result, ReferenceValues> {
   readonly #ports: WriterPorts<Operation, Result, ReferenceValues>;
 

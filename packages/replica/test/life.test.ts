@@ -135,7 +135,7 @@ it('does not found beside sealed state, and says which slots hold it (I4)', asyn
   expect(world.at('witan-1').replica.phase()).toBe('sealed');
 });
 
-it('writes nothing to disk before the first command worth keeping, then everything (I4)', async () => {
+it('keeps nothing on disk before the first command worth keeping (I4)', async () => {
   const world = await founded();
   await world.scheduler.run(3_000);
   expect(world.live().flatMap((node) => node.disk.records)).toEqual([]);

@@ -1,5 +1,6 @@
 /**
- * A small world for replicas: virtual time, a network that can be cut, disks that are lists. It runs
+ * A small world for replicas: virtual time, a network that can be cut, disks that are lists. It
+ * runs
  * the real driver, with a keyring that only marks bytes. Seeded, so that a run can be repeated.
  */
 import { createHash } from 'node:crypto';

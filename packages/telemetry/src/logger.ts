@@ -31,6 +31,7 @@ export interface LogDestination {
   write(line: string): void;
 }
 
+/** What a log is made from. */
 export interface LoggerOptions {
   readonly level: LogLevel;
   /** Name of the program, in every line. */

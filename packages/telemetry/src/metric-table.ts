@@ -1,5 +1,6 @@
 /**
- * Every metric of Witan, a row each. docs/telemetry.md lists the same rows and a test compares them.
+ * Every metric of Witan, a row each. docs/telemetry.md lists the same rows and a test compares
+ * them.
  */
 
 /** What a metric is: a count that only grows, or a value of now. */

@@ -39,6 +39,7 @@ export class RecordingSubscriber implements StateSubscriber {
   }
 }
 
+/** One engine of the group with what it was fed. */
 export interface EngineMember {
   readonly nodeId: number;
   readonly engine: ConsensusEngine;
@@ -66,32 +67,26 @@ function leaderOf(group: EngineGroup): EngineMember {
   return leader;
 }
 
-/** Registers the suite. @param create starts engines with these node ids, the first voters */
-export function engineCompliance(
-  create: (nodeIds: readonly number[]) => Promise<EngineGroup>,
-): void {
-  const run = (name: string, body: (group: EngineGroup) => Promise<void>): void => {
-    it(name, async () => {
-      const group = await create([1, 2, 3]);
-      try {
-        expect(await group.until(() => group.members.some(isLeader))).toBe(true);
-        await body(group);
-      } finally {
-        await group.stop();
-      }
-    });
-  };
-  const isLeader = ({ engine }: EngineMember): boolean => engine.status().role === 'leader';
+/** One demand on an engine. */
+interface Demand {
+  readonly title: string;
+  readonly body: (group: EngineGroup) => Promise<void>;
+}
 
-  run('gives the proposer its outcome, after it was applied here', async (group) => {
+const demandGivesTheProposer: Demand = {
+  title: 'gives the proposer its outcome, after it was applied here',
+  body: async (group) => {
     const { engine, subscriber } = leaderOf(group);
     const applied = await group.settle(engine.propose(utf8('a'), PROPOSE));
     expect(applied.outcome).toBe('applied 1');
     expect(subscriber.commands).toEqual(['a']);
     expect(engine.status().appliedIndex).toBeGreaterThanOrEqual(applied.index);
-  });
+  },
+};
 
-  run('applies the same commands in the same order everywhere, without a gap', async (group) => {
+const demandAppliesTheSame: Demand = {
+  title: 'applies the same commands in the same order everywhere, without a gap',
+  body: async (group) => {
     const { engine } = leaderOf(group);
     const names = Array.from({ length: 50 }, (_, number) => `c${number}`);
     await group.settle(Promise.all(names.map((name) => engine.propose(utf8(name), PROPOSE))));
@@ -104,19 +99,27 @@ export function engineCompliance(
         true,
       );
     }
-  });
+  },
+};
 
-  run('refuses proposals and changes where it does not lead', async (group) => {
+const demandRefusesProposalsAnd: Demand = {
+  title: 'refuses proposals and changes where it does not lead',
+  body: async (group) => {
     const follower = group.members.find((member) => !isLeader(member));
     const propose = follower?.engine.propose(utf8('x'), PROPOSE);
-    await expect(group.settle<unknown>(propose ?? Promise.resolve())).rejects.toMatchObject({ code: 'REPLICA_NOT_LEADER' });
+    await expect(group.settle<unknown>(propose ?? Promise.resolve())).rejects.toMatchObject({
+      code: 'REPLICA_NOT_LEADER',
+    });
     const none = { addLearners: [9], promote: [], remove: [], context: utf8('') };
     const change = follower?.engine.changeMembership(none, WAIT) ?? Promise.resolve();
     await expect(group.settle(change)).rejects.toMatchObject({ code: 'REPLICA_NOT_LEADER' });
     for (const { subscriber } of group.members) expect(subscriber.commands).toEqual([]);
-  });
+  },
+};
 
-  run('shows everything acknowledged behind a read barrier, anywhere (I5)', async (group) => {
+const demandShowsEverythingAcknowledged: Demand = {
+  title: 'shows everything acknowledged behind a read barrier, anywhere (I5)',
+  body: async (group) => {
     const { engine } = leaderOf(group);
     for (let number = 0; number < 5; number += 1) {
       const { index } = await group.settle(engine.propose(utf8(`n${number}`), PROPOSE));
@@ -126,15 +129,21 @@ export function engineCompliance(
         expect(member.subscriber.commands).toHaveLength(number + 1);
       }
     }
-  });
+  },
+};
 
-  run('times out on an index that never comes', async (group) => {
+const demandTimesOutOn: Demand = {
+  title: 'times out on an index that never comes',
+  body: async (group) => {
     const { engine } = leaderOf(group);
     const never = engine.waitApplied(1_000_000, { timeoutMs: 50 });
     await expect(group.settle(never)).rejects.toMatchObject({ code: 'REPLICA_TIMED_OUT' });
-  });
+  },
+};
 
-  run('brings a newcomer in as a learner and swaps it for a voter (I2)', async (group) => {
+const demandBringsANewcomer: Demand = {
+  title: 'brings a newcomer in as a learner and swaps it for a voter (I2)',
+  body: async (group) => {
     const leader = leaderOf(group);
     await group.settle(leader.engine.propose(utf8('before'), PROPOSE));
     const gone = group.members.find((member) => member !== leader);
@@ -154,9 +163,12 @@ export function engineCompliance(
     expect(leader.subscriber.memberships[0]).toMatchObject({ context: 'four' });
     await group.settle(leader.engine.propose(utf8('after'), PROPOSE));
     expect(await group.until(() => newcomer.subscriber.commands.includes('after'))).toBe(true);
-  });
+  },
+};
 
-  run('hands leadership over and tells its listeners', async (group) => {
+const demandHandsLeadershipOver: Demand = {
+  title: 'hands leadership over and tells its listeners',
+  body: async (group) => {
     const leader = leaderOf(group);
     const next = group.members.find((member) => member !== leader);
     let changes = 0;
@@ -167,21 +179,56 @@ export function engineCompliance(
     expect(await group.until(() => next?.engine.status().role === 'leader')).toBe(true);
     expect(changes).toBeGreaterThan(0);
     await group.settle(next?.engine.propose(utf8('new leader'), PROPOSE) ?? Promise.reject());
-  });
+  },
+};
 
-  run('carries a command of one mebibyte and one of no bytes', async (group) => {
+const demandCarriesACommand: Demand = {
+  title: 'carries a command of one mebibyte and one of no bytes',
+  body: async (group) => {
     const { engine, subscriber } = leaderOf(group);
     await group.settle(engine.propose(new Uint8Array(1024 * 1024).fill(65), PROPOSE));
     await group.settle(engine.propose(new Uint8Array(0), PROPOSE));
     expect(subscriber.commands.map(({ length }) => length)).toEqual([1024 * 1024, 0]);
-  });
+  },
+};
 
-  run('refuses everything once stopped', async (group) => {
+const demandRefusesEverythingOnce: Demand = {
+  title: 'refuses everything once stopped',
+  body: async (group) => {
     const { engine } = leaderOf(group);
     await engine.stop();
     const calls = [engine.propose(utf8('x'), PROPOSE), engine.readBarrier(WAIT)];
     for (const call of calls) {
       await expect(group.settle<unknown>(call)).rejects.toMatchObject({ code: 'REPLICA_STOPPED' });
+    }
+  },
+};
+
+const DEMANDS: readonly Demand[] = [
+  demandGivesTheProposer,
+  demandAppliesTheSame,
+  demandRefusesProposalsAnd,
+  demandShowsEverythingAcknowledged,
+  demandTimesOutOn,
+  demandBringsANewcomer,
+  demandHandsLeadershipOver,
+  demandCarriesACommand,
+  demandRefusesEverythingOnce,
+];
+
+const isLeader = ({ engine }: EngineMember): boolean => engine.status().role === 'leader';
+
+/** Registers the suite. @param create starts engines with these node ids, all of them voters */
+export function engineCompliance(
+  create: (nodeIds: readonly number[]) => Promise<EngineGroup>,
+): void {
+  it.each(DEMANDS)('$title', async ({ body }) => {
+    const group = await create([1, 2, 3]);
+    try {
+      expect(await group.until(() => group.members.some(isLeader))).toBe(true);
+      await body(group);
+    } finally {
+      await group.stop();
     }
   });
 }

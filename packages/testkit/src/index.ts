@@ -1,4 +1,6 @@
-/** Fakes of the ports with their compliance suites. Development only: nothing shipped imports it. */
+/**
+ * Fakes of the ports with their compliance suites. Development only: nothing shipped imports it.
+ */
 export {
   engineCompliance,
   RecordingSubscriber,

@@ -1,5 +1,6 @@
 /**
- * A fake of the consensus engine: one log in memory that all engines of a group share. It orders and
+ * A fake of the consensus engine: one log in memory that all engines of a group share. It orders
+ * and
  * applies as the real one must, and fails where the real one must, but survives nothing.
  */
 import {

@@ -5,6 +5,7 @@
 import type { CloseReason, Role } from './channel.ts';
 import type { TransportError } from './errors.ts';
 
+/** Something that happened on a channel. */
 export type TransportEvent =
   /** A TCP connection was dropped before TLS because a limit was reached. */
   | {

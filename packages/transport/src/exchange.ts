@@ -271,7 +271,9 @@ function directionOf(prover: 'client' | 'server'): Direction {
   return prover === 'client' ? 'client-proves' : 'server-proves';
 }
 
-/** Wraps what is none of ours; the cause is kept for the log. @throws InvariantViolation as it is */
+/**
+ * Wraps what is none of ours; the cause is kept for the log. @throws InvariantViolation as it is
+ */
 export function asTransportError(error: unknown): TransportError {
   if (error instanceof TransportError) return error;
   throwIfBroken(error);

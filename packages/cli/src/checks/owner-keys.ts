@@ -1,4 +1,6 @@
-/** Before anything is sent: every key belongs to an owner whose approval counts, and they suffice. */
+/**
+ * Before anything is sent: every key belongs to an owner whose approval counts, and they suffice.
+ */
 import type { KeyObject } from 'node:crypto';
 import type { ReferenceValues } from '@witan/attestation';
 import { Secret } from '@witan/core';

@@ -39,8 +39,8 @@ function reportToJson(report: VerifyReport, first: boolean): { readonly [name: s
     generation: report.generation ?? null,
     transitionHash: report.transitionHash ?? null,
     manifestDigest: report.manifestDigest ?? null,
-    checks: checks.map((check) => ({ ...check }) as Json),
-    replicas: replicas.map((replica) => ({ ...replica }) as Json),
+    checks: checks.map((check) => ({ ...check })),
+    replicas: replicas.map((replica) => ({ ...replica })),
   };
 }
 

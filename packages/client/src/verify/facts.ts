@@ -1,4 +1,6 @@
-/** What `verify` collects before it checks anything: every replica's answers, each verified alone. */
+/**
+ * What `verify` collects before it checks anything: every replica's answers, each verified alone.
+ */
 import type { ReferenceValues } from '@witan/attestation';
 import type { ValidatedManifest } from '@witan/manifest';
 import type { Expectations } from '../options.ts';

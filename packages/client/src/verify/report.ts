@@ -5,6 +5,7 @@ import type { ClusterId } from '@witan/core';
 export type VerifyCheckName =
   'replicas' | 'manifest' | 'anchors' | 'history' | 'approvals' | 'floor' | 'agreement' | 'epoch';
 
+/** One named check and its outcome. */
 export interface VerifyCheck {
   readonly name: VerifyCheckName;
   /** What the check says when it passes, in words. */
@@ -32,6 +33,7 @@ export interface VerifiedReplica {
   readonly simulated?: boolean;
 }
 
+/** The outcome of `verify`. */
 export interface VerifyReport {
   /** True when no check failed. */
   readonly ok: boolean;

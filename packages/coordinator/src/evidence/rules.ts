@@ -125,14 +125,7 @@ export class Rules {
   ): ChannelVerifier<PeerClaims> {
     return {
       evidenceTypes: ['snp'],
-      verify: (request) => {
-        try {
-          return Promise.resolve(judge(decodeEvidence(request.evidence), request));
-        } catch (error) {
-          if (!(error instanceof CodedError)) return Promise.reject(error as Error);
-          return Promise.resolve({ ok: false, code: error.code, detail: describeError(error) });
-        }
-      },
+      verify: (request) => Promise.resolve(judgeSafely(judge, request)),
     };
   }
 
@@ -149,6 +142,20 @@ export class Rules {
       revocation: 'if-present',
       developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
     });
+  }
+}
+
+/** Unreadable evidence is refused like any other that does not pass. */
+function judgeSafely(
+  judge: (evidence: Evidence, request: VerificationRequest) => Verification<PeerClaims>,
+  request: VerificationRequest,
+): Verification<PeerClaims> {
+  try {
+    return judge(decodeEvidence(request.evidence), request);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const { code }: { readonly code: string } = error;
+    return { ok: false, code, detail: describeError(error) };
   }
 }
 

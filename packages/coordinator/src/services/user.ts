@@ -1,6 +1,6 @@
 /** The user service: what owners and operators ask. Any replica answers. */
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
-import { CodedError, fromHex, generation, sha256Hex, toHex } from '@witan/core';
+import { CodedError, fromHex, sha256Hex, toHex, type Generation } from '@witan/core';
 import { ManifestError, parseManifest, type ValidatedManifest } from '@witan/manifest';
 import { UserService, type SetManifestRequest } from '@witan/protocol';
 import type { Cluster } from '@witan/replica';
@@ -86,8 +86,8 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
 }
 
 function manifestOf(
-  view: { manifestBytes(number: ReturnType<typeof generation>): Uint8Array | undefined },
-  signed: { readonly transition: { readonly generation: ReturnType<typeof generation> } },
+  view: { manifestBytes(number: Generation): Uint8Array | undefined },
+  signed: { readonly transition: { readonly generation: Generation } },
 ): Uint8Array {
   return view.manifestBytes(signed.transition.generation) ?? new Uint8Array(0);
 }

@@ -1,5 +1,6 @@
 /**
- * The replica's DurableLog port: seals every record and snapshot, then hands it to the journal (I4).
+ * The replica's DurableLog port: seals every record and snapshot, then hands it to the journal
+ * (I4).
  * The journal opens with the first record, so a cluster without a manifest leaves nothing on disk.
  * What is written is never read back by this process (I2).
  */

@@ -191,10 +191,15 @@ class Run {
   async #generate(): Promise<Facts> {
     const { witan } = this.#options;
     await witan([
-      ...['generate', '-f', DEPLOYMENT],
-      ...['--reference-values', this.#running().layout.referenceValues],
-      ...['--owner', join(this.#made, 'owner', 'alice.pub.pem')],
-      ...['--out', this.#made],
+      'generate',
+      '-f',
+      DEPLOYMENT,
+      '--reference-values',
+      this.#running().layout.referenceValues,
+      '--owner',
+      join(this.#made, 'owner', 'alice.pub.pem'),
+      '--out',
+      this.#made,
     ]);
     const manifest = JSON.parse(await readFile(this.#manifestFile(), 'utf8')) as {
       readonly workloads: Readonly<Record<string, { readonly secrets?: readonly string[] }>>;
@@ -207,8 +212,11 @@ class Run {
 
   async #set(): Promise<Facts> {
     const result = await this.#options.witan([
-      ...['set', '--manifest', this.#manifestFile()],
-      ...['--owner-key', join(this.#made, 'owner', 'alice.key.pem')],
+      'set',
+      '--manifest',
+      this.#manifestFile(),
+      '--owner-key',
+      join(this.#made, 'owner', 'alice.key.pem'),
       ...this.#endpointOptions(),
     ]);
     await waitForStatuses(
@@ -326,7 +334,8 @@ class Run {
   async #verify(): Promise<Facts> {
     const result = await this.#options.witan([
       'verify',
-      ...['--manifest', this.#manifestFile()],
+      '--manifest',
+      this.#manifestFile(),
       ...this.#endpointOptions(),
     ]);
     const checks = (result['checks'] ?? []) as readonly {
@@ -338,8 +347,10 @@ class Run {
 
   #endpointOptions(): readonly string[] {
     return [
-      ...['--endpoint', this.#running().endpoints.join(',')],
-      ...['--config-dir', join(this.#options.directory, 'config')],
+      '--endpoint',
+      this.#running().endpoints.join(','),
+      '--config-dir',
+      join(this.#options.directory, 'config'),
     ];
   }
 

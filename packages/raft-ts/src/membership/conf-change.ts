@@ -6,6 +6,7 @@ import { NO_BYTES, type NodeId } from '../types.ts';
 /** What to do with one member. `update` changes nothing here: it only carries a context. */
 export type ConfChangeType = 'add-voter' | 'add-learner' | 'remove' | 'update';
 
+/** One member added, removed or updated. */
 export type ConfChangeSingle = {
   readonly type: ConfChangeType;
   readonly nodeId: NodeId;

@@ -15,6 +15,7 @@ export type Membership = {
   readonly autoLeave: boolean;
 };
 
+/** Followers as the leader sees them, by id. */
 export type ProgressMap = ReadonlyMap<NodeId, Progress>;
 
 /** Members and their progress; ids ascend in `progress`. */
@@ -28,6 +29,7 @@ export type InflightLimits = { readonly messagesMax: number; readonly bytesMax: 
 
 const NOBODY: ReadonlySet<NodeId> = new Set();
 
+/** A group without members. */
 export const EMPTY_TRACKER: Tracker = {
   membership: {
     voters: { incoming: NOBODY, outgoing: NOBODY },

@@ -8,6 +8,7 @@ import { assert } from '../errors.ts';
 import type { Index } from '../types.ts';
 import { Inflights } from './inflights.ts';
 
+/** How a leader sends to a follower. */
 export type ProgressState = 'StateProbe' | 'StateReplicate' | 'StateSnapshot';
 
 /** Where to start, and the limits of the window. */

@@ -2,6 +2,7 @@
 import type { Index } from '../types.ts';
 import type { Progress, ProgressState } from './progress.ts';
 
+/** A follower’s progress at one moment. */
 export type ProgressStatus = {
   readonly match: Index;
   readonly next: Index;
@@ -14,6 +15,7 @@ export type ProgressStatus = {
   readonly inflightFull: boolean;
 };
 
+/** A copy of a follower’s progress that is safe to hand out. */
 export function progressStatus(progress: Progress): ProgressStatus {
   return {
     match: progress.match,

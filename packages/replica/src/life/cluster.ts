@@ -18,6 +18,7 @@ const SILENCE_MS = 1_000;
 const SWAP_CHECK_MS = 100;
 const CHANGE_TIMEOUT_MS = 5_000;
 
+/** What a part in a cluster is made from. */
 export interface ClusterOptions<ReferenceValues> {
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
@@ -44,6 +45,7 @@ export interface ClusterOptions<ReferenceValues> {
   readonly fatal: (error: unknown) => void;
 }
 
+/** See the head of this file. */
 export class Cluster<ReferenceValues> {
   readonly engine: ConsensusEngine;
   readonly state: ClusterState<ReferenceValues>;

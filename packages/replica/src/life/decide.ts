@@ -7,6 +7,7 @@
 import type { SlotName } from '@witan/core';
 import type { PeerIdentity, Standing } from '../standing.ts';
 
+/** What to do next. */
 export type Decision =
   /** A cluster lives: ask to be let in, first at this slot. */
   | { readonly kind: 'join'; readonly at: SlotName }
@@ -14,6 +15,7 @@ export type Decision =
   | { readonly kind: 'found'; readonly members: readonly PeerIdentity[] }
   | { readonly kind: 'wait'; readonly code: WaitCode; readonly slots: readonly SlotName[] };
 
+/** What is waited for. */
 export type WaitCode =
   /** These slots have not answered. */
   | 'SLOTS_MISSING'

@@ -1,5 +1,6 @@
 /**
- * The consensus engine over raft-ts: one loop that feeds ticks, messages, proposals and reads to the
+ * The consensus engine over raft-ts: one loop that feeds ticks, messages, proposals and reads to
+ * the
  * core and carries out what its Readies ask for.
  *
  * Assumes that `receive` is called only with messages whose sender the channel has authenticated,
@@ -39,6 +40,7 @@ import { DEFAULT_TUNING, type EngineTuning } from './tuning.ts';
 export const BOOTSTRAP_INDEX = 1;
 const BOOTSTRAP_TERM = 1;
 
+/** See the head of this file. */
 export class RaftEngine implements ConsensusEngine {
   readonly #options: RaftEngineOptions;
   readonly #tuning: EngineTuning;

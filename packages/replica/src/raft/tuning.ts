@@ -1,11 +1,14 @@
 /** The engine's limits and times in one place. */
 
+/** Limits and times of an engine. */
 export interface EngineTuning {
   /** One tick of Raft's clock, in milliseconds. */
   readonly tickMs: number;
   /** Ticks between heartbeats. Default 2: 100 ms. */
   readonly heartbeatTicks: number;
-  /** Least ticks without a leader before an election; the actual number is random below twice it. */
+  /**
+   * Least ticks without a leader before an election; the actual number is random below twice it.
+   */
   readonly electionTicks: number;
   /** Largest batch of entries in one message, in bytes. */
   readonly appendBytesMax: number;

@@ -1,4 +1,7 @@
-/** The trust anchors are the pinned ones. Each answer was compared when it came; this says with what. */
+/**
+ * The trust anchors are the pinned ones. Each answer was compared when it came; this says with
+ * what.
+ */
 import { createHash } from 'node:crypto';
 import type { VerifyFacts } from '../facts.ts';
 import { passed, short, skipped, type Outcome } from './outcome.ts';
