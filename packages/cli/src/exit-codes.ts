@@ -34,7 +34,7 @@ export function exitCodeOf(error: unknown): number {
     return error.code === 'CLI_FILE_NOT_WRITTEN' ? EXIT_FAILED : EXIT_USAGE;
   }
   if (!(error instanceof CodedError)) return EXIT_FAILED;
-  const { code }: { readonly code: string } = error;
+  const code = String(error.code);
   return INPUT_PREFIXES.some((prefix) => code.startsWith(prefix)) ? EXIT_USAGE : EXIT_FAILED;
 }
 

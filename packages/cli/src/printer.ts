@@ -57,7 +57,7 @@ function describeFailure(error: unknown): string {
 
 function errorToJson(error: unknown): Json {
   if (!(error instanceof CodedError)) return { code: 'INTERNAL', message: describeFailure(error) };
-  const { code }: { readonly code: string } = error;
+  const code = String(error.code);
   const fields = Object.entries(error.fields).map(([name, value]) => [name, plain(value)]);
   return {
     code,

@@ -9,9 +9,6 @@ import { createHash } from 'node:crypto';
 import { assert, utf8 } from '@witan/core';
 import type { Role } from './channel.ts';
 
-/** Bytes of report data in SEV-SNP and TDX reports. */
-const REPORT_DATA_BYTES = 64;
-
 const CHANNEL_LABEL = utf8('witan/v1/attested-channel report data\0');
 const STANDALONE_LABEL = utf8('witan/v1/standalone evidence report data\0');
 const STANDALONE_LABEL_CHARS_MAX = 64;

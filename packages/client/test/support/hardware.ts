@@ -1,4 +1,6 @@
-/** Simulated machines for tests: genuine SEV-SNP reports under a development root made in memory. */
+/**
+ * Simulated machines for tests: genuine SEV-SNP reports under a development root made in memory.
+ */
 import { encodeEvidence, type Evidence } from '@witan/attestation';
 import { fromHex } from '@witan/core';
 import { createIncarnationIdentity } from '@witan/keys';

@@ -154,7 +154,7 @@ function judgeSafely(
     return judge(decodeEvidence(request.evidence), request);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
-    const { code }: { readonly code: string } = error;
+    const code = String(error.code);
     return { ok: false, code, detail: describeError(error) };
   }
 }
