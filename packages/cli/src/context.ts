@@ -66,23 +66,28 @@ export function parseStored(bytes: Uint8Array): ValidatedManifest<ReferenceValue
 }
 
 /**
- * The deployment that was pinned before: the one that `--cluster` names, or the only one.
+ * The deployment that was pinned before: the one that `--cluster` names, else the only one that was
+ * met under one of the endpoints, else the only one at all. `--cluster new` means none of them.
  *
- * @throws CliError CLI_CLUSTER_UNKNOWN
+ * @throws IdError; CliError CLI_CLUSTER_UNKNOWN, CLI_NO_ENDPOINT
  */
 export async function pinnedDeployment(
-  store: FloorStore,
+  context: CommandContext,
   options: ClusterOptions,
 ): Promise<PinnedDeployment | undefined> {
+  if (options.cluster === 'new') return undefined;
   if (options.cluster !== undefined) {
-    const pinned = await store.load(clusterId(options.cluster));
+    const pinned = await storeOf(context, options).load(clusterId(options.cluster));
     if (pinned !== undefined) return pinned;
     const fields = { found: options.cluster };
     const message = 'the cluster is not in the configuration directory';
     throw new CliError('CLI_CLUSTER_UNKNOWN', message, { fields });
   }
-  const all = await store.list();
-  return all.length === 1 ? all[0] : undefined;
+  const all = await storeOf(context, options).list();
+  const asked = endpointsOf(context, options);
+  const met = all.filter(({ endpoints }) => endpoints.some((one) => asked.includes(one)));
+  const candidates = met.length > 0 ? met : all;
+  return candidates.length === 1 ? candidates[0] : undefined;
 }
 
 /** What a pinned deployment is held to. */

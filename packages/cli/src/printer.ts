@@ -3,6 +3,7 @@
  * warnings go to standard error, so that output can be piped.
  */
 import { CodedError, describeError, type FieldValue } from '@witan/core';
+import { nextStepOf } from './next-steps.ts';
 
 /** Something that JSON can say. */
 export type Json =
@@ -34,17 +35,21 @@ export function createPrinter(
   stdout: (text: string) => void,
   stderr: (text: string) => void,
 ): Printer {
+  let answered = false;
   return {
     json,
     result: (value, text) => {
+      answered = true;
       stdout(json ? `${JSON.stringify(value)}\n` : text);
     },
     note: (text) => {
       stderr(text);
     },
     failure: (error) => {
-      stderr(`witan: ${describeFailure(error)}\n`);
-      if (json) stdout(`${JSON.stringify({ ok: false, error: errorToJson(error) })}\n`);
+      stderr(`witan: ${describeFailure(error)}\n${nextStepOf(error)}`);
+      // A report that says what failed is the one object already.
+      if (json && !answered)
+        stdout(`${JSON.stringify({ ok: false, error: errorToJson(error) })}\n`);
     },
   };
 }

@@ -19,6 +19,8 @@ export interface FetchedHistory {
   readonly history: VerifiedHistory;
   readonly mark: HighWaterMark;
   readonly answer: AnswerAnchors;
+  /** No hardware protects the replica that answered (I11). */
+  readonly simulated: boolean;
 }
 
 /**
@@ -55,7 +57,8 @@ export async function fetchHistory(
     throw new ClientError('CLIENT_HISTORY_INVALID', fields);
   }
   if (floor !== undefined) refuseBelow(compareHistoryToFloor(history, floor));
-  return { history, mark, answer };
+  const simulated = connection.peer.claims?.claims.simulated === true;
+  return { history, mark, answer, simulated };
 }
 
 function checkHead(history: VerifiedHistory, mark: HighWaterMark): void {

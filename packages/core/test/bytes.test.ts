@@ -84,7 +84,12 @@ describe('canonical bytes', () => {
 describe('a secret (I10)', () => {
   it('never turns into its bytes by accident', () => {
     const secret = new Secret(new Uint8Array([0xde, 0xad, 0xbe, 0xef]));
-    const shown = [String(secret), JSON.stringify({ secret }), inspect(secret), `${String(secret)}`];
+    const shown = [
+      String(secret),
+      JSON.stringify({ secret }),
+      inspect(secret),
+      `${String(secret)}`,
+    ];
     for (const text of shown) expect(text).toContain('[secret]');
     expect(secret.equals(new Secret(new Uint8Array([0xde, 0xad, 0xbe, 0xef])))).toBe(true);
     expect(secret.equals(new Secret(new Uint8Array([0xde, 0xad, 0xbe, 0xee])))).toBe(false);

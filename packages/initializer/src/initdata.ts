@@ -2,16 +2,33 @@
  * The workload's measured settings, out of the pod's initdata. `witan generate` writes them; this
  * reader accepts that form of the TOML document and nothing else, so that there is nothing in it
  * that two readers could understand differently.
+ *
+ * The file may hold the document itself or, as the downward API gives it, the pod's annotation: the
+ * document compressed with gzip, in base64.
  */
 import { readFile, stat } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
-import { CodedError, fromUtf8 } from '@witan/core';
+import { BytesError, CodedError, fromBase64, fromUtf8 } from '@witan/core';
 import { InitializerError } from './errors.ts';
 
 const BYTES_MAX = 1024 * 1024;
 const ENDPOINTS_MAX = 64;
 const REFERENCE_VALUES_MAX = 64;
-const SETTINGS = /^"witan\.json" = '''\n([^']*)'''$/m;
+/** JSON has no apostrophes here: `generate` writes them as escapes. */
+const DOCUMENT = new RegExp(
+  [
+    '^version = "0\\.1\\.0"',
+    'algorithm = "sha256"',
+    '',
+    '\\[data\\]',
+    `"policy\\.json" = '''`,
+    `[^']*'''`,
+    `"witan\\.json" = '''`,
+    `([^']*)'''`,
+    '$',
+  ].join('\n'),
+);
 
 /** What the initializer knows of the Coordinators before it has talked to any. */
 export interface WorkloadInitdata {
@@ -30,7 +47,7 @@ export async function readWorkloadInitdata(file: string): Promise<WorkloadInitda
   try {
     const { size } = await stat(file);
     if (size > BYTES_MAX) throw invalid('', `at most ${BYTES_MAX} bytes`, size);
-    bytes = new Uint8Array(await readFile(file));
+    bytes = unpacked(new Uint8Array(await readFile(file)));
   } catch (cause) {
     if (cause instanceof InitializerError) throw cause;
     const message = 'initdata cannot be read; check WITAN_INITDATA';
@@ -38,6 +55,27 @@ export async function readWorkloadInitdata(file: string): Promise<WorkloadInitda
     throw new InitializerError('INITIALIZER_INITDATA_UNREADABLE', message, options);
   }
   return parseWorkloadInitdata(bytes);
+}
+
+/** Undoes the annotation's encoding where there is one. */
+function unpacked(bytes: Uint8Array): Uint8Array {
+  // What gzip writes first (RFC 1952 section 2.3.1), in base64; TOML cannot begin so.
+  const isAnnotation = Buffer.from(bytes.subarray(0, 4)).toString('latin1') === 'H4sI';
+  if (!isAnnotation) return bytes;
+  try {
+    const compressed = fromBase64(fromUtf8(bytes).trimEnd());
+    return new Uint8Array(gunzipSync(compressed, { maxOutputLength: BYTES_MAX }));
+  } catch (cause) {
+    if (!(cause instanceof BytesError) && !isZlibError(cause)) throw cause;
+    const message = 'initdata annotation cannot be unpacked';
+    const fields = { path: '', expected: 'base64 of gzip', found: 'something else' };
+    throw new InitializerError('INITIALIZER_INITDATA_INVALID', message, { fields, cause });
+  }
+}
+
+/** Damage, or more than the limit once unpacked (`ERR_BUFFER_TOO_LARGE`, `Z_…`). */
+function isZlibError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error;
 }
 
 /** @throws InitializerError INITIALIZER_INITDATA_INVALID with path, expected and found */
@@ -64,7 +102,7 @@ export function parseWorkloadInitdata(bytes: Uint8Array): WorkloadInitdata {
 
 function settingsOf(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   try {
-    const text = SETTINGS.exec(fromUtf8(bytes))?.[1];
+    const text = DOCUMENT.exec(fromUtf8(bytes))?.[1];
     const value: unknown = JSON.parse(text ?? '');
     if (isObject(value)) return value;
   } catch (cause) {

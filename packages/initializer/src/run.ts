@@ -58,6 +58,7 @@ export async function run(options: RunOptions): Promise<number> {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   options.signal?.addEventListener('abort', onSignal);
+  if (options.signal?.aborted === true) onSignal();
   try {
     const settings = parseSettings(options.argv, options.env);
     if (settings === undefined) {

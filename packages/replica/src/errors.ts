@@ -10,7 +10,6 @@ export type ReplicaErrorCode =
   | 'REPLICA_TIMED_OUT'
   | 'REPLICA_STOPPED'
   | 'REPLICA_MEMBERSHIP_REFUSED'
-  | 'REPLICA_ENTRY_MALFORMED'
   | 'REPLICA_NO_CLUSTER';
 
 /** What the driver could not do, and what is known about it. */

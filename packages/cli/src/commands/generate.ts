@@ -7,7 +7,7 @@ import { CliError } from '../errors.ts';
 import { parseStored, type CommandContext } from '../context.ts';
 import { readInput, writeOutput } from '../files.ts';
 import { readReferenceValues, type ReferenceValuesFile } from '../reference-values-file.ts';
-import { table } from '../printer.ts';
+import { SIMULATED_WARNING, table } from '../printer.ts';
 
 export interface GenerateOptions {
   readonly file: string;
@@ -42,9 +42,11 @@ export async function generate(context: CommandContext, options: GenerateOptions
   }
   await writeOutput({ path: deploymentFile, content: yaml });
   await writeOutput({ path: manifestFile, content: manifest });
+  const simulated = isSimulated(values);
   context.printer.result(
     {
       ok: true,
+      simulated,
       manifest: manifestFile,
       deployment: deploymentFile,
       workloads: workloads.map(({ name, object, hostData, dnsNames, secrets }) => ({
@@ -56,8 +58,14 @@ export async function generate(context: CommandContext, options: GenerateOptions
         initdata: initdataFile(options.out, name),
       })),
     },
-    describe(manifestFile, deploymentFile, workloads),
+    `${simulated ? SIMULATED_WARNING : ''}${describe(manifestFile, deploymentFile, workloads)}`,
   );
+}
+
+/** Whether the manifest will accept a simulated TEE (I11). */
+function isSimulated({ coordinatorValues, workload }: ReferenceValuesFile): boolean {
+  const lists = [workload['developmentRoots'], ...coordinatorValues.map((v) => v.developmentRoots)];
+  return lists.some((list) => Array.isArray(list) && list.length > 0);
 }
 
 function initdataFile(out: string, workload: string): string {
@@ -125,6 +133,6 @@ function describe(
   return (
     `${workloads.length} confidential workloads\n${table(rows)}` +
     `manifest    ${manifestFile}\ndeployment  ${deploymentFile}\n` +
-    'Next: witan set --manifest manifest.json --owner-key KEY --endpoint HOST:PORT\n'
+    `Next: witan set --manifest ${manifestFile} --owner-key KEY --endpoint HOST:PORT\n`
   );
 }

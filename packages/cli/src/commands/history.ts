@@ -1,13 +1,13 @@
 /** `witan history`: every generation, who approved it, how it links to the one before. */
 import type { CommandContext } from '../context.ts';
-import { table } from '../printer.ts';
+import { SIMULATED_WARNING, table } from '../printer.ts';
 import { trusted, type TrustOptions } from './trust.ts';
 
 /** @throws CliError, ClientError */
 export async function history(context: CommandContext, options: TrustOptions): Promise<void> {
   const { client } = await trusted(context, options);
   try {
-    const { history: verified } = await client.getHistory();
+    const { history: verified, simulated } = await client.getHistory();
     const records = verified.transitions.map((transition, index) => ({
       generation: transition.generation,
       epoch: transition.epoch,
@@ -27,8 +27,8 @@ export async function history(context: CommandContext, options: TrustOptions): P
     ]);
     const head = ['GEN', 'EPOCH', 'TIME (LEADER)', 'TRANSITION', 'MANIFEST', 'APPROVED BY'];
     context.printer.result(
-      { ok: true, transitions: records },
-      `${table([head, ...rows])}The chain is unbroken and signed by the cluster.\n`,
+      { ok: true, simulated, transitions: records },
+      `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}The chain is unbroken and signed by the cluster.\n`,
     );
   } finally {
     client.close();

@@ -1,6 +1,6 @@
 /** `witan set`: sets the first manifest, or updates it. */
 import type { ReferenceValues } from '@witan/attestation';
-import type { Client, Deployment, PinnedDeployment } from '@witan/client';
+import type { Client, Deployment, PinnedDeployment, SettledDeployment } from '@witan/client';
 import { sha256Hex, toHex } from '@witan/core';
 import { nodeCrypto, signP256 } from '@witan/keys';
 import {
@@ -36,7 +36,7 @@ const CHANGES_SHOWN = 40;
 /** @throws CliError, ManifestError, KeysError before anything is sent; ClientError afterwards */
 export async function set(context: CommandContext, options: SetOptions): Promise<void> {
   const manifest = await readManifest(options.manifest);
-  const pinned = await pinnedDeployment(storeOf(context, options), options);
+  const pinned = await pinnedDeployment(context, options);
   // Keys are looked at before anybody is called; who counts is checked again below.
   const first = pinned === undefined ? manifest : parseStored(pinned.manifest);
   await readOwnerKeys(options.ownerKey, first);
@@ -47,6 +47,10 @@ export async function set(context: CommandContext, options: SetOptions): Promise
     const keys = await readOwnerKeys(options.ownerKey, inForce);
     const changes =
       deployment.kind === 'settled' ? diffManifests(deployment.manifest, manifest) : [];
+    if (deployment.kind === 'settled' && deployment.manifest.digest === manifest.digest) {
+      reportUnchanged(context, deployment);
+      return;
+    }
     context.printer.note(describeChanges(deployment, changes));
     const { clusterId } = deployment;
     const subject = { clusterId, previousTransition, manifestDigest: manifest.digest };
@@ -83,6 +87,26 @@ export async function set(context: CommandContext, options: SetOptions): Promise
   } finally {
     client.close();
   }
+}
+
+/** A manifest in force is not set again: a new generation would retire every certificate. */
+function reportUnchanged({ printer }: CommandContext, deployment: SettledDeployment): void {
+  const { clusterId, mark, transitionHash, manifest, simulated } = deployment;
+  const { generation } = mark;
+  printer.result(
+    {
+      ok: true,
+      unchanged: true,
+      clusterId,
+      generation,
+      transitionHash,
+      manifestDigest: manifest.digest,
+      changes: [],
+      simulated,
+    },
+    `${simulated ? SIMULATED_WARNING : ''}` +
+      `This manifest is in force already, as generation ${generation}. Nothing was sent.\n`,
+  );
 }
 
 interface Reached {
@@ -124,7 +148,7 @@ async function orClose(client: Client): Promise<Deployment> {
 
 function describeChanges(deployment: Deployment, changes: readonly ManifestChange[]): string {
   if (deployment.kind === 'founded') return 'First manifest of this cluster.\n';
-  if (changes.length === 0) return 'No difference to the manifest in force.\n';
+  if (changes.length === 0) return 'No change but in spacing or order.\n';
   const lines = changes.slice(0, CHANGES_SHOWN).map((change) => {
     const before = change.kind === 'added' ? '' : ` - ${short(change.before)}`;
     const after = change.kind === 'removed' ? '' : ` + ${short(change.after)}`;

@@ -8,7 +8,6 @@ import {
   parseStored,
   pinnedDeployment,
   readManifest,
-  storeOf,
   type ClusterOptions,
   type CommandContext,
 } from '../context.ts';
@@ -30,7 +29,7 @@ export interface Trusted {
 export async function trusted(context: CommandContext, options: TrustOptions): Promise<Trusted> {
   const expected =
     options.manifest === undefined ? undefined : await readManifest(options.manifest);
-  const pinned = await pinnedDeployment(storeOf(context, options), options);
+  const pinned = await pinnedDeployment(context, options);
   const known = pinned === undefined ? undefined : parseStored(pinned.manifest);
   const coordinators = [...(known?.coordinators ?? []), ...(expected?.coordinators ?? [])];
   if (coordinators.length === 0) {

@@ -1,11 +1,14 @@
 /** `witan verify`: everything that a data owner can check, against every replica given. */
-import type { VerifyCheck, VerifyReport } from '@witan/client';
+import { ClientError, type VerifyCheck, type VerifyReport } from '@witan/client';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
 import { trusted, type TrustOptions } from './trust.ts';
 
-/** @throws CliError CLI_VERIFICATION_FAILED after the report was printed */
+/**
+ * @throws CliError CLI_VERIFICATION_FAILED, ClientError CLIENT_UNREACHABLE after the report was
+ *   printed
+ */
 export async function verify(context: CommandContext, options: TrustOptions): Promise<void> {
   const { client, expected, pinned } = await trusted(context, options);
   let report: VerifyReport;
@@ -20,8 +23,8 @@ export async function verify(context: CommandContext, options: TrustOptions): Pr
   const failed = report.checks.filter(({ kind }) => kind === 'failed').map(({ name }) => name);
   const fields = { checks: failed.join(', ') };
   if (report.onlyUnreachable) {
-    const message = 'not every replica was reached, so that not everything could be checked';
-    throw new CliError('CLI_VERIFICATION_FAILED', message, { fields });
+    // Nothing was found wrong; it is not known whether all is well.
+    throw new ClientError('CLIENT_UNREACHABLE', fields);
   }
   throw new CliError('CLI_VERIFICATION_FAILED', 'the deployment is not as it should be', {
     fields,

@@ -105,7 +105,7 @@ export class PeerNetwork implements PeerCalls {
       PeerService.method.deliverGenesis,
       {
         clusterId: fromHex(genesis.clusterId),
-        seed: genesis.seed.expose(),
+        seed: Uint8Array.from(genesis.seed.expose()),
         members: genesis.members.map(memberToWire),
         slots: [...genesis.slots],
       },

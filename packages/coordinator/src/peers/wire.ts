@@ -126,7 +126,8 @@ export function joinAnswerToWire(answer: JoinAnswer): Partial<Omit<JoinResponse,
         outcome: JoinResponse_Outcome.ADMITTED,
         clusterId: fromHex(answer.clusterId),
         epoch: BigInt(answer.epoch),
-        seed: answer.seed.expose(),
+        // A copy: whoever takes the message apart wipes what it was given.
+        seed: Uint8Array.from(answer.seed.expose()),
         slots: [...answer.slots],
         members: answer.members.map(memberToWire),
       };

@@ -1,0 +1,318 @@
+/** Commands that talk to a cluster: real attested servers with simulated hardware. */
+import { readdir } from 'node:fs/promises';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeHardware, COORDINATOR, type Hardware } from '../../client/test/support/hardware.ts';
+import { Scene, makeOwner } from '../../client/test/support/scene.ts';
+import { Desk, type Said } from './support/desk.ts';
+
+const DEAD = '127.0.0.1:1';
+const SIMULATED = /^SIMULATED TEE/m;
+
+let hardware: Hardware;
+let scene: Scene;
+let desk: Desk;
+
+beforeAll(() => {
+  hardware = makeHardware();
+}, 60_000);
+
+beforeEach(async () => {
+  desk = await Desk.open();
+  scene = new Scene(hardware);
+  for (let i = 0; i < 3; i += 1) await scene.start();
+  const pem = Buffer.from(scene.alice.pair.privateKeyPem.expose()).toString('utf8');
+  await desk.write('alice.key.pem', pem);
+  await desk.write('manifest.json', scene.manifestJson());
+});
+
+afterEach(async () => {
+  await scene.close();
+  await desk.close();
+});
+
+function endpoints(): readonly string[] {
+  return ['--endpoint', scene.replicas.map(({ address }) => address).join(',')];
+}
+
+async function set(manifest = 'manifest.json', ...more: readonly string[]): Promise<Said> {
+  const files = ['--manifest', desk.path(manifest), '--owner-key', desk.path('alice.key.pem')];
+  return await desk.witan(['set', ...files, ...endpoints(), ...more]);
+}
+
+function callsOf(name: string): number {
+  return scene.replicas.flatMap(({ calls }) => calls).filter((call) => call === name).length;
+}
+
+describe('set', () => {
+  it('sets the first manifest, says what was pinned, and that the TEE is simulated (I11)', async () => {
+    const said = await set();
+    expect(said.code).toBe(0);
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    expect(said.stderr).toBe('First manifest of this cluster.\n');
+    expect(await readdir(desk.path('config', 'clusters'))).toEqual([
+      `${scene.cluster.clusterId}.json`,
+    ]);
+  });
+
+  it('shows the changes of an update', async () => {
+    await set();
+    const workloads = { other: { referenceValues: [hardware.referenceValues(COORDINATOR)] } };
+    await desk.write('next.json', scene.manifestJson({ workloads }));
+    const said = await set('next.json');
+    expect(said.code).toBe(0);
+    expect(said.stderr).toContain('removed workloads.web');
+    expect(said.stderr).toContain('added workloads.other');
+    expect(scene.cluster.manifests).toHaveLength(2);
+  });
+
+  it('sends nothing when the manifest is in force already', async () => {
+    await set();
+    const said = await set();
+    expect(said).toMatchObject({ code: 0 });
+    expect(said.stdout).toMatch(SIMULATED);
+    expect(said.stdout).toContain('in force already, as generation 1');
+    expect(callsOf('setManifest')).toBe(1);
+  });
+
+  it('ends with 4 and both hashes when it builds on a stale transition', async () => {
+    await set();
+    const stale = 'a'.repeat(64);
+    await desk.write('next.json', scene.manifestJson({ workloads: {} }));
+    const said = await set('next.json', '--previous', stale, '--json');
+    expect(said.code).toBe(4);
+    expect(JSON.parse(said.stdout)).toMatchObject({
+      ok: false,
+      error: {
+        code: 'CLI_TRANSITION_STALE',
+        fields: { expected: scene.cluster.head, found: stale },
+      },
+    });
+    expect(callsOf('setManifest')).toBe(1);
+  });
+
+  it('ends with 4 and both hashes when another update wins the race', async () => {
+    await set();
+    await desk.write('next.json', scene.manifestJson({ workloads: {} }));
+    const loser = scene.cluster.head;
+    let raced = false;
+    for (const { faults } of scene.replicas) {
+      faults.before = async (method) => {
+        if (method !== 'setManifest' || raced) return;
+        raced = true;
+        const winner = scene.client();
+        await scene.set(
+          winner,
+          scene.manifest({
+            updateThreshold: 1,
+            workloads: {},
+            owners: [
+              { name: 'alice', publicKey: scene.alice.pair.publicKeyPem, roles: ['update'] },
+              { name: 'bob', publicKey: makeOwner('bob').pair.publicKeyPem, roles: ['update'] },
+            ],
+          }),
+        );
+      };
+    }
+    const said = await set('next.json', '--json');
+    expect(said.code).toBe(4);
+    expect(JSON.parse(said.stdout)).toMatchObject({
+      error: { code: 'CLIENT_CONFLICT', fields: { expected: scene.cluster.head, found: loser } },
+    });
+  });
+
+  it('sends nothing to a Coordinator that the manifest does not list (exit 3)', async () => {
+    const other = { ...COORDINATOR, measurement: 'dd'.repeat(48) };
+    const coordinators = [hardware.referenceValues(other)];
+    await desk.write('manifest.json', scene.manifestJson({ coordinators }));
+    const said = await set();
+    expect(said.code).toBe(3);
+    expect(said.stderr).toContain('SNP_MEASUREMENT');
+    expect(said.stderr).toContain('Next: check that the manifest lists');
+    expect(callsOf('getDeployment')).toBe(0);
+  });
+
+  it('refuses a key that is no owner’s before anybody is called (exit 2)', async () => {
+    const mallory = makeOwner('mallory').pair.privateKeyPem;
+    await desk.write('alice.key.pem', Buffer.from(mallory.expose()).toString('utf8'));
+    const said = await set();
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('CLI_KEY_NOT_AN_OWNER');
+    expect(said.stderr).not.toContain('PRIVATE KEY');
+    expect(callsOf('getDeployment')).toBe(0);
+  });
+
+  it('refuses another cluster at a known address, unless it is meant', async () => {
+    await set();
+    const address = scene.replicas[0]?.address ?? '';
+    const port = Number(address.split(':')[1]);
+    await scene.close();
+    const other = new Scene(hardware);
+    const replica = await other.start(COORDINATOR, other.cluster, port);
+    expect(replica.address).toBe(address);
+    await desk.write('manifest.json', other.manifestJson());
+    await desk.write(
+      'alice.key.pem',
+      Buffer.from(other.alice.pair.privateKeyPem.expose()).toString('utf8'),
+    );
+    const argv = ['set', '--manifest', desk.path('manifest.json'), '--endpoint', address];
+    const key = ['--owner-key', desk.path('alice.key.pem')];
+    const refused = await desk.witan(['status', '--endpoint', address]);
+    expect(refused.code).toBe(0);
+    const verified = await desk.witan(['verify', '--endpoint', address]);
+    expect(verified.code).toBe(3);
+    const meant = await desk.witan([...argv, ...key, '--cluster', 'new']);
+    expect(meant).toMatchObject({ code: 0 });
+    await other.close();
+  });
+
+  it('ends with 1 when nobody answers', async () => {
+    const files = ['--manifest', desk.path('manifest.json')];
+    const key = ['--owner-key', desk.path('alice.key.pem')];
+    const said = await desk.witan(['set', ...files, ...key, '--endpoint', DEAD, '--timeout', '1']);
+    expect(said.code).toBe(1);
+    expect(said.stderr).toContain('Next: check the addresses');
+  });
+});
+
+describe('set refuses bad input with place, expected and found, and sends nothing (exit 2):', () => {
+  const manifest = (): Record<string, unknown> => ({ ...scene.manifestJson() });
+  const CASES: readonly (readonly [string, () => unknown, string, string])[] = [
+    ['text that is no JSON', () => '{', 'MANIFEST_NOT_JSON', ''],
+    ['an unknown field', () => ({ ...manifest(), extra: 1 }), 'MANIFEST_UNKNOWN_FIELD', 'extra'],
+    ['a wrong type', () => ({ ...manifest(), owners: {} }), 'MANIFEST_WRONG_TYPE', 'owners'],
+    [
+      'a missing field',
+      () => ({ ...manifest(), workloads: undefined }),
+      'MANIFEST_MISSING_FIELD',
+      'workloads',
+    ],
+    [
+      'no Coordinator entry',
+      () => ({ ...manifest(), coordinators: [] }),
+      'MANIFEST_EMPTY_LIST',
+      'coordinators',
+    ],
+    [
+      'a name twice',
+      () => `{"apiVersion":"witan.dev/v1","workloads":{"a":{},"a":{}}}`,
+      'MANIFEST_DUPLICATE_KEY',
+      'workloads.a',
+    ],
+    [
+      'a key that is no PEM',
+      () => ({ ...manifest(), owners: [{ name: 'a', publicKey: 'x', roles: ['update'] }] }),
+      'MANIFEST_BAD_PUBLIC_KEY',
+      'owners[0].publicKey',
+    ],
+    [
+      'a hash of a wrong length',
+      () => ({
+        ...manifest(),
+        coordinators: [{ ...hardware.referenceValues(COORDINATOR), hostData: 'abcd' }],
+      }),
+      'MANIFEST_BAD_REFERENCE_VALUES',
+      'coordinators[0].hostData',
+    ],
+    [
+      'a threshold above the number of owners',
+      () => ({ ...manifest(), updateThreshold: 2 }),
+      'MANIFEST_BAD_VALUE',
+      'updateThreshold',
+    ],
+  ];
+
+  it.each(CASES)('%s', async (_what, make, code, path) => {
+    await desk.write('manifest.json', make());
+    const said = await set('manifest.json', '--json');
+    expect(said.code).toBe(2);
+    const answer = JSON.parse(said.stdout) as { error: { code: string; fields: object } };
+    expect(answer.error.code).toBe(code);
+    expect(answer.error.fields).toMatchObject({ path: expect.stringContaining(path) as unknown });
+    expect(answer.error.fields).toHaveProperty('expected');
+    expect(answer.error.fields).toHaveProperty('found');
+    expect(callsOf('getDeployment')).toBe(0);
+  });
+});
+
+describe('verify', () => {
+  it('shows every check, and that the TEE is simulated (I11)', async () => {
+    await set();
+    const manifest = ['--manifest', desk.path('manifest.json')];
+    const said = await desk.witan(['verify', ...manifest, ...endpoints()]);
+    expect(said.code).toBe(0);
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+  });
+
+  it('pins on first contact, so that a rollback is noticed later (I6)', async () => {
+    await scene.set(scene.client(), scene.manifest());
+    const argv = ['verify', '--manifest', desk.path('manifest.json'), ...endpoints()];
+    const first = await desk.witan(argv);
+    expect(first.stdout).toContain('First contact');
+    scene.cluster.index -= 1;
+    const second = await desk.witan(argv);
+    expect(second.code).toBe(3);
+    expect(second.stdout).toContain('CLIENT_BELOW_FLOOR');
+    expect(second.stdout).toContain('NOT VERIFIED');
+  });
+
+  it('ends with 3 and one JSON object when another manifest is in force', async () => {
+    await set();
+    const other = await desk.write('other.json', scene.manifestJson({ workloads: {} }));
+    const said = await desk.witan(['verify', '--manifest', other, ...endpoints(), '--json']);
+    expect(said.code).toBe(3);
+    expect(JSON.parse(said.stdout)).toMatchObject({ ok: false, simulated: true });
+  });
+
+  it('ends with 3 when one replica is an imposter', async () => {
+    await set();
+    await scene.start({ ...COORDINATOR, measurement: 'ee'.repeat(48) });
+    const said = await desk.witan(['verify', ...endpoints()]);
+    expect(said.code).toBe(3);
+    expect(said.stdout).toContain('refused');
+  });
+
+  it('ends with 1 when a replica is only unreachable', async () => {
+    await set();
+    const said = await desk.witan(['verify', ...endpoints(), '--endpoint', DEAD]);
+    expect(said.code).toBe(1);
+    expect(said.stdout).toContain('unreachable');
+  });
+
+  it('trusts nobody without a manifest on first contact (exit 2)', async () => {
+    const said = await desk.witan(['verify', ...endpoints()]);
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('Next: give --manifest FILE');
+  });
+});
+
+describe('status', () => {
+  it('shows every replica, the unreachable ones too, and the simulated TEE (I11)', async () => {
+    await set();
+    const said = await desk.witan(['status', ...endpoints(), '--endpoint', DEAD]);
+    expect(said.code).toBe(0);
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+  });
+
+  it('ends with 1 when no replica answers', async () => {
+    const file = ['--manifest', desk.path('manifest.json')];
+    const said = await desk.witan(['status', ...file, '--endpoint', DEAD, '--json']);
+    expect(said.code).toBe(1);
+    expect(JSON.parse(said.stdout)).toMatchObject({ ok: false, replicas: [{ reached: false }] });
+  });
+});
+
+describe('history', () => {
+  it('shows the verified chain, and the simulated TEE (I11)', async () => {
+    await set();
+    const said = await desk.witan(['history', ...endpoints()]);
+    expect(said.code).toBe(0);
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+  });
+
+  it('ends with 3 when the chain is cut', async () => {
+    await set();
+    for (const { faults } of scene.replicas)
+      faults.history = (answer) => ({ ...answer, records: [] });
+    expect(await desk.witan(['history', ...endpoints()])).toMatchObject({ code: 3 });
+  });
+});

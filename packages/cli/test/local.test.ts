@@ -1,0 +1,220 @@
+/** Commands that need no cluster. */
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { CodedError } from '@witan/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import packageJson from '../package.json' with { type: 'json' };
+import { finish } from '../src/index.ts';
+import { Desk, type Said } from './support/desk.ts';
+
+const SHOP = new URL('../../../deploy/examples/shop.yaml', import.meta.url).pathname;
+const WORKLOAD = {
+  tee: 'snp',
+  measurement: ['ab'.repeat(48)],
+  products: ['Genoa'],
+  minimumTcb: { bootloader: 1, tee: 0, snp: 1, microcode: 1 },
+};
+const VALUES = {
+  coordinators: [{ ...WORKLOAD, hostData: '0c'.repeat(32) }],
+  workload: WORKLOAD,
+  coordinatorEndpoints: ['witan.witan:7070'],
+};
+
+let desk: Desk;
+
+beforeEach(async () => {
+  desk = await Desk.open();
+  await desk.write('reference-values.json', VALUES);
+});
+
+afterEach(async () => {
+  await desk.close();
+});
+
+async function generate(...more: readonly string[]): Promise<Said> {
+  await desk.witan(['owner', 'create', '--name', 'alice', '--out', desk.path('keys')]);
+  return await desk.witan([
+    'generate',
+    ...['-f', SHOP, '--reference-values', desk.path('reference-values.json')],
+    ...['--owner', desk.path('keys', 'alice.pub.pem'), '--out', desk.path('made'), ...more],
+  ]);
+}
+
+describe('owner create', () => {
+  it('writes a private key for its owner alone, and a public one', async () => {
+    const said = await desk.witan(['owner', 'create', '--name', 'alice', '--out', desk.directory]);
+    expect(said.code).toBe(0);
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    expect((await stat(desk.path('alice.key.pem'))).mode & 0o777).toBe(0o600);
+    expect(await desk.read('alice.key.pem')).toMatch(/^-----BEGIN PRIVATE KEY-----/);
+    expect(await desk.read('alice.pub.pem')).toMatch(/^-----BEGIN PUBLIC KEY-----/);
+    expect(said.stdout).not.toContain('BEGIN');
+  });
+
+  it('overwrites nothing (exit 2)', async () => {
+    const argv = ['owner', 'create', '--name', 'alice', '--out', desk.directory];
+    await desk.witan(argv);
+    const before = await desk.read('alice.key.pem');
+    const said = await desk.witan(argv);
+    expect(said).toMatchObject({ code: 2 });
+    expect(said.stderr).toContain('CLI_FILE_EXISTS');
+    expect(await desk.read('alice.key.pem')).toBe(before);
+  });
+
+  it('refuses a name that manifests would not take (exit 2)', async () => {
+    const said = await desk.witan(['owner', 'create', '--name', '../Alice']);
+    expect(said).toMatchObject({ code: 2 });
+  });
+});
+
+describe('generate', () => {
+  it('makes manifest, initdata and deployment of the example', async () => {
+    const said = await generate();
+    expect(said.stderr).toBe('');
+    expect(said.code).toBe(0);
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    const manifest = JSON.parse(await desk.read('made', 'manifest.json')) as {
+      workloads: Record<string, { referenceValues: { hostData: string }[] }>;
+    };
+    expect(Object.keys(manifest.workloads)).toEqual(['storefront', 'orders', 'receipts']);
+    expect((await readdir(desk.path('made', 'initdata'))).toSorted()).toEqual([
+      'orders.toml',
+      'receipts.toml',
+      'storefront.toml',
+    ]);
+    expect(await desk.read('made', 'shop.yaml')).toContain('witan-initializer');
+  });
+
+  it('gives the same bytes again, from its own deployment too', async () => {
+    await generate();
+    const first = await desk.read('made', 'manifest.json');
+    const yaml = await desk.read('made', 'shop.yaml');
+    const said = await generate('-f', desk.path('made', 'shop.yaml'));
+    expect(said.code).toBe(0);
+    expect(await desk.read('made', 'manifest.json')).toBe(first);
+    expect(await desk.read('made', 'shop.yaml')).toBe(yaml);
+  });
+
+  it('says so when the manifest would accept a simulated TEE (I11)', async () => {
+    const workload = { ...WORKLOAD, developmentRoots: ['dd'.repeat(32)] };
+    await desk.write('reference-values.json', { ...VALUES, workload });
+    expect((await generate()).stdout).toMatch(/^SIMULATED TEE/);
+  });
+
+  const CASES: readonly (readonly [string, unknown, string])[] = [
+    ['text that is no JSON', '{', 'not JSON'],
+    ['a list', [], 'an object'],
+    ['an unknown field', { ...VALUES, extra: 1 }, 'path=extra'],
+    ['no Coordinators', { ...VALUES, coordinators: [] }, 'path=coordinators'],
+    ['no workload', { ...VALUES, workload: undefined }, 'path=workload'],
+    ['endpoints of a wrong type', { ...VALUES, coordinatorEndpoints: [1] }, 'coordinatorEndpoints'],
+    [
+      'a measurement of a wrong length',
+      { ...VALUES, workload: { ...WORKLOAD, measurement: ['ab'] } },
+      'path=workload.measurement[0]',
+    ],
+    [
+      'a Coordinator without host data',
+      { ...VALUES, coordinators: [WORKLOAD] },
+      'path=coordinators[0].hostData',
+    ],
+  ];
+
+  it.each(CASES)(
+    'refuses reference values with %s, and writes nothing (exit 2)',
+    async (...row) => {
+      const [, values, expected] = row;
+      await desk.write('reference-values.json', values);
+      const said = await generate();
+      expect(said.code).toBe(2);
+      expect(said.stderr).toContain(expected);
+      await expect(stat(desk.path('made'))).rejects.toThrow();
+    },
+  );
+
+  it.each([
+    ['a private key', 'keys/alice.key.pem', 'KEYS_PEM_WRONG_KIND'],
+    ['no key', 'reference-values.json', 'KEYS_PEM_NOT_FOUND'],
+    ['a missing file', 'nobody.pem', 'CLI_FILE_UNREADABLE'],
+  ])('refuses %s as an owner’s public key (exit 2)', async (_what, file, code) => {
+    const said = await generate('--owner', desk.path(file));
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain(code);
+  });
+
+  it.each(['0', '2', 'x', '1.5'])('refuses the threshold %s for one owner (exit 2)', async (n) => {
+    const said = await generate('--threshold', n);
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('--threshold');
+  });
+
+  it('refuses one owner twice (exit 2)', async () => {
+    const said = await generate('--owner', desk.path('keys', 'alice.pub.pem'));
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('MANIFEST_DUPLICATE_VALUE');
+  });
+
+  it('refuses a deployment without a confidential pod, and tells the next step (exit 2)', async () => {
+    const file = await desk.write('plain.yaml', 'kind: ConfigMap\n');
+    const said = await generate('-f', file);
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('Next: set runtimeClassName');
+  });
+});
+
+describe('the command line', () => {
+  it('prints the version of its package', async () => {
+    expect(await desk.witan(['version'])).toEqual({
+      code: 0,
+      stdout: `witan ${packageJson.version}\n`,
+      stderr: '',
+    });
+  });
+
+  it.each(['owner create', 'generate', 'set', 'verify', 'status', 'history', 'version'])(
+    '%s has exit codes and an example in its help',
+    async (command) => {
+      const { code, stdout } = await desk.witan([...command.split(' '), '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain('Exit codes:');
+      expect(stdout).toContain(`witan ${command}`);
+      expect(stdout).toContain('Example:');
+    },
+  );
+
+  it.each([
+    [['nonsense']],
+    [['set']],
+    [['verify', '--nonsense']],
+    [['status', '--endpoint', 'nonsense', '--reference-values', 'x']],
+    [['verify', '--manifest', '/nonexistent', '--endpoint', 'a:1']],
+  ])('ends with 2 for %j', async (argv) => {
+    const { code, stderr } = await desk.witan(argv);
+    expect(code).toBe(2);
+    expect(stderr).not.toBe('');
+  });
+
+  it('ends with 2 when no Coordinator is named', async () => {
+    const values = desk.path('reference-values.json');
+    const { code, stderr } = await desk.witan(['status', '--reference-values', values]);
+    expect({ code, named: stderr.includes('CLI_NO_ENDPOINT') }).toEqual({ code: 2, named: true });
+  });
+
+  it('takes further commands, which speak and fail through the same printer', async () => {
+    class DevError extends CodedError<'DEV_BROKEN'> {}
+    const said = await desk.witan(['dev', 'up', '--json'], (program, run) => {
+      const command = program.command('dev').command('up');
+      finish(command, 'witan dev up').action((options: { readonly json?: boolean }) =>
+        run(options, () => Promise.reject(new DevError('DEV_BROKEN', 'it is broken'))),
+      );
+    });
+    expect(said.code).toBe(1);
+    expect(JSON.parse(said.stdout)).toMatchObject({ ok: false, error: { code: 'DEV_BROKEN' } });
+  });
+
+  it('explains every one of its error codes', async () => {
+    const listed = JSON.parse(
+      await readFile(new URL('../errors.json', import.meta.url), 'utf8'),
+    ) as Record<string, string>;
+    for (const text of Object.values(listed)) expect(text).toMatch(/\.$/);
+  });
+});
