@@ -47,7 +47,16 @@ describe('set', () => {
   it('sets the first manifest, says what was pinned, and that the TEE is simulated (I11)', async () => {
     const said = await set();
     expect(said.code).toBe(0);
-    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
+      "SIMULATED TEE: no hardware protects this cluster. For development only.
+      Generation 1 is in force.
+        cluster     HASH
+        transition  HASH
+        manifest    HASH
+        root        HASH
+        approved by alice
+      "
+    `);
     expect(said.stderr).toBe('First manifest of this cluster.\n');
     expect(await readdir(desk.path('config', 'clusters'))).toEqual([
       `${scene.cluster.clusterId}.json`,
@@ -240,7 +249,31 @@ describe('verify', () => {
     const manifest = ['--manifest', desk.path('manifest.json')];
     const said = await desk.witan(['verify', ...manifest, ...endpoints()]);
     expect(said.code).toBe(0);
-    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
+      "SIMULATED TEE: no hardware protects this cluster. For development only.
+      cluster     HASH
+      generation  1
+      epoch       1
+      manifest    HASH
+
+      Replicas
+        HOST:PORT  verified  SHORT  snp Milan
+        HOST:PORT  verified  SHORT  snp Milan
+        HOST:PORT  verified  SHORT  snp Milan
+
+      Checks
+        ok  replicas   Every replica proved itself. 3 of 3 endpoints
+        ok  manifest   Manifest in force is the expected one. SHA-256 SHORT
+        ok  anchors    Trust anchors are the known ones. root SHORT, as pinned
+        ok  history    History is one signed chain. 1 transition, newest SHORT
+        ok  approvals  Owners approved the manifest. by alice
+        ok  floor      Nothing is older than seen before. now index 8, generation 1; floor was index 8, generation 1
+        ok  agreement  All replicas agree. 3 replicas show the same cluster
+        ok  epoch      Epoch. 1: never recovered as a whole
+
+      Verified.
+      "
+    `);
   });
 
   it('pins on first contact, so that a rollback is noticed later (I6)', async () => {
@@ -290,7 +323,16 @@ describe('status', () => {
     await set();
     const said = await desk.witan(['status', ...endpoints(), '--endpoint', DEAD]);
     expect(said.code).toBe(0);
-    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
+      "SIMULATED TEE: no hardware protects this cluster. For development only.
+      SLOT     ENDPOINT         PHASE        ROLE                TERM  COMMIT  APPLIED  GEN  MEMBERS
+      witan-0  HOST:PORT  serving      none                2     8       8        1
+      witan-1  HOST:PORT  serving      none                2     8       8        1
+      witan-2  HOST:PORT  serving      none                2     8       8        1
+      ?        HOST:PORT      unreachable  CLIENT_UNREACHABLE
+      Members: * leads, + learner, votes later.
+      "
+    `);
   });
 
   it('ends with 1 when no replica answers', async () => {
@@ -306,7 +348,13 @@ describe('history', () => {
     await set();
     const said = await desk.witan(['history', ...endpoints()]);
     expect(said.code).toBe(0);
-    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
+      "SIMULATED TEE: no hardware protects this cluster. For development only.
+      GEN  EPOCH  TIME (LEADER)             TRANSITION         MANIFEST           APPROVED BY
+      1    1      TIME  SHORT  SHORT  SHORT
+      The chain is unbroken and signed by the cluster.
+      "
+    `);
   });
 
   it('ends with 3 when the chain is cut', async () => {

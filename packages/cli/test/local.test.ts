@@ -34,8 +34,15 @@ async function generate(...more: readonly string[]): Promise<Said> {
   await desk.witan(['owner', 'create', '--name', 'alice', '--out', desk.path('keys')]);
   return await desk.witan([
     'generate',
-    ...['-f', SHOP, '--reference-values', desk.path('reference-values.json')],
-    ...['--owner', desk.path('keys', 'alice.pub.pem'), '--out', desk.path('made'), ...more],
+    '-f',
+    SHOP,
+    '--reference-values',
+    desk.path('reference-values.json'),
+    '--owner',
+    desk.path('keys', 'alice.pub.pem'),
+    '--out',
+    desk.path('made'),
+    ...more,
   ]);
 }
 
@@ -43,7 +50,12 @@ describe('owner create', () => {
   it('writes a private key for its owner alone, and a public one', async () => {
     const said = await desk.witan(['owner', 'create', '--name', 'alice', '--out', desk.directory]);
     expect(said.code).toBe(0);
-    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
+      "Owner alice, key HASH
+        private key  DESK/alice.key.pem  (keep it: it approves manifests)
+        public key   DESK/alice.pub.pem  (goes into the manifest)
+      "
+    `);
     expect((await stat(desk.path('alice.key.pem'))).mode & 0o777).toBe(0o600);
     expect(await desk.read('alice.key.pem')).toMatch(/^-----BEGIN PRIVATE KEY-----/);
     expect(await desk.read('alice.pub.pem')).toMatch(/^-----BEGIN PUBLIC KEY-----/);
@@ -71,7 +83,16 @@ describe('generate', () => {
     const said = await generate();
     expect(said.stderr).toBe('');
     expect(said.code).toBe(0);
-    expect(desk.plain(said.stdout)).toMatchInlineSnapshot();
+    expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
+      "3 confidential workloads
+        storefront  Deployment shop/storefront  3 names  no secrets         SHORT
+        orders      StatefulSet shop/orders     4 names  secrets: database  SHORT
+        receipts    Deployment shop/receipts    1 names  no secrets         SHORT
+      manifest    DESK/made/manifest.json
+      deployment  DESK/made/shop.yaml
+      Next: witan set --manifest DESK/made/manifest.json --owner-key KEY --endpoint HOST:PORT
+      "
+    `);
     const manifest = JSON.parse(await desk.read('made', 'manifest.json')) as {
       workloads: Record<string, { referenceValues: { hostData: string }[] }>;
     };
@@ -127,7 +148,7 @@ describe('generate', () => {
       const said = await generate();
       expect(said.code).toBe(2);
       expect(said.stderr).toContain(expected);
-      await expect(stat(desk.path('made'))).rejects.toThrow();
+      await expect(stat(desk.path('made'))).rejects.toThrow('ENOENT');
     },
   );
 

@@ -29,6 +29,7 @@ export interface AnswerAnchors {
 export class Anchors {
   #known: Expectations;
   readonly #crypto: Crypto;
+  #stored: ReadonlyMap<ClusterId, Expectations> = new Map();
 
   constructor(expected: Expectations, crypto: Crypto) {
     this.#known = expected;
@@ -40,6 +41,20 @@ export class Anchors {
   }
 
   /**
+   * What clusters were held to before this client was made. Applies once an answer names one of
+   * them; read it before the first request, so that nothing newer is in it.
+   */
+  recall(stored: ReadonlyMap<ClusterId, Expectations>): void {
+    this.#stored = stored;
+  }
+
+  /** What a cluster is held to by now. */
+  knownOf(cluster: ClusterId): Expectations {
+    const { clusterId } = this.#known;
+    return clusterId === undefined ? { ...this.#stored.get(cluster), ...this.#known } : this.#known;
+  }
+
+  /**
    * Checks an answer against everything known, without keeping anything.
    *
    * @param floor the floor when the request was sent: answers that cross may come in any order
@@ -48,7 +63,7 @@ export class Anchors {
    *   CLIENT_BELOW_FLOOR, CLIENT_HISTORY_FORKED
    */
   check(answer: AnswerAnchors, floor: Floor | undefined): HighWaterMark {
-    const known = this.#known;
+    const known = this.knownOf(answer.clusterId);
     this.checkCluster(answer.clusterId);
     checkPin('history key', known.historyPublicKey, answer.historyPublicKey);
     if (answer.rootCertificate !== undefined) {
@@ -56,7 +71,8 @@ export class Anchors {
     }
     const mark = this.#verifyMark(answer);
     if (mark.clusterId !== answer.clusterId) throw otherCluster(answer.clusterId, mark.clusterId);
-    if (floor !== undefined) refuseBelow(compareToFloor(mark, floor));
+    const lowest = floor ?? known.floor;
+    if (lowest !== undefined) refuseBelow(compareToFloor(mark, lowest));
     return mark;
   }
 
@@ -71,7 +87,7 @@ export class Anchors {
    */
   checkEmpty(found: ClusterId): void {
     this.checkCluster(found);
-    const { floor } = this.#known;
+    const { floor } = this.knownOf(found);
     if (floor === undefined || floor.generation === 0) return;
     const fields = { check: 'lower-generation', expected: floor.generation, found: 0 };
     throw new ClientError('CLIENT_BELOW_FLOOR', fields);

@@ -59,6 +59,7 @@ class CoordinatorClient implements Client {
   readonly #options: ClientOptions;
   readonly #anchors: Anchors;
   readonly #connector: Connector;
+  #recalled: Promise<void> | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -140,6 +141,7 @@ class CoordinatorClient implements Client {
   }
 
   async verify(expectedManifest?: ValidatedManifest<ReferenceValues>): Promise<VerifyReport> {
+    await this.#recallOnce();
     const outcome = await verifyReplicas(this.#connector, this.#anchors, expectedManifest);
     if (outcome.report.ok) {
       for (const { deployment } of outcome.facts.settled) await this.#keepDeployment(deployment);
@@ -151,8 +153,19 @@ class CoordinatorClient implements Client {
     this.#connector.close();
   }
 
-  #run<Value>(operation: (attempt: Attempt) => Promise<Value>): Promise<Value> {
-    return this.#connector.run(operation);
+  async #run<Value>(operation: (attempt: Attempt) => Promise<Value>): Promise<Value> {
+    await this.#recallOnce();
+    return await this.#connector.run(operation);
+  }
+
+  /** Reads the store before the first request, so that its floors hold for whoever answers. */
+  async #recallOnce(): Promise<void> {
+    const { store } = this.#options;
+    if (store === undefined) return;
+    this.#recalled ??= store.list().then((records) => {
+      this.#anchors.recall(new Map(records.map((record) => [record.clusterId, record])));
+    });
+    await this.#recalled;
   }
 
   #requestKey(): Uint8Array {

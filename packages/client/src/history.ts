@@ -56,7 +56,8 @@ export async function fetchHistory(
     const fields = { expected: mark.clusterId, found: foreign.clusterId };
     throw new ClientError('CLIENT_HISTORY_INVALID', fields);
   }
-  if (floor !== undefined) refuseBelow(compareHistoryToFloor(history, floor));
+  const seen = floor ?? anchors.knownOf(mark.clusterId).floor;
+  if (seen !== undefined) refuseBelow(compareHistoryToFloor(history, seen));
   const simulated = connection.peer.claims?.claims.simulated === true;
   return { history, mark, answer, simulated };
 }

@@ -289,6 +289,22 @@ describe('the floor (I6)', () => {
     await expect(later.getDeployment()).rejects.toThrow(code('CLIENT_BELOW_FLOOR'));
   });
 
+  it('in a store holds for a client that was told nothing else', async () => {
+    await withReplicas(1);
+    const store = memoryFloorStore();
+    await scene.set(scene.client({ store }), scene.manifest());
+    scene.cluster.index -= 1;
+    const refused = code('CLIENT_BELOW_FLOOR');
+    await expect(scene.client({ store }).getDeployment()).rejects.toThrow(refused);
+    await expect(scene.client({ store }).getHistory()).rejects.toThrow(refused);
+    const report = await scene.client({ store }).verify();
+    expect(report.replicas[0]?.code).toBe('CLIENT_BELOW_FLOOR');
+    scene.cluster.index += 1;
+    scene.cluster.manifests.pop();
+    scene.cluster.transitions.pop();
+    await expect(scene.client({ store }).getDeployment()).rejects.toThrow(refused);
+  });
+
   it('refuses a mark under another key', async () => {
     const client = await settled();
     const forger = new TestCluster();

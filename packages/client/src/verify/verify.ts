@@ -45,13 +45,15 @@ export async function verifyReplicas(
   anchors: Anchors,
   expectedManifest: ValidatedManifest<ReferenceValues> | undefined,
 ): Promise<VerifyOutcome> {
-  const before = anchors.known;
   const replicas: ReplicaFacts[] = [];
   // One after the other: each answer is held to what the ones before it showed.
   for (const endpoint of connector.endpoints) {
     replicas.push(await factsOf(endpoint, connector, anchors));
   }
-  const facts: VerifyFacts = { replicas, settled: settledOf(replicas), expectedManifest, before };
+  const settled = settledOf(replicas);
+  const cluster = settled[0]?.deployment.clusterId;
+  const before = cluster === undefined ? anchors.known : anchors.knownOf(cluster);
+  const facts: VerifyFacts = { replicas, settled, expectedManifest, before };
   return { report: reportOf(facts), facts };
 }
 

@@ -48,12 +48,14 @@ export class Scene {
   async start(
     launch: Launch = COORDINATOR,
     cluster: TestCluster = this.cluster,
+    port = 0,
   ): Promise<TestReplica> {
     const replica = await startReplica({
       cluster,
       identity: await makeIdentity(),
       prover: this.hardware.prover(launch),
       slot: `witan-${this.replicas.length}`,
+      port,
     });
     this.replicas.push(replica);
     return replica;

@@ -1,0 +1,329 @@
+/** The initializer against real attested servers, with simulated hardware and generated initdata. */
+import { X509Certificate, createHash, createPrivateKey } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EvidenceProvider } from '@witan/attester';
+import { transformDeployment, type DeployedWorkload } from '@witan/kubernetes';
+import { PublicError } from '@witan/transport';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { COORDINATOR, makeHardware, type Hardware } from '../../client/test/support/hardware.ts';
+import { Scene } from '../../client/test/support/scene.ts';
+import { run } from '../src/index.ts';
+
+const MEASUREMENT = 'ab'.repeat(48);
+const ANNOTATION = 'io.katacontainers.config.hypervisor.cc_init_data';
+const POD = `apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+spec:
+  runtimeClassName: kata-qemu-snp
+  containers:
+  - name: app
+    image: registry.example.com/app@sha256:${'1'.repeat(64)}
+`;
+
+let hardware: Hardware;
+let scene: Scene;
+let directory: string;
+let workload: DeployedWorkload;
+let annotation: string;
+
+beforeAll(() => {
+  hardware = makeHardware();
+}, 60_000);
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'witan-initializer-'));
+  scene = new Scene(hardware);
+  await scene.start();
+  await generate();
+});
+
+afterEach(async () => {
+  await scene.close();
+  await rm(directory, { recursive: true });
+});
+
+async function generate(
+  referenceValues: readonly unknown[] = [hardware.referenceValues(COORDINATOR)],
+  rootCertificatePem?: string,
+): Promise<void> {
+  const pem = rootCertificatePem === undefined ? {} : { rootCertificatePem };
+  const endpoints = scene.replicas.map(({ address }) => address);
+  const made = transformDeployment(Buffer.from(POD), {
+    coordinator: { endpoints, referenceValues, ...pem },
+    initializerImage: `initializer@sha256:${'2'.repeat(64)}`,
+    namespace: 'shop',
+  });
+  const [first] = made.workloads;
+  if (first === undefined) throw new Error('a pod gives a workload');
+  workload = first;
+  const pod = parseAllDocuments(made.yaml)[0]?.toJS() as {
+    metadata: { annotations: Record<string, string> };
+  };
+  annotation = pod.metadata.annotations[ANNOTATION] ?? '';
+  await writeFile(join(directory, 'initdata'), workload.initdata);
+}
+
+function launch(): { measurement: string; hostData: string } {
+  return { measurement: MEASUREMENT, hostData: workload.hostData };
+}
+
+async function setManifest(): Promise<void> {
+  const entry = {
+    referenceValues: [hardware.referenceValues(launch())],
+    dnsNames: ['web'],
+    secrets: ['database'],
+  };
+  await scene.set(scene.client(), scene.manifest({ workloads: { web: entry } }));
+}
+
+interface Result {
+  readonly code: number;
+  readonly stderr: string;
+}
+
+async function initialize(
+  argv: readonly string[] = ['--once'],
+  options: {
+    readonly profile?: 'production' | 'development';
+    readonly hostData?: string;
+    readonly signal?: AbortSignal;
+  } = {},
+): Promise<Result> {
+  let stderr = '';
+  const provider: EvidenceProvider = {
+    kind: 'snp',
+    collect: (reportData) => {
+      const evidence = hardware.evidence(
+        { ...launch(), ...(options.hostData === undefined ? {} : { hostData: options.hostData }) },
+        reportData,
+      );
+      if (evidence.kind !== 'snp') throw new Error('simulated hardware is SEV-SNP here');
+      return Promise.resolve(evidence);
+    },
+  };
+  const code = await run({
+    argv,
+    env: {
+      WITAN_INITDATA: join(directory, 'initdata'),
+      WITAN_OUTPUT: join(directory, 'witan'),
+      WITAN_FLOOR: join(directory, 'floor'),
+    },
+    evidenceProvider: provider,
+    profile: options.profile ?? 'development',
+    stdout: () => undefined,
+    stderr: (text) => {
+      stderr += text;
+    },
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  return { code, stderr };
+}
+
+async function output(name: string): Promise<Buffer> {
+  return await readFile(join(directory, 'witan', name));
+}
+
+async function written(): Promise<readonly string[]> {
+  return await readdir(join(directory, 'witan')).catch(() => []);
+}
+
+function callCount(): number {
+  return scene.replicas.flatMap(({ calls }) => calls).filter((c) => c === 'issueCredentials')
+    .length;
+}
+
+describe('a pod that the manifest lists', () => {
+  it('gets key, chain, anchors and secrets with the right modes, and says SIMULATED (I11)', async () => {
+    await setManifest();
+    const { code, stderr } = await initialize();
+    expect(stderr).toContain('SIMULATED TEE');
+    expect(code).toBe(0);
+    expect((await written()).toSorted()).toEqual([
+      'ca.pem',
+      'cert.pem',
+      'key.pem',
+      'mesh-ca.pem',
+      'secrets',
+    ]);
+    const modes = { 'key.pem': 0o400, 'cert.pem': 0o444, 'secrets/database': 0o400 };
+    for (const [name, mode] of Object.entries(modes)) {
+      expect((await stat(join(directory, 'witan', name))).mode & 0o777).toBe(mode);
+    }
+    const chain = (await output('cert.pem')).toString().split(/(?=-----BEGIN)/);
+    const [leaf, mesh] = chain.map((pem) => new X509Certificate(pem));
+    const root = new X509Certificate(await output('ca.pem'));
+    expect(leaf?.checkPrivateKey(createPrivateKey(await output('key.pem')))).toBe(true);
+    expect(mesh !== undefined && leaf?.verify(mesh.publicKey)).toBe(true);
+    expect(mesh?.verify(root.publicKey)).toBe(true);
+    expect(leaf?.subjectAltName).toContain('DNS:web');
+    expect(await output('secrets/database')).toHaveLength(32);
+    expect(stderr).not.toContain((await output('secrets/database')).toString('hex'));
+  });
+
+  it('reads its initdata from the annotation that Kubernetes hands over', async () => {
+    await setManifest();
+    await writeFile(join(directory, 'initdata'), annotation);
+    expect(await initialize()).toMatchObject({ code: 0 });
+  });
+
+  it('gets the same secrets again after a restart, and another key', async () => {
+    await setManifest();
+    await initialize();
+    const [secret, key] = [await output('secrets/database'), await output('key.pem')];
+    expect(await initialize()).toMatchObject({ code: 0 });
+    expect(await output('secrets/database')).toEqual(secret);
+    expect((await output('key.pem')).equals(key)).toBe(false);
+  });
+
+  it('waits for the manifest when it comes later', async () => {
+    const running = initialize(['--timeout', '20']);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await setManifest();
+    expect(await running).toMatchObject({ code: 0 });
+  });
+
+  it('goes to other endpoints when its environment names them: addresses carry no trust', async () => {
+    await setManifest();
+    const second = await scene.start();
+    await scene.replicas[0]?.close();
+    expect(await initialize(['--once', '--endpoint', second.address])).toMatchObject({ code: 0 });
+  });
+
+  it('notices a rollback across restarts by its floor (I6)', async () => {
+    await setManifest();
+    await initialize();
+    scene.cluster.index -= 1;
+    const { code, stderr } = await initialize();
+    expect(code).toBe(3);
+    expect(stderr).toContain('CLIENT_BELOW_FLOOR');
+  });
+});
+
+describe('a pod gets nothing, and nothing is written,', () => {
+  it.each([
+    ['when the manifest does not list it', 'unlisted', 3],
+    ['when the Coordinator is an imposter', 'imposter', 3],
+    ['when the pinned root is another one', 'pin', 3],
+    ['when the answer fails a check', 'answer', 3],
+    ['when nobody answers in time', 'dead', 1],
+    ['when the cluster is short of a quorum', 'quorum', 1],
+  ] as const)('%s', async (_what, fault, expected) => {
+    const foreign = { ...COORDINATOR, measurement: 'ee'.repeat(48) };
+    const argv = ['--once', '--timeout', '2'];
+    if (fault === 'imposter') await generate([hardware.referenceValues(foreign)]);
+    if (fault === 'pin') await generate(undefined, await rootOfAnotherCluster());
+    if (fault !== 'unlisted') await setManifest();
+    for (const { faults } of scene.replicas) {
+      if (fault === 'answer') faults.issue = (answer) => ({ ...answer, secrets: [] });
+      if (fault === 'quorum') {
+        faults.before = () => {
+          throw new PublicError('UNAVAILABLE', 'REPLICA_TIMED_OUT', 'no quorum');
+        };
+      }
+    }
+    if (fault === 'dead') argv.push('--endpoint', '127.0.0.1:1');
+    const { code, stderr } = await initialize(argv);
+    expect(stderr).toContain('CLIENT_');
+    expect(code).toBe(expected);
+    expect(await written()).toEqual([]);
+    if (fault === 'imposter') expect(callCount()).toBe(0);
+  });
+
+  it('on a simulated TEE in a production build, whatever initdata lists (I11)', async () => {
+    await setManifest();
+    expect(await initialize(['--once'], { profile: 'production' })).toMatchObject({ code: 3 });
+    expect(await written()).toEqual([]);
+  });
+
+  it('when the host exchanged the initdata: its own evidence says so', async () => {
+    await setManifest();
+    const { code, stderr } = await initialize(['--once'], { hostData: '00'.repeat(32) });
+    expect(code).toBe(2);
+    expect(stderr).toContain('INITIALIZER_INITDATA_NOT_MEASURED');
+    expect(callCount()).toBe(0);
+  });
+
+  it('when it is told to stop while it waits', async () => {
+    const abort = new AbortController();
+    const running = initialize([], { signal: abort.signal });
+    setTimeout(() => abort.abort(), 300);
+    expect(await running).toMatchObject({ code: 1 });
+    expect(await written()).toEqual([]);
+  });
+
+  it('when it was told to stop before', async () => {
+    expect(await initialize([], { signal: AbortSignal.abort() })).toMatchObject({ code: 1 });
+  });
+
+  it('when the output directory cannot be written', async () => {
+    await setManifest();
+    await writeFile(join(directory, 'witan'), '');
+    const { code, stderr } = await initialize();
+    expect(code).toBe(1);
+    expect(stderr).toContain('INITIALIZER_OUTPUT_FAILED');
+  });
+
+  it('and what an earlier run wrote is kept, when a later one cannot write', async () => {
+    await setManifest();
+    await initialize();
+    const before = await output('key.pem');
+    await rm(join(directory, 'witan', 'secrets'), { recursive: true });
+    await mkdir(join(directory, 'witan', 'ca.pem.d'));
+    await writeFile(join(directory, 'witan', 'secrets'), 'in the way');
+    expect(await initialize()).toMatchObject({ code: 1 });
+    expect((await output('key.pem')).equals(before)).toBe(true);
+    expect((await written()).filter((name) => name.startsWith('.new'))).toEqual([]);
+  });
+});
+
+async function rootOfAnotherCluster(): Promise<string> {
+  const other = new Scene(hardware);
+  await other.start();
+  await other.set(other.client(), other.manifest());
+  await other.close();
+  return new X509Certificate(other.cluster.root?.certificateDer ?? new Uint8Array()).toString();
+}
+
+describe('settings are refused (exit 2):', () => {
+  it.each([
+    ['an unknown option', ['--nonsense']],
+    ['an argument', ['nonsense']],
+    ['a timeout that is none', ['--timeout', 'soon']],
+    ['a missing initdata file', ['--initdata', '/nonexistent']],
+    ['an endpoint that is none', ['--endpoint', 'nonsense']],
+  ])('%s', async (_what, argv) => {
+    expect(await initialize(argv)).toMatchObject({ code: 2 });
+  });
+
+  it('shows its help', async () => {
+    expect(await initialize(['--help'])).toEqual({ code: 0, stderr: '' });
+  });
+
+  it.each([
+    ['nothing', () => ''],
+    ['another order', (text: string) => text.split('\n').toReversed().join('\n')],
+    ['something behind it', (text: string) => `${text}"x" = '''\n'''\n`],
+    ['its settings twice', (text: string) => text + text],
+    ['another kind', (text: string) => text.replace('"Workload"', '"Coordinator"')],
+    ['another version', (text: string) => text.replaceAll('witan.dev/v1', 'witan.dev/v9')],
+    [
+      'no Coordinators',
+      (text: string) => text.replace(/"referenceValues": \[[^]*?\n {4}\]/, '"referenceValues": []'),
+    ],
+    ['a bad fingerprint', (text: string) => text.replace(/"hostData": "../, '"hostData": "zz')],
+    ['broken compression', () => `H4sI${'A'.repeat(40)}`],
+    ['no base64', () => 'H4sI!'],
+  ])('initdata with %s', async (_what, change: (text: string) => string) => {
+    const text = change(Buffer.from(workload.initdata).toString('utf8'));
+    await writeFile(join(directory, 'initdata'), text);
+    const hostData = createHash('sha256').update(text).digest('hex');
+    const { code, stderr } = await initialize(['--once'], { hostData });
+    expect(stderr).toMatch(/INITIALIZER_INITDATA_INVALID/);
+    expect(code).toBe(2);
+  });
+});
