@@ -5,6 +5,7 @@
  * one. Two processes that save at the same moment may both compare with the old file; the later
  * rename wins, and both wrote a state that was verified above the old floor.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ClusterId } from '@witan/core';
@@ -81,7 +82,7 @@ async function readRecord(file: string): Promise<PinnedDeployment | undefined> {
 }
 
 async function writeAtomically(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     const handle = await open(temporary, 'w', 0o600);
