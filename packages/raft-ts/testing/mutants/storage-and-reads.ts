@@ -1,0 +1,135 @@
+/** Seeded bugs in durability, restarts, applying, and reads. */
+import type { Mutant } from './mutant.ts';
+
+export const STORAGE_AND_READ_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'aba-guard-ignored',
+    file: 'src/step.ts',
+    from: "  } else if (type === 'MsgStorageAppendResp' && message.snapshot !== undefined) {\n",
+    to:
+      "  } else if (type === 'MsgStorageAppendResp' && message.index !== 0) {\n" +
+      '    core.log.unstable.stableTo(message.index, message.logTerm);\n' +
+      "  } else if (type === 'MsgStorageAppendResp' && message.snapshot !== undefined) {\n",
+    breaks: 'a write asked for in an earlier term releases nothing',
+    script: 'async_append_aba.txt',
+  },
+  {
+    name: 'replaced-entries-released',
+    file: 'src/log/unstable.ts',
+    from: 'if (index < this.#offset || this.term(index) !== term) return;',
+    to: 'if (index < this.#offset || this.term(index) === undefined) return;',
+    breaks: 'a finished write releases only the entries that it wrote',
+  },
+  {
+    name: 'late-write-not-released',
+    file: 'src/ready.ts',
+    from: 'const unstable = core.log.unstable.hasEntries();',
+    to: 'const unstable = core.log.unstable.hasNextEntries();',
+    breaks: 'an answer names the end of the log while anything is unstable',
+  },
+  {
+    name: 'vote-written-without-sync',
+    file: 'src/raw-node.ts',
+    from: '        current.term !== this.#lastHardState.term ||\n',
+    to: '',
+    breaks: 'a new term is durable before anything that depends on it leaves',
+  },
+  {
+    name: 'entries-handed-out-twice',
+    file: 'src/log/unstable.ts',
+    from: '    this.#offsetInProgress = this.#offset + this.#entries.length;\n',
+    to: '',
+    breaks: 'each entry is handed out to be written once',
+  },
+  {
+    name: 'overwritten-entries-not-written',
+    file: 'src/log/unstable.ts',
+    from: '      this.#offsetInProgress = Math.min(this.#offsetInProgress, first.index);\n',
+    to: '',
+    breaks: 'entries that replace others are written again',
+  },
+  {
+    name: 'applied-before-durable',
+    file: 'src/log/raft-log.ts',
+    from: 'return Math.min(this.#committed, this.unstable.offset - 1);',
+    to: 'return this.#committed;',
+    breaks: 'with storage threads only durable entries are applied',
+  },
+  {
+    name: 'apply-budget-ignored',
+    file: 'src/log/raft-log.ts',
+    from: 'const entries = this.slice(this.#applying + 1, hi, room);',
+    to: 'const entries = this.slice(this.#applying + 1, hi, Number.POSITIVE_INFINITY);',
+    breaks: 'the bytes handed out to be applied are bounded (I10)',
+  },
+  {
+    name: 'vote-lost-in-restart',
+    file: 'src/core.ts',
+    from: '    this.vote = state.vote;\n',
+    to: '',
+    breaks: 'a stored vote binds after a restart within one identity',
+  },
+  {
+    name: 'commit-lost-in-restart',
+    file: 'src/core.ts',
+    from: '    this.log.commitTo(state.commit);\n',
+    to: '',
+    breaks: 'a stored commit index holds after a restart',
+  },
+  {
+    name: 'unpersisted-hard-state-of-commit',
+    file: 'src/core.ts',
+    from: 'return { term: this.term, vote: this.vote, commit: this.log.committed };',
+    to: 'return { term: this.term, vote: this.vote, commit: this.log.applied };',
+    breaks: 'the hard state names the commit index',
+  },
+  {
+    name: 'read-before-own-commit',
+    file: 'src/read-index.ts',
+    from: '  if (!hasCommittedInTerm(core)) return core.reads.postpone(request);\n',
+    to: '',
+    breaks: 'a new leader answers reads after it has committed in its term (etcd issue 7331)',
+  },
+  {
+    name: 'read-without-quorum',
+    file: 'src/read-index.ts',
+    from: "if (alone || core.config.readOnly === 'lease-based') {",
+    to: 'if (true) {',
+    breaks: 'a read is confirmed by a quorum (I5)',
+  },
+  {
+    name: 'read-position-reused',
+    file: 'src/read-queue.ts',
+    from: '    this.#confirmed += this.#waiting.length;\n',
+    to: '    this.#confirmed = 0;\n',
+    breaks: 'a read is confirmed under an id never used before (I5, etcd issue 20418)',
+  },
+  {
+    name: 'reads-survive-a-change-of-term',
+    file: 'src/roles.ts',
+    from: '  core.uncommittedBytes = 0;\n  core.reads.reset();\n',
+    to: '  core.uncommittedBytes = 0;\n',
+    breaks: 'reads of an earlier leadership are forgotten (I5)',
+  },
+  {
+    name: 'read-answer-accepted-twice',
+    file: 'src/read-queue.ts',
+    from: '    this.#forwarded.delete(count);\n    return',
+    to: '    return',
+    breaks: 'a forwarded read is answered once',
+  },
+  {
+    name: 'joint-read-by-incoming-half',
+    file: 'src/read-queue.ts',
+    from: 'jointCommittedIndex(voters, (id)',
+    to: 'jointCommittedIndex({ ...voters, outgoing: new Set() }, (id)',
+    breaks: 'a joint read is confirmed by both majorities (I5)',
+  },
+  {
+    name: 'reads-unbounded',
+    file: 'src/read-queue.ts',
+    from: '    if (this.#waiting.length >= this.#readsMax) return false;\n',
+    to: '',
+    breaks: 'the reads that wait are bounded (I10)',
+  },
+];

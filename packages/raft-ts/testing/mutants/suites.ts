@@ -1,0 +1,78 @@
+/** The suites that judge a seeded bug, cheapest first. Each is one process in the work copy. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** How one run of a suite ended. */
+export type SuiteRun = {
+  readonly outcome: 'passed' | 'failed' | 'timed-out';
+  /** The first line that tells what was wrong. */
+  readonly detail: string;
+};
+
+export type Suite = {
+  readonly name: string;
+  /** Arguments to Node, relative to the copied package. */
+  readonly args: readonly string[];
+};
+
+const REPOSITORY = join(import.meta.dirname, '../../../..');
+const SCENARIOS = join(REPOSITORY, 'test/scenarios/raft');
+const VECTORS = join(REPOSITORY, '../shared/vectors/raft');
+const VITEST = join(REPOSITORY, 'node_modules/vitest/vitest.mjs');
+
+/** One run may take so long. Some seeded bugs make the group go round in circles. */
+const TIMEOUT_MS = 60_000;
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Those of the unit tests that are not suites of their own here. */
+const UNIT_TESTS = ['paper', 'guards', 'log', 'membership', 'hostile', 'config', 'quorum', 'codec'];
+
+/** The scripts of this repository, or one of them. */
+export function scenarioSuite(script?: string): Suite {
+  const path = script === undefined ? SCENARIOS : join(SCENARIOS, script);
+  return { name: script ?? 'scenarios', args: ['testing/interaction-main.ts', path] };
+}
+
+/** The suites that need files which are not part of the repository; none where they are missing. */
+export function vectorSuites(): readonly Suite[] {
+  if (!existsSync(VECTORS)) return [];
+  const pure = ['quorum', 'confchange'].map((folder) => join(VECTORS, folder));
+  return [
+    { name: 'pure-vectors', args: ['testing/vectors-main.ts', ...pure] },
+    {
+      name: 'etcd-interaction',
+      args: ['testing/interaction-main.ts', join(VECTORS, 'testdata')],
+    },
+  ];
+}
+
+/** Random clusters, and the unit tests as a last resort. */
+export const SLOW_SUITES: readonly Suite[] = [
+  { name: 'cluster', args: ['testing/cluster-main.ts', '--seeds', '20', '--events', '4000'] },
+  {
+    name: 'unit',
+    args: [VITEST, 'run', '--root', '.', ...UNIT_TESTS.map((name) => `test/${name}.test.ts`)],
+  },
+];
+
+export function runSuite(suite: Suite, folder: string): SuiteRun {
+  const { error, status, stdout, stderr } = spawnSync(process.execPath, [...suite.args], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+    maxBuffer: OUTPUT_BYTES_MAX,
+  });
+  if (error !== undefined && 'code' in error && error.code === 'ETIMEDOUT') {
+    return { outcome: 'timed-out', detail: `no end after ${TIMEOUT_MS} ms` };
+  }
+  if (error !== undefined) throw error;
+  if (status === 0) return { outcome: 'passed', detail: '' };
+  const line = `${stdout}\n${stderr}`.split('\n').find((text) => /FAIL|Error/.test(text));
+  return { outcome: 'failed', detail: shorten(line ?? `exit code ${status}`) };
+}
+
+function shorten(line: string): string {
+  return line.trim().replaceAll(SCENARIOS, '').replaceAll(VECTORS, '').slice(0, 160);
+}
