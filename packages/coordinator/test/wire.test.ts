@@ -13,6 +13,7 @@ import {
 import { ExecuteRequestSchema, JoinResponseSchema, StandingSchema } from '@witan/protocol';
 import type { JoinAnswer, PeerIdentity, Standing } from '@witan/replica';
 import { nodeIdOf, requestKey } from '@witan/state-machine';
+import { PeerNetwork } from '../src/peers/network.ts';
 import { Outbox } from '../src/peers/outbox.ts';
 import {
   joinAnswerFromWire,
@@ -117,6 +118,26 @@ describe('the peer protocol', () => {
   ])('refuses %s', (_, read) => {
     expect(read).toThrow(expect.objectContaining({ code: 'COORDINATOR_WIRE_MALFORMED' }) as Error);
   });
+});
+
+it('says which slot cannot be reached', async () => {
+  const network = new PeerNetwork({
+    self,
+    addresses: new Map(),
+    identity: { privateKeyPem: '', certificatePem: '', spkiDer: new Uint8Array() },
+    prover: { evidenceTypes: ['snp'], prove: () => Promise.reject(new Error('no hardware')) },
+    verifier: () => ({ verify: () => Promise.reject(new Error('not reached')) }),
+    cluster: () => undefined,
+    onLost: () => undefined,
+    onEvent: () => undefined,
+  });
+  const greeting = network.greet(slotName('witan-1'), { kind: 'new', self, slots: [self.slot] });
+  await expect(greeting).rejects.toMatchObject({
+    code: 'COORDINATOR_PEER_UNREACHABLE',
+    fields: { slot: 'witan-1' },
+  });
+  expect(network.send(self, [])).toBe(false);
+  network.close();
 });
 
 describe('an outbox', () => {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { seedFromBytes } from '@witan/keys';
 import { readFileSync, readdirSync } from 'node:fs';
 
 const HERE = new URL('../', import.meta.url);
@@ -11,4 +12,13 @@ it('every code that can be thrown is explained, and no other', () => {
   const codes = sources.flatMap((text) => text.match(/'KEYS_[A-Z0-9_]+'/g) ?? []);
   const distinct = [...new Set(codes.map((code) => code.slice(1, -1)))];
   expect(Object.keys(explained as object).toSorted()).toEqual(distinct.toSorted());
+});
+
+it('refuses a seed of another length', () => {
+  expect(() => seedFromBytes(new Uint8Array(31))).toThrow(
+    expect.objectContaining({
+      code: 'KEYS_SEED_LENGTH',
+      fields: { expected: 32, found: 31 },
+    }) as Error,
+  );
 });
