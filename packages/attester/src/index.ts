@@ -3,5 +3,6 @@ export * from './detect.ts';
 export { AttesterError, type AttesterErrorCode } from './errors.ts';
 export { nodeTsmFileSystem, type TsmFileSystem } from './file-system.ts';
 export * from './provider.ts';
+export { REPORT_DATA_BYTES } from './report-data.ts';
 export type { RetryOptions } from './retry.ts';
 export * from './tsm-provider.ts';

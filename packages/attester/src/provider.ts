@@ -28,16 +28,59 @@ export interface SnpEvidence {
   readonly endorsements: SnpEndorsements;
 }
 
-export type Evidence = SnpEvidence;
+/** Intel's collateral for a quote, as far as the guest has it. Hints, as with SEV-SNP. */
+export interface TdxEndorsements {
+  /** Revocation list of the root, DER. */
+  readonly rootCrl?: Uint8Array;
+  /** Revocation list of the Platform or Processor CA, DER. */
+  readonly pckCrl?: Uint8Array;
+  /** PEM chain that begins with the TCB signing certificate. */
+  readonly tcbInfoIssuerChain?: Uint8Array;
+  /** The `tcbInfo` object as it was signed. */
+  readonly tcbInfo?: Uint8Array;
+  /** r and s, 64 bytes. */
+  readonly tcbInfoSignature?: Uint8Array;
+  /** PEM chain that begins with the TCB signing certificate. */
+  readonly qeIdentityIssuerChain?: Uint8Array;
+  /** The `enclaveIdentity` object as it was signed. */
+  readonly qeIdentity?: Uint8Array;
+  /** r and s, 64 bytes. */
+  readonly qeIdentitySignature?: Uint8Array;
+}
+
+/** Evidence of a TDX guest. Structurally the type that `@witan/attestation` judges. */
+export interface TdxEvidence {
+  readonly kind: 'tdx';
+  /** Quote, version 4 or 5, as the kernel gave it; zeros may follow. */
+  readonly quote: Uint8Array;
+  readonly endorsements: TdxEndorsements;
+}
+
+export type Evidence = SnpEvidence | TdxEvidence;
+
+/** What kind of evidence a provider gives. */
+export type EvidenceKind = Evidence['kind'];
+
+/** The evidence of one kind. */
+export type EvidenceOf<Kind extends EvidenceKind> = Extract<Evidence, { readonly kind: Kind }>;
 
 export interface CollectOptions {
   /** Stops waiting between two steps; a step that the kernel is working on cannot be interrupted. */
   readonly signal?: AbortSignal;
 }
 
-/** Collects fresh evidence over 64 bytes that the caller chose. Safe to call concurrently. */
-export interface EvidenceProvider {
-  readonly kind: Evidence['kind'];
+/**
+ * Collects fresh evidence over 64 bytes that the caller chose. Safe to call concurrently.
+ *
+ * The parameter names the kinds that the holder is ready for. A provider of fewer kinds fits where
+ * one of more is wanted. Without an argument it is SEV-SNP alone.
+ */
+export interface EvidenceProvider<Kind extends EvidenceKind = 'snp'> {
+  /**
+   * Known from the start where only one kind is accepted, and else from the first collection on.
+   * @throws AttesterError ATTESTER_KIND_UNKNOWN before that
+   */
+  readonly kind: Kind;
   /** @throws AttesterError when the hardware gives none; see errors.json */
-  collect(reportData: Uint8Array, options?: CollectOptions): Promise<Evidence>;
+  collect(reportData: Uint8Array, options?: CollectOptions): Promise<EvidenceOf<Kind>>;
 }

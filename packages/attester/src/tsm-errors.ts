@@ -20,7 +20,8 @@ const NO_TSM_NEXT =
   'run inside a confidential VM with Linux 6.7 or newer, configfs mounted on /sys/kernel/config ' +
   'and the module "tsm" (or "tsm_report") loaded';
 const NO_TEE_NEXT =
-  'check that this VM was started as an SEV-SNP guest and that the module "sev-guest" is loaded';
+  'check that this VM was started as an SEV-SNP or TDX guest and that the module "sev-guest" or ' +
+  '"tdx-guest" is loaded';
 const FORBIDDEN_NEXT = 'run as root in the guest, or give this user the report directory';
 const PRIVLEVEL_NEXT = "ask for a level that is not below the item's privlevel_floor";
 

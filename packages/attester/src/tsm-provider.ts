@@ -7,10 +7,12 @@
  * slips through all that is caught by comparing the report data in the report itself.
  */
 import { randomBytes } from 'node:crypto';
-import { bytesEqual, toHex, utf8 } from '@witan/core';
+import { toHex, utf8 } from '@witan/core';
 import { AttesterError, errnoOf } from './errors.ts';
 import type { TsmFileSystem } from './file-system.ts';
-import type { CollectOptions, EvidenceProvider, SnpEvidence } from './provider.ts';
+import { KnownKind } from './known-kind.ts';
+import type { CollectOptions, Evidence, EvidenceOf, EvidenceProvider } from './provider.ts';
+import { demandReportDataSize, snpReportOver, tdxQuoteOver } from './report-data.ts';
 import {
   retrying,
   retryPolicy,
@@ -22,29 +24,38 @@ import { isTransient, tsmError, type TsmStep } from './tsm-errors.ts';
 
 /** Where the kernel offers reports. */
 export const TSM_BASE_PATH = '/sys/kernel/config/tsm/report';
-/** Bytes that a caller may bind into a report. */
-export const REPORT_DATA_BYTES = 64;
 
-const REPORT_BYTES = 1184;
-const REPORT_DATA_OFFSET = 0x50;
 const TEXT_BYTES_MAX = 4096;
-/** TSM_REPORT_OUTBLOB_MAX was 32 KiB and grew to 16 MiB; an SNP report needs far less. */
+/** TSM_REPORT_OUTBLOB_MAX was 32 KiB and grew to 16 MiB; reports and quotes need far less. */
 const OUTBLOB_BYTES_MAX = 64 * 1024;
 /** The kernel's own buffer for the host's certificates is 16 KiB (SEV_FW_BLOB_MAX_SIZE). */
 const AUXBLOB_BYTES_MAX = 64 * 1024;
 const CLEANUP_ATTEMPTS_MAX = 5;
 
-export interface TsmProviderOptions {
+/** What the kernel's drivers call themselves. */
+const KINDS: ReadonlyMap<string, TsmKind> = new Map([
+  ['sev_guest', 'snp'],
+  ['tdx_guest', 'tdx'],
+]);
+
+/** Kinds of evidence that configfs-tsm gives. */
+export type TsmKind = 'snp' | 'tdx';
+
+export interface TsmProviderOptions<Kind extends TsmKind = 'snp'> {
   readonly fs: TsmFileSystem;
   /** Default `TSM_BASE_PATH`. */
   readonly basePath?: string;
-  /** VMPL 0 to 3 to ask for; left to the kernel's default (0) when absent. */
+  /** Kinds that the caller is ready for; the kernel says which one it is. Default `['snp']`. */
+  readonly accept?: readonly [Kind, ...(readonly Kind[])];
+  /** VMPL 0 to 3 to ask for; left to the kernel's default (0) when absent. SEV-SNP only. */
   readonly privlevel?: number;
   readonly retry?: RetryOptions;
 }
 
-/** A provider for SEV-SNP guests. Touches nothing before the first `collect`. */
-export function createTsmProvider(options: TsmProviderOptions): EvidenceProvider {
+/** A provider for SEV-SNP and TDX guests. Touches nothing before the first `collect`. */
+export function createTsmProvider<Kind extends TsmKind = 'snp'>(
+  options: TsmProviderOptions<Kind>,
+): EvidenceProvider<Kind> {
   const { fs, basePath = TSM_BASE_PATH, privlevel } = options;
   if (
     privlevel !== undefined &&
@@ -55,17 +66,18 @@ export function createTsmProvider(options: TsmProviderOptions): EvidenceProvider
     });
   }
   const policy = retryPolicy(options.retry);
+  // Without `accept`, Kind is its default.
+  const kind = new KnownKind(options.accept ?? (['snp'] as readonly string[] as readonly Kind[]));
   return {
-    kind: 'snp',
+    get kind(): Kind {
+      return kind.get();
+    },
     collect: async (reportData, { signal }: CollectOptions = {}) => {
-      if (reportData.byteLength !== REPORT_DATA_BYTES) {
-        throw new AttesterError('ATTESTER_REPORT_DATA_SIZE', 'report data has the wrong size', {
-          fields: { expected: REPORT_DATA_BYTES, found: reportData.byteLength },
-        });
-      }
-      const request: TsmRequest = {
+      demandReportDataSize(reportData);
+      const request: TsmRequest<Kind> = {
         fs,
         basePath,
+        kind,
         privlevel,
         reportData: reportData.slice(),
         signal,
@@ -75,24 +87,28 @@ export function createTsmProvider(options: TsmProviderOptions): EvidenceProvider
   };
 }
 
-interface TsmRequest {
+interface TsmRequest<Kind extends TsmKind> {
   readonly fs: TsmFileSystem;
   readonly basePath: string;
+  readonly kind: KnownKind<Kind>;
   readonly privlevel: number | undefined;
   readonly reportData: Uint8Array;
   readonly signal: AbortSignal | undefined;
 }
 
-type Attempt = { readonly kind: 'done'; readonly result: SnpEvidence } | Transient;
+type Attempt<Kind extends TsmKind> =
+  { readonly kind: 'done'; readonly result: EvidenceOf<Kind> } | Transient;
 
-async function attemptOnce(request: TsmRequest): Promise<Attempt> {
+async function attemptOnce<Kind extends TsmKind>(
+  request: TsmRequest<Kind>,
+): Promise<Attempt<Kind>> {
   const path = `${request.basePath}/witan-${toHex(randomBytes(16))}`;
   try {
     await request.fs.mkdir(path);
   } catch (error) {
     return transientOrThrow('mkdir', path, error);
   }
-  let outcome: Attempt;
+  let outcome: Attempt<Kind>;
   try {
     outcome = await collectIn(path, request);
   } catch (error) {
@@ -112,8 +128,11 @@ function transientOrThrow(step: TsmStep, path: string, error: unknown): Transien
 }
 
 /** Steps 2 to 8 of the sequence, inside an item that exists. */
-async function collectIn(path: string, request: TsmRequest): Promise<Attempt> {
-  const { fs, privlevel, reportData, signal } = request;
+async function collectIn<Kind extends TsmKind>(
+  path: string,
+  request: TsmRequest<Kind>,
+): Promise<Attempt<Kind>> {
+  const { fs, reportData, signal } = request;
   const read = async (name: TsmStep, bytesMax: number): Promise<Uint8Array> => {
     throwIfAborted(signal);
     return await inStep(name, () => fs.readFile(`${path}/${name}`, bytesMax));
@@ -123,17 +142,20 @@ async function collectIn(path: string, request: TsmRequest): Promise<Attempt> {
     await inStep(name, () => fs.writeFile(`${path}/${name}`, data));
   };
   try {
-    requireSnp(path, asciiLine(await read('provider', TEXT_BYTES_MAX)));
+    const provider = asciiLine(await read('provider', TEXT_BYTES_MAX));
+    const kind = request.kind.learn(KINDS.get(provider), provider);
+    // Privilege levels exist inside SEV-SNP guests alone; a TDX guest has no such attribute.
+    const privlevel = kind === 'snp' ? request.privlevel : undefined;
     if (privlevel !== undefined) await write('privlevel', utf8(String(privlevel)));
     await write('inblob', reportData);
     const writes = privlevel === undefined ? '1' : '2';
     const before = asciiLine(await read('generation', TEXT_BYTES_MAX));
     if (before !== writes) return generationDiffers(path, writes, before);
     const outblob = await read('outblob', OUTBLOB_BYTES_MAX);
-    const certificateTable = await readAuxblob(read);
+    const auxblob = await readAuxblob(read);
     const after = asciiLine(await read('generation', TEXT_BYTES_MAX));
     if (after !== writes) return generationDiffers(path, writes, after);
-    return { kind: 'done', result: evidenceOf(path, outblob, certificateTable, reportData) };
+    return { kind: 'done', result: evidenceOf(kind, path, outblob, auxblob, reportData) };
   } catch (error) {
     if (error instanceof StepError) return transientOrThrow(error.step, path, error.cause);
     throw error;
@@ -175,18 +197,6 @@ function asciiLine(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(0, TEXT_BYTES_MAX)).trim();
 }
 
-function requireSnp(path: string, provider: string): void {
-  if (provider === 'sev_guest') return;
-  throw new AttesterError('ATTESTER_PROVIDER_UNKNOWN', 'the TEE is of a kind not supported yet', {
-    fields: {
-      path,
-      expected: 'sev_guest',
-      found: provider.slice(0, 64),
-      nextStep: 'run on an SEV-SNP host',
-    },
-  });
-}
-
 /** Fewer writes than made: a commit failed unseen. More: someone else wrote to this item. */
 function generationDiffers(path: string, expected: string, found: string): Transient {
   const lost = /^\d+$/.test(found) && Number(found) < Number(expected);
@@ -199,27 +209,24 @@ function generationDiffers(path: string, expected: string, found: string): Trans
   return { kind: 'transient', error };
 }
 
-function evidenceOf(
+function evidenceOf<Kind extends TsmKind>(
+  kind: Kind,
   path: string,
   outblob: Uint8Array,
-  certificateTable: Uint8Array | undefined,
+  auxblob: Uint8Array | undefined,
   reportData: Uint8Array,
-): SnpEvidence {
-  if (outblob.byteLength < REPORT_BYTES) {
-    throw new AttesterError('ATTESTER_REPORT_SIZE', 'the report is too short', {
-      fields: { path, expected: REPORT_BYTES, found: outblob.byteLength },
-    });
-  }
-  // Some kernels pad the report; what follows the 1184 bytes is not part of it.
-  const report = outblob.slice(0, REPORT_BYTES);
-  const bound = report.subarray(REPORT_DATA_OFFSET, REPORT_DATA_OFFSET + REPORT_DATA_BYTES);
-  if (!bytesEqual(bound, reportData)) {
-    throw new AttesterError('ATTESTER_REPORT_DATA_MISMATCH', 'the report binds other data', {
-      fields: { path, expected: toHex(reportData), found: toHex(bound) },
-    });
-  }
-  const endorsements = certificateTable === undefined ? {} : { certificateTable };
-  return { kind: 'snp', report, endorsements };
+): EvidenceOf<Kind> {
+  const evidence: Evidence =
+    kind === 'snp'
+      ? {
+          kind: 'snp',
+          report: snpReportOver(path, outblob, reportData),
+          endorsements: auxblob === undefined ? {} : { certificateTable: auxblob },
+        }
+      : // Nothing is defined for `auxblob` of TDX; the kernel has none.
+        { kind: 'tdx', quote: tdxQuoteOver(path, outblob, reportData), endorsements: {} };
+  // The branch above is the one of `kind`, which the compiler cannot follow.
+  return evidence as EvidenceOf<Kind>;
 }
 
 /** Each item left behind holds kernel memory for ever, so a failure here is not passed over. */

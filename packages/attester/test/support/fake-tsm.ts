@@ -20,6 +20,8 @@ export interface Knobs {
   /** Contents of read attributes, instead of the right ones. */
   readonly content?: Readonly<Record<string, Uint8Array | string>>;
   readonly before?: (operation: string) => void;
+  /** What the guest runs in; a quote of version 4 or 5 in TDX. Default `snp`. */
+  readonly tee?: 'snp' | 'tdx4' | 'tdx5';
 }
 
 interface Item {
@@ -27,10 +29,15 @@ interface Item {
   generation: number;
 }
 
+/** REPORT_DATA of a report, and REPORTDATA of a quote behind header and, in version 5, descriptor. */
+const REPORT_DATA_OFFSETS = { snp: 0x50, tdx4: 48 + 520, tdx5: 48 + 6 + 520 } as const;
+
 const bytesOf = (value: Uint8Array | string): Uint8Array =>
   typeof value === 'string' ? new TextEncoder().encode(value) : value;
 
 export function fakeTsm(knobs: Knobs = {}): FakeTsm {
+  const { tee = 'snp' } = knobs;
+  const isTdx = tee !== 'snp';
   const log: string[] = [];
   const names: string[] = [];
   const state = new Map<string, Item>();
@@ -49,14 +56,15 @@ export function fakeTsm(knobs: Knobs = {}): FakeTsm {
     return { item, attribute: path.slice(at + 1) };
   };
   const attributes: Readonly<Record<string, (item: Item) => Uint8Array | string>> = {
-    provider: () => 'sev_guest\n',
+    provider: () => (isTdx ? 'tdx_guest\n' : 'sev_guest\n'),
     generation: (item) => `${item.generation}\n`,
     outblob: (item) => {
-      const report = new Uint8Array(1184);
-      report.set(item.inblob, 0x50);
-      return report;
+      const blob = new Uint8Array(tee === 'snp' ? 1184 : 5000);
+      if (isTdx) blob[0] = tee === 'tdx5' ? 5 : 4;
+      blob.set(item.inblob, REPORT_DATA_OFFSETS[tee]);
+      return blob;
     },
-    auxblob: () => Uint8Array.of(1, 2, 3),
+    ...(isTdx ? {} : { auxblob: () => Uint8Array.of(1, 2, 3) }),
   };
   const fs: TsmFileSystem = {
     mkdir: async (path) => {
@@ -79,7 +87,9 @@ export function fakeTsm(knobs: Knobs = {}): FakeTsm {
     readFile: async (path) => {
       const { item, attribute } = split(path);
       await step(`read ${attribute}`);
-      return bytesOf(knobs.content?.[attribute] ?? attributes[attribute]?.(item) ?? '');
+      const content = knobs.content?.[attribute] ?? attributes[attribute]?.(item);
+      if (content === undefined) throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
+      return bytesOf(content);
     },
   };
   return { fs, log, items, names };
