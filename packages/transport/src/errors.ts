@@ -82,8 +82,11 @@ export interface CallErrorDetail {
   readonly fields: Readonly<Record<string, string>>;
 }
 
+/** The one code of `RemoteError`; what the server said is in its fields. */
+export type RemoteErrorCode = 'REMOTE_ERROR';
+
 /** A call that the other end answered with an error. Its text is the other end's word only. */
-export class RemoteError extends CodedError<'REMOTE_ERROR'> {
+export class RemoteError extends CodedError<RemoteErrorCode> {
   readonly status: GrpcStatus;
   /** Absent when the server gave none, for example for an unknown method. */
   readonly detail: CallErrorDetail | undefined;
