@@ -1,8 +1,7 @@
 /** Commands that talk to a cluster: real attested servers with simulated hardware. */
 import { readdir } from 'node:fs/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeHardware, COORDINATOR, type Hardware } from '../../client/test/support/hardware.ts';
-import { Scene, makeOwner } from '../../client/test/support/scene.ts';
+import { COORDINATOR, Scene, makeHardware, makeOwner, type Hardware } from '@witan/client/testing';
 import { Desk, type Said } from './support/desk.ts';
 
 const DEAD = '127.0.0.1:1';
@@ -44,7 +43,7 @@ function callsOf(name: string): number {
 }
 
 describe('set', () => {
-  it('sets the first manifest, says what was pinned, and that the TEE is simulated (I11)', async () => {
+  it('sets the first manifest, and says what is in force and simulated (I11)', async () => {
     const said = await set();
     expect(said.code).toBe(0);
     expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
@@ -150,6 +149,17 @@ describe('set', () => {
     expect(callsOf('getDeployment')).toBe(0);
   });
 
+  it('refuses too few keys before anybody is called (exit 2)', async () => {
+    const bob = { name: 'bob', publicKey: makeOwner('bob').pair.publicKeyPem, roles: ['update'] };
+    const alice = { ...bob, name: 'alice', publicKey: scene.alice.pair.publicKeyPem };
+    const changes = { owners: [alice, bob], updateThreshold: 2 };
+    await desk.write('manifest.json', scene.manifestJson(changes));
+    const said = await set();
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('CLI_THRESHOLD_NOT_MET');
+    expect(callsOf('getDeployment')).toBe(0);
+  });
+
   it('refuses another cluster at a known address, unless it is meant', async () => {
     await set();
     const address = scene.replicas[0]?.address ?? '';
@@ -169,6 +179,7 @@ describe('set', () => {
     expect(refused.code).toBe(0);
     const verified = await desk.witan(['verify', '--endpoint', address]);
     expect(verified.code).toBe(3);
+    expect(verified.stdout).toContain('CLIENT_OTHER_CLUSTER');
     const meant = await desk.witan([...argv, ...key, '--cluster', 'new']);
     expect(meant).toMatchObject({ code: 0 });
     await other.close();
@@ -183,7 +194,7 @@ describe('set', () => {
   });
 });
 
-describe('set refuses bad input with place, expected and found, and sends nothing (exit 2):', () => {
+describe('set refuses bad input by place and sends nothing (exit 2):', () => {
   const manifest = (): Record<string, unknown> => ({ ...scene.manifestJson() });
   const CASES: readonly (readonly [string, () => unknown, string, string])[] = [
     ['text that is no JSON', () => '{', 'MANIFEST_NOT_JSON', ''],
@@ -267,7 +278,7 @@ describe('verify', () => {
         ok  anchors    Trust anchors are the known ones. root SHORT, as pinned
         ok  history    History is one signed chain. 1 transition, newest SHORT
         ok  approvals  Owners approved the manifest. by alice
-        ok  floor      Nothing is older than seen before. now index 8, generation 1; floor was index 8, generation 1
+        ok  floor      Nothing is older than seen before. index 8, generation 1; floor 8, 1
         ok  agreement  All replicas agree. 3 replicas show the same cluster
         ok  epoch      Epoch. 1: never recovered as a whole
 
@@ -302,6 +313,7 @@ describe('verify', () => {
     const said = await desk.witan(['verify', ...endpoints()]);
     expect(said.code).toBe(3);
     expect(said.stdout).toContain('refused');
+    expect(said.stderr).toContain('CLI_VERIFICATION_FAILED');
   });
 
   it('ends with 1 when a replica is only unreachable', async () => {
@@ -314,7 +326,14 @@ describe('verify', () => {
   it('trusts nobody without a manifest on first contact (exit 2)', async () => {
     const said = await desk.witan(['verify', ...endpoints()]);
     expect(said.code).toBe(2);
+    expect(said.stderr).toContain('CLI_NOTHING_TO_TRUST');
     expect(said.stderr).toContain('Next: give --manifest FILE');
+  });
+
+  it('refuses a cluster that is not known here (exit 2)', async () => {
+    const said = await desk.witan(['verify', ...endpoints(), '--cluster', 'a'.repeat(64)]);
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('CLI_CLUSTER_UNKNOWN');
   });
 });
 

@@ -2,7 +2,6 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { CodedError } from '@witan/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import packageJson from '../package.json' with { type: 'json' };
 import { finish } from '../src/index.ts';
 import { Desk, type Said } from './support/desk.ts';
 
@@ -115,6 +114,14 @@ describe('generate', () => {
     expect(await desk.read('made', 'shop.yaml')).toBe(yaml);
   });
 
+  it('leaves nothing half-written when it cannot write (exit 1)', async () => {
+    await desk.write('made', 'in the way');
+    const said = await generate();
+    expect(said.code).toBe(1);
+    expect(said.stderr).toContain('CLI_FILE_NOT_WRITTEN');
+    expect(await desk.read('made')).toBe('in the way');
+  });
+
   it('says so when the manifest would accept a simulated TEE (I11)', async () => {
     const workload = { ...WORKLOAD, developmentRoots: ['dd'.repeat(32)] };
     await desk.write('reference-values.json', { ...VALUES, workload });
@@ -147,6 +154,7 @@ describe('generate', () => {
       await desk.write('reference-values.json', values);
       const said = await generate();
       expect(said.code).toBe(2);
+      expect(said.stderr).toContain('CLI_REFERENCE_VALUES_INVALID');
       expect(said.stderr).toContain(expected);
       await expect(stat(desk.path('made'))).rejects.toThrow('ENOENT');
     },
@@ -165,6 +173,7 @@ describe('generate', () => {
   it.each(['0', '2', 'x', '1.5'])('refuses the threshold %s for one owner (exit 2)', async (n) => {
     const said = await generate('--threshold', n);
     expect(said.code).toBe(2);
+    expect(said.stderr).toContain('CLI_USAGE');
     expect(said.stderr).toContain('--threshold');
   });
 
@@ -174,7 +183,7 @@ describe('generate', () => {
     expect(said.stderr).toContain('MANIFEST_DUPLICATE_VALUE');
   });
 
-  it('refuses a deployment without a confidential pod, and tells the next step (exit 2)', async () => {
+  it('refuses a deployment without a confidential pod (exit 2)', async () => {
     const file = await desk.write('plain.yaml', 'kind: ConfigMap\n');
     const said = await generate('-f', file);
     expect(said.code).toBe(2);
@@ -184,6 +193,8 @@ describe('generate', () => {
 
 describe('the command line', () => {
   it('prints the version of its package', async () => {
+    const file = new URL('../package.json', import.meta.url);
+    const packageJson = JSON.parse(await readFile(file, 'utf8')) as { version: string };
     expect(await desk.witan(['version'])).toEqual({
       code: 0,
       stdout: `witan ${packageJson.version}\n`,

@@ -174,6 +174,8 @@ export class TestCluster {
     const meshCaKey = deriveMeshCaKey(seed, id, number, this.head);
     const der = await createMeshCaCertificate({
       ...validity,
+      // Made later than the root's, and not to outlast it.
+      notAfter: unixMillis(validity.notAfter - DAY_MS),
       serial: randomSerial(),
       root: this.root,
       meshCaKey,

@@ -1,17 +1,11 @@
-/**
- * Simulated machines for tests: genuine SEV-SNP reports under a development root made in memory.
- */
-import { encodeEvidence, type Evidence } from '@witan/attestation';
+/** Simulated machines for tests: genuine SEV-SNP reports under the development root of tee-sim. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeEvidence } from '@witan/attestation';
 import { fromHex } from '@witan/core';
 import { createIncarnationIdentity } from '@witan/keys';
+import { inProcessEvidenceProvider, loadOrCreateHierarchy } from '@witan/tee-sim';
 import type { ChannelIdentity, ChannelProver } from '@witan/transport';
-import {
-  makeAuthorities,
-  plainReport,
-  signReport,
-  type Authorities,
-} from '../../../attestation/test/support/hierarchy.ts';
-import { referenceJson, vekCertificate } from '../../../attestation/test/support/scene.ts';
 
 /** What a guest was launched with. */
 export interface Launch {
@@ -21,10 +15,11 @@ export interface Launch {
   readonly hostData: string;
 }
 
+export type Provider = ReturnType<typeof inProcessEvidenceProvider>;
+
 export interface Hardware {
-  readonly authorities: Authorities;
-  /** Evidence of a guest over report data. */
-  evidence(launch: Launch, reportData: Uint8Array): Evidence;
+  /** Where a guest gets its evidence. */
+  provider(launch: Launch): Provider;
   /** Plain JSON reference values that accept the guest. */
   referenceValues(launch: Launch): Readonly<Record<string, unknown>>;
   prover(launch: Launch): ChannelProver;
@@ -32,31 +27,34 @@ export interface Hardware {
 
 export const COORDINATOR: Launch = { measurement: 'c0'.repeat(48), hostData: '0c'.repeat(32) };
 
+/** Kept between runs, because its RSA keys take a while. */
+const DIRECTORY = join(import.meta.dirname, '../../../node_modules/.cache/witan/test-hierarchy');
+
 export function makeHardware(): Hardware {
-  const authorities = makeAuthorities('Milan');
-  const endorsements = {
-    vek: vekCertificate(authorities, false),
-    intermediate: authorities.ask,
-    root: authorities.ark,
-  };
-  const evidence = (launch: Launch, reportData: Uint8Array): Evidence => {
-    const report = {
-      ...plainReport(authorities.product),
-      measurement: fromHex(launch.measurement),
-      hostData: fromHex(launch.hostData),
-      reportData,
-    };
-    return { kind: 'snp', report: signReport(report, authorities.vekKey), endorsements };
-  };
+  mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
+  const hierarchy = loadOrCreateHierarchy(DIRECTORY, 'Milan');
+  const provider = ({ measurement, hostData }: Launch): Provider =>
+    inProcessEvidenceProvider(hierarchy, {
+      measurement: fromHex(measurement),
+      hostData: fromHex(hostData),
+    });
   return {
-    authorities,
-    evidence,
-    referenceValues: (launch) =>
-      referenceJson(authorities, { measurement: [launch.measurement], hostData: launch.hostData }),
-    prover: (launch) => ({
-      evidenceTypes: ['snp'],
-      prove: (reportData) => Promise.resolve(encodeEvidence(evidence(launch, reportData))),
+    provider,
+    referenceValues: ({ measurement, hostData }) => ({
+      tee: 'snp',
+      measurement: [measurement],
+      hostData,
+      products: [hierarchy.product],
+      minimumTcb: { bootloader: 0, tee: 0, snp: 0, microcode: 0 },
+      developmentRoots: [hierarchy.rootFingerprint],
     }),
+    prover: (launch) => {
+      const collector = provider(launch);
+      return {
+        evidenceTypes: ['snp'],
+        prove: async (reportData) => encodeEvidence(await collector.collect(reportData)),
+      };
+    },
   };
 }
 

@@ -1,11 +1,5 @@
 /** One replica of a test cluster: an attested server with the real services' behaviour. */
-import {
-  appraise,
-  decodeEvidence,
-  parseReferenceValues,
-  type Claims,
-  type ReferenceValues,
-} from '@witan/attestation';
+import { appraise, decodeEvidence, type Claims, type ReferenceValues } from '@witan/attestation';
 import { concatBytes, fromHex, unixMillis, utf8 } from '@witan/core';
 import {
   deriveWorkloadSecret,
@@ -260,9 +254,4 @@ function workloadVerifier(cluster: TestCluster): ChannelVerifier<Claims> {
       );
     },
   };
-}
-
-/** Checked reference values. */
-export function parsed(value: unknown): ReferenceValues {
-  return parseReferenceValues(value, 'test');
 }

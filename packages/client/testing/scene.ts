@@ -15,7 +15,7 @@ import {
   type Approval,
   type ValidatedManifest,
 } from '@witan/manifest';
-import { createClient, type Client, type ClientOptions } from '../../src/index.ts';
+import { createClient, type Client, type ClientOptions } from '../src/index.ts';
 import { TestCluster } from './cluster.ts';
 import { COORDINATOR, makeHardware, makeIdentity, type Hardware, type Launch } from './hardware.ts';
 import { startReplica, type TestReplica } from './replica.ts';

@@ -1,35 +1,19 @@
-/** The initializer against real attested servers, with simulated hardware and generated initdata. */
+/** The initializer against real attested servers, with simulated hardware. */
 import { X509Certificate, createHash, createPrivateKey } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { EvidenceProvider } from '@witan/attester';
-import { transformDeployment, type DeployedWorkload } from '@witan/kubernetes';
-import { PublicError } from '@witan/transport';
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
-import { COORDINATOR, makeHardware, type Hardware } from '../../client/test/support/hardware.ts';
-import { Scene } from '../../client/test/support/scene.ts';
+import { COORDINATOR, Scene, makeHardware, type Hardware } from '@witan/client/testing';
+import { PublicError } from '@witan/transport';
 import { run } from '../src/index.ts';
 
 const MEASUREMENT = 'ab'.repeat(48);
-const ANNOTATION = 'io.katacontainers.config.hypervisor.cc_init_data';
-const POD = `apiVersion: v1
-kind: Pod
-metadata:
-  name: web
-spec:
-  runtimeClassName: kata-qemu-snp
-  containers:
-  - name: app
-    image: registry.example.com/app@sha256:${'1'.repeat(64)}
-`;
-
 let hardware: Hardware;
 let scene: Scene;
 let directory: string;
-let workload: DeployedWorkload;
-let annotation: string;
+let initdata: string;
 
 beforeAll(() => {
   hardware = makeHardware();
@@ -47,29 +31,30 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
+/** Initdata in the form that `witan generate` writes. */
 async function generate(
   referenceValues: readonly unknown[] = [hardware.referenceValues(COORDINATOR)],
   rootCertificatePem?: string,
 ): Promise<void> {
-  const pem = rootCertificatePem === undefined ? {} : { rootCertificatePem };
   const endpoints = scene.replicas.map(({ address }) => address);
-  const made = transformDeployment(Buffer.from(POD), {
-    coordinator: { endpoints, referenceValues, ...pem },
-    initializerImage: `initializer@sha256:${'2'.repeat(64)}`,
-    namespace: 'shop',
-  });
-  const [first] = made.workloads;
-  if (first === undefined) throw new Error('a pod gives a workload');
-  workload = first;
-  const pod = parseAllDocuments(made.yaml)[0]?.toJS() as {
-    metadata: { annotations: Record<string, string> };
+  const settings = {
+    apiVersion: 'witan.dev/v1',
+    coordinator: { endpoints, referenceValues, rootCertificatePem },
+    kind: 'Workload',
+    workload: 'web',
   };
-  annotation = pod.metadata.annotations[ANNOTATION] ?? '';
-  await writeFile(join(directory, 'initdata'), workload.initdata);
+  initdata =
+    'version = "0.1.0"\nalgorithm = "sha256"\n\n[data]\n' +
+    `"policy.json" = '''\n{\n  "pod": {}\n}\n'''\n` +
+    `"witan.json" = '''\n${JSON.stringify(settings, null, 2)}\n'''\n`;
+  await writeFile(join(directory, 'initdata'), initdata);
 }
 
 function launch(): { measurement: string; hostData: string } {
-  return { measurement: MEASUREMENT, hostData: workload.hostData };
+  return {
+    measurement: MEASUREMENT,
+    hostData: createHash('sha256').update(initdata).digest('hex'),
+  };
 }
 
 async function setManifest(): Promise<void> {
@@ -95,17 +80,7 @@ async function initialize(
   } = {},
 ): Promise<Result> {
   let stderr = '';
-  const provider: EvidenceProvider = {
-    kind: 'snp',
-    collect: (reportData) => {
-      const evidence = hardware.evidence(
-        { ...launch(), ...(options.hostData === undefined ? {} : { hostData: options.hostData }) },
-        reportData,
-      );
-      if (evidence.kind !== 'snp') throw new Error('simulated hardware is SEV-SNP here');
-      return Promise.resolve(evidence);
-    },
-  };
+  const hostData = options.hostData ?? launch().hostData;
   const code = await run({
     argv,
     env: {
@@ -113,7 +88,7 @@ async function initialize(
       WITAN_OUTPUT: join(directory, 'witan'),
       WITAN_FLOOR: join(directory, 'floor'),
     },
-    evidenceProvider: provider,
+    evidenceProvider: hardware.provider({ ...launch(), hostData }),
     profile: options.profile ?? 'development',
     stdout: () => undefined,
     stderr: (text) => {
@@ -133,12 +108,12 @@ async function written(): Promise<readonly string[]> {
 }
 
 function callCount(): number {
-  return scene.replicas.flatMap(({ calls }) => calls).filter((c) => c === 'issueCredentials')
-    .length;
+  const calls = scene.replicas.flatMap((replica) => replica.calls);
+  return calls.filter((name) => name === 'issueCredentials').length;
 }
 
 describe('a pod that the manifest lists', () => {
-  it('gets key, chain, anchors and secrets with the right modes, and says SIMULATED (I11)', async () => {
+  it('gets key, chain, anchors and secrets, and says SIMULATED (I11)', async () => {
     await setManifest();
     const { code, stderr } = await initialize();
     expect(stderr).toContain('SIMULATED TEE');
@@ -167,6 +142,7 @@ describe('a pod that the manifest lists', () => {
 
   it('reads its initdata from the annotation that Kubernetes hands over', async () => {
     await setManifest();
+    const annotation = gzipSync(initdata).toString('base64');
     await writeFile(join(directory, 'initdata'), annotation);
     expect(await initialize()).toMatchObject({ code: 0 });
   });
@@ -187,7 +163,7 @@ describe('a pod that the manifest lists', () => {
     expect(await running).toMatchObject({ code: 0 });
   });
 
-  it('goes to other endpoints when its environment names them: addresses carry no trust', async () => {
+  it('goes to other endpoints when its environment names them', async () => {
     await setManifest();
     const second = await scene.start();
     await scene.replicas[0]?.close();
@@ -291,13 +267,15 @@ async function rootOfAnotherCluster(): Promise<string> {
 
 describe('settings are refused (exit 2):', () => {
   it.each([
-    ['an unknown option', ['--nonsense']],
-    ['an argument', ['nonsense']],
-    ['a timeout that is none', ['--timeout', 'soon']],
-    ['a missing initdata file', ['--initdata', '/nonexistent']],
-    ['an endpoint that is none', ['--endpoint', 'nonsense']],
-  ])('%s', async (_what, argv) => {
-    expect(await initialize(argv)).toMatchObject({ code: 2 });
+    ['an unknown option', ['--nonsense'], 'INITIALIZER_USAGE'],
+    ['an argument', ['nonsense'], 'INITIALIZER_USAGE'],
+    ['a timeout that is none', ['--timeout', 'soon'], 'INITIALIZER_USAGE'],
+    ['a missing initdata file', ['--initdata', '/nonexistent'], 'INITIALIZER_INITDATA_UNREADABLE'],
+    ['an endpoint that is none', ['--endpoint', 'nonsense'], 'CLIENT_ENDPOINTS_INVALID'],
+  ])('%s', async (_what, argv, expected) => {
+    const { code, stderr } = await initialize(argv);
+    expect(code).toBe(2);
+    expect(stderr).toContain(expected);
   });
 
   it('shows its help', async () => {
@@ -319,7 +297,7 @@ describe('settings are refused (exit 2):', () => {
     ['broken compression', () => `H4sI${'A'.repeat(40)}`],
     ['no base64', () => 'H4sI!'],
   ])('initdata with %s', async (_what, change: (text: string) => string) => {
-    const text = change(Buffer.from(workload.initdata).toString('utf8'));
+    const text = change(initdata);
     await writeFile(join(directory, 'initdata'), text);
     const hostData = createHash('sha256').update(text).digest('hex');
     const { code, stderr } = await initialize(['--once'], { hostData });

@@ -14,6 +14,12 @@ interface Case {
 const annotated = (text: string): string => pod('', `  annotations:\n    ${text}\n`);
 const aliases = Array.from({ length: 12 }, (_, i) => `a${i}: &a${i} [${`*a${i - 1},`.repeat(9)}]`);
 
+/** Arguments that no compressor makes small, without randomness. */
+function incompressible(lines: number): string {
+  const line = (i: number): string => `a${(i * 7919 ** 3) % 1e9}b${(i * 104_729 ** 2) % 1e9}`;
+  return Array.from({ length: lines }, (_, i) => `    - ${line(i)}\n`).join('');
+}
+
 const CASES: readonly Case[] = [
   {
     what: 'text that is not YAML',
@@ -191,9 +197,7 @@ const CASES: readonly Case[] = [
   },
   {
     what: 'a policy that fits into no annotation',
-    yaml: pod(
-      `    args:\n${Array.from({ length: 20_000 }, (_, i) => `    - a${(i * 7919 ** 3) % 1e9}b${(i * 104729 ** 2) % 1e9}`).join('\n')}\n`,
-    ),
+    yaml: pod(`    args:\n${incompressible(20_000)}`),
     code: 'KUBERNETES_INITDATA_TOO_LARGE',
     path: 'document 1 (Pod web):',
   },

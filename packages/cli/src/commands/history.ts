@@ -28,7 +28,8 @@ export async function history(context: CommandContext, options: TrustOptions): P
     const head = ['GEN', 'EPOCH', 'TIME (LEADER)', 'TRANSITION', 'MANIFEST', 'APPROVED BY'];
     context.printer.result(
       { ok: true, simulated, transitions: records },
-      `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}The chain is unbroken and signed by the cluster.\n`,
+      `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}` +
+        'The chain is unbroken and signed by the cluster.\n',
     );
   } finally {
     client.close();

@@ -6,8 +6,8 @@ export function checkFloor({ settled, before }: VerifyFacts): Outcome {
   const [first] = settled;
   if (first === undefined) return skipped('no replica could be verified');
   const { commitIndex, generation } = first.deployment.mark;
-  const now = `now index ${commitIndex}, generation ${generation}`;
+  const now = `index ${commitIndex}, generation ${generation}`;
   const { floor } = before;
   if (floor === undefined) return passed(`${now}; kept as the floor from now on`);
-  return passed(`${now}; floor was index ${floor.commitIndex}, generation ${floor.generation}`);
+  return passed(`${now}; floor ${floor.commitIndex}, ${floor.generation}`);
 }
