@@ -80,3 +80,23 @@ async function pidsOf(file: string): Promise<readonly number[]> {
   }
   throw new Error('the cluster did not start');
 }
+
+it('leaves no process when `dev up` is interrupted', async () => {
+  const home = join(directory, 'dev');
+  const main = join(REPOSITORY_ROOT, 'packages/devcluster/src/main.ts');
+  const child = spawn(process.execPath, [main, 'dev', 'up', '--directory', home], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const pids = await pidsOf(join(home, 'cluster.json'));
+  const closed = new Promise((resolve) => child.once('close', resolve));
+  child.kill('SIGINT');
+  expect(await closed).not.toBe(0);
+  expect(stderr).toContain('DEVCLUSTER_INTERRUPTED');
+  for (let turn = 0; turn < 100 && pids.some((pid) => isRunning(pid)); turn += 1)
+    await sleepMs(100);
+  expect(pids.filter((pid) => isRunning(pid))).toEqual([]);
+});

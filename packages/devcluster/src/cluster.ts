@@ -30,6 +30,8 @@ export interface UpOptions {
   /** Further programs that workloads of this cluster may be, beside the initializer. */
   readonly extraPrograms?: readonly ProgramSpec[];
   readonly onProgress?: (text: string) => void;
+  /** Stops the start, and whatever was started. */
+  readonly signal?: AbortSignal;
 }
 
 /** Starts a cluster. Returns when all Coordinators run; founding takes a moment more. */
@@ -40,6 +42,10 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
   await mkdir(layout.directory, { recursive: true, mode: 0o700 });
   progress('starting the simulated TEE');
   const { client, pid } = await startTeeSim(layout, { exitWithParent: options.exitWithParent });
+  const stop = (): void => {
+    void client.shutdown().catch(() => undefined);
+  };
+  options.signal?.addEventListener('abort', stop, { once: true });
   try {
     const info = await client.info();
     const slots = Array.from({ length: options.slotCount }, (_, index) => `witan-${index}`);
@@ -75,6 +81,7 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
       }
     }
     for (const slot of slots) {
+      refuseInterrupted(options.signal);
       progress(`starting ${slot}`);
       await cluster.startSlot(slot);
     }
@@ -82,6 +89,7 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
   } catch (error) {
     await client.shutdown().catch(() => undefined);
     client.close();
+    refuseInterrupted(options.signal);
     throw error;
   }
 }
@@ -195,6 +203,13 @@ export class DevCluster {
     await this.tee.shutdown();
     this.tee.close();
   }
+}
+
+/** @throws DevClusterError DEVCLUSTER_INTERRUPTED */
+export function refuseInterrupted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  const message = 'interrupted; what was started is stopped';
+  throw new DevClusterError('DEVCLUSTER_INTERRUPTED', message);
 }
 
 async function refuseSecond(layout: Layout): Promise<void> {

@@ -77,6 +77,7 @@ async function up(context: CommandContext, options: UpOptions): Promise<void> {
     directory: options.directory,
     slotCount,
     exitWithParent: false,
+    signal: context.signal,
     onProgress: (text) => {
       context.printer.note(`${text}\n`);
     },
@@ -87,6 +88,8 @@ async function up(context: CommandContext, options: UpOptions): Promise<void> {
       cluster,
       'a founded cluster with a leader',
       (all) => all.length === slotCount && all.every(({ leader }) => leader !== ''),
+      30_000,
+      context.signal,
     );
     const endpoints = cluster.endpoints.join(',');
     const { referenceValues, directory } = cluster.layout;

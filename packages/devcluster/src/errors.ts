@@ -4,6 +4,7 @@ import { CodedError, type CodedErrorOptions } from '@witan/core';
 /** What can go wrong with a development cluster. */
 export type DevClusterErrorCode =
   | 'DEVCLUSTER_EXISTS'
+  | 'DEVCLUSTER_INTERRUPTED'
   | 'DEVCLUSTER_NOT_RUNNING'
   | 'DEVCLUSTER_START_FAILED'
   | 'DEVCLUSTER_SLOT_UNKNOWN'

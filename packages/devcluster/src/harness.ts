@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import { createClient, type Client, type ReplicaStatus } from '@witan/client';
 import { REPOSITORY_ROOT, type GuestExit, type ProgramSpec } from '@witan/tee-sim';
-import type { DevCluster } from './cluster.ts';
+import { refuseInterrupted, type DevCluster } from './cluster.ts';
 import { DevClusterError } from './errors.ts';
 import type { LoadLine, LoadSettings } from './guests/load.ts';
 import { sleepMs } from './processes.ts';
@@ -82,10 +82,12 @@ export async function waitForStatuses(
   expected: string,
   condition: (statuses: readonly ReplicaStatus[]) => boolean,
   timeoutMs = 30_000,
+  signal?: AbortSignal,
 ): Promise<readonly ReplicaStatus[]> {
   const untilMs = performance.now() + timeoutMs;
   let statuses: readonly ReplicaStatus[] = [];
   while (performance.now() < untilMs) {
+    refuseInterrupted(signal);
     statuses = await statusesOf(cluster);
     if (condition(statuses)) return statuses;
     await sleepMs(50);
