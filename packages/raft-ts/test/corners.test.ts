@@ -1,4 +1,4 @@
-/** Corners that seeded bugs showed to be untested: each test fails if the rule it names is broken. */
+/** Corners that seeded bugs showed to be untested. Each test fails if its rule is broken. */
 import { describe, expect, it } from 'vitest';
 import { makeMessage, nodeId, type ConfChange, type Entry, type Message } from '../src/index.ts';
 import { Unstable } from '../src/log/unstable.ts';

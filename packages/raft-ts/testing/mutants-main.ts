@@ -1,8 +1,8 @@
 /**
  * Tests the tests: `node mutants-main.ts [--only NAME]… [--every-suite] [--json]`.
- * Seeds one bug at a time in a copy of the package and tells which suite noticed it. `--every-suite`
- * goes on after the first. Exits with 1 if a bug survives, cannot be seeded, or if a suite fails
- * without one.
+ * Seeds one bug at a time in a copy of the package and tells which suite noticed it.
+ * `--every-suite` goes on after the first. Exits with 1 if a bug survives or cannot be seeded, or
+ * if a suite fails without one.
  */
 import { parseArgs } from 'node:util';
 import type { Mutant } from './mutants/mutant.ts';

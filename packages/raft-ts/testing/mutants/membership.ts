@@ -112,9 +112,21 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
     name: 'snapshot-older-than-commit-accepted',
     file: 'src/snapshot.ts',
     from: 'if (index <= core.log.committed) {',
-    to: 'if (false) {',
+    to:
+      'if (index <= core.log.committed) {\n' +
+      '    core.log.unstable.restore(snapshot);\n' +
+      '    return true;\n' +
+      '  }\n' +
+      '  if (false) {',
     breaks: 'a snapshot never undoes a commit',
     script: 'stale_snapshot_ignored.txt',
+  },
+  {
+    name: 'age-of-snapshot-not-checked',
+    file: 'src/snapshot.ts',
+    from: 'if (index <= core.log.committed) {',
+    to: 'if (false) {',
+    breaks: 'a peer cannot break an invariant with an old snapshot (I10)',
   },
   {
     name: 'snapshot-replaces-matching-log',

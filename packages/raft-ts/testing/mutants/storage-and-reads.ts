@@ -100,8 +100,8 @@ export const STORAGE_AND_READ_MUTANTS: readonly Mutant[] = [
   {
     name: 'read-position-reused',
     file: 'src/read-queue.ts',
-    from: '    this.#confirmed += this.#waiting.length;\n',
-    to: '    this.#confirmed = 0;\n',
+    from: '    this.#confirmed += count;\n',
+    to: '',
     breaks: 'a read is confirmed under an id never used before (I5, etcd issue 20418)',
   },
   {

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 /** How one run of a suite ended. */
 export type SuiteRun = {
@@ -26,7 +27,17 @@ const TIMEOUT_MS = 60_000;
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Those of the unit tests that are not suites of their own here. */
-const UNIT_TESTS = ['paper', 'guards', 'log', 'membership', 'hostile', 'config', 'quorum', 'codec'];
+const UNIT_TESTS = [
+  'corners',
+  'guards',
+  'paper',
+  'log',
+  'membership',
+  'hostile',
+  'config',
+  'quorum',
+  'codec',
+];
 
 /** The scripts of this repository, or one of them. */
 export function scenarioSuite(script?: string): Suite {
@@ -52,10 +63,22 @@ export const SLOW_SUITES: readonly Suite[] = [
   { name: 'cluster', args: ['testing/cluster-main.ts', '--seeds', '20', '--events', '4000'] },
   {
     name: 'unit',
-    args: [VITEST, 'run', '--root', '.', ...UNIT_TESTS.map((name) => `test/${name}.test.ts`)],
+    args: [
+      VITEST,
+      'run',
+      '--bail',
+      '1',
+      '--root',
+      '.',
+      ...UNIT_TESTS.map((name) => `test/${name}.test.ts`),
+    ],
   },
 ];
 
+/**
+ * Runs a suite in the copied package.
+ * @throws Error if the sources cannot be loaded or name unknown things: any suite would fail then
+ */
 export function runSuite(suite: Suite, folder: string): SuiteRun {
   const { error, status, stdout, stderr } = spawnSync(process.execPath, [...suite.args], {
     cwd: folder,
@@ -69,7 +92,10 @@ export function runSuite(suite: Suite, folder: string): SuiteRun {
   }
   if (error !== undefined) throw error;
   if (status === 0) return { outcome: 'passed', detail: '' };
-  const line = `${stdout}\n${stderr}`.split('\n').find((text) => /FAIL|Error/.test(text));
+  const broken = /(?:Reference|Syntax)Error.*/.exec(`${stdout}\n${stderr}`)?.[0];
+  if (broken !== undefined) throw new Error(`the replacement is no program: ${broken}`);
+  const output = stripVTControlCharacters(`${stdout}\n${stderr}`);
+  const line = output.split('\n').find((text) => /FAIL|Error|Violation/.test(text));
   return { outcome: 'failed', detail: shorten(line ?? `exit code ${status}`) };
 }
 
