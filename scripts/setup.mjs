@@ -19,6 +19,7 @@ const binDirectory = join(root, 'node_modules', '.bin');
 const pinnedNode = join(binDirectory, 'node');
 const nodeMajorMin = 20;
 const heartbeatMs = 5_000;
+const errorLinesMax = 12;
 const networkErrors = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b/;
 
 /** @param {string} text one line for the person who waits */
@@ -83,7 +84,9 @@ function explainFailure({ code, text, error }) {
   if (error?.code === 'ENOENT') return 'npm was not found; install npm 10 or newer, then try again';
   const network = networkErrors.exec(text);
   if (network) return `npm cannot reach its registry (${network[1]}); connect and try again`;
-  process.stderr.write(text);
+  // npm's first lines name the problem; pages of help for its options follow.
+  const lines = text.split('\n').filter((line) => line.trim() !== 'npm error');
+  process.stderr.write(`${lines.slice(0, errorLinesMax).join('\n')}\n`);
   return `npm ci ended with exit code ${code}; what it said is above`;
 }
 

@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { lineCounter, sourceTrees, walk, SyntaxKind, type Node, type SourceFile } from './ast.ts';
 import { undocumentedExports } from './doc-comments.ts';
-import { isGenerated, isSource, listFiles, readJson, readText } from './files.ts';
+import { isGenerated, isSource, listFiles, listPackages, readJson, readText } from './files.ts';
 import { type Finding, type GateReport } from './gate.ts';
 import { missingOptionals, type LockPackage } from './lock-file.ts';
 
@@ -132,6 +132,10 @@ function lockFindings(root: string): readonly Finding[] {
     file,
     message: `lacks ${name}, wanted by ${wantedBy}: npm ci will refuse it (complete-lock.ts)`,
   }));
+  for (const name of listPackages(root)) {
+    if (`packages/${name}` in (lock.packages ?? {})) continue;
+    findings.push({ file, message: `lacks packages/${name}: npm ci will refuse it; npm install` });
+  }
   const host = /"resolved": "https?:/.test(readText(root, file));
   return host ? [...findings, { file, message: 'names a package registry' }] : findings;
 }

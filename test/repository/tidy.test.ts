@@ -74,6 +74,17 @@ describe('the tidy gate', () => {
     expect(findings(files)).toContain('lacks a-win32-x64');
   });
 
+  it('refuses a lock file that does not know a package of the repository', () => {
+    const packages = { 'packages/a': {} };
+    const files = {
+      'package-lock.json': JSON.stringify({ packages }),
+      'packages/a/package.json': '{}',
+      'packages/b/package.json': '{}',
+    };
+    expect(findings(files)).toContain('lacks packages/b');
+    expect(findings(files)).not.toContain('packages/a');
+  });
+
   it('refuses a lock file that says where packages came from', () => {
     const text = '{ "packages": {}, "x": {\n"resolved": "https://host.example/a.tgz" } }';
     expect(findings({ 'package-lock.json': text })).toContain('names a package registry');
