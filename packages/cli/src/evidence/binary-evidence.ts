@@ -3,6 +3,7 @@
  * altered report is still a report, and the verifier says what is wrong with it.
  */
 import {
+  CERTIFICATE_TABLE_BYTES_MAX,
   decodeEvidence,
   SNP_REPORT_BYTES,
   TDX_QUOTE_BYTES_MAX,
@@ -47,7 +48,9 @@ export function recogniseEvidence(bytes: Uint8Array): RecognisedEvidence | Recog
   const first = view.getUint32(0, true);
   if (first === HCL.magic) return recogniseHcl(bytes, view);
   if (isQuote(bytes, view)) return recogniseQuote(bytes, view);
-  if (first > 0 && first <= REPORT_VERSION_MAX) return recogniseReport(bytes, first);
+  const reportMax = SNP_REPORT_BYTES + CERTIFICATE_TABLE_BYTES_MAX;
+  const isReport = first > 0 && first <= REPORT_VERSION_MAX && bytes.byteLength <= reportMax;
+  if (isReport) return recogniseReport(bytes, first);
   if (first === 0 && view.getUint32(4, true) === SNP_REPORT_BYTES) {
     const rest = bytes.subarray(FIRMWARE_RESPONSE_HEADER_BYTES);
     const report = rest.subarray(0, SNP_REPORT_BYTES);

@@ -60,9 +60,12 @@ export function bytesInText(
 
 /** The text of a file without control characters; undefined for anything else. */
 function textOf(bytes: Uint8Array): string | undefined {
-  for (const byte of bytes) if (byte < 0x20 && !SPACE.has(byte)) return undefined;
+  // Intel's tools end PEM text with NUL.
+  const end = bytes.at(-1) === 0 ? bytes.byteLength - 1 : bytes.byteLength;
+  const text = bytes.subarray(0, end);
+  for (const byte of text) if (byte < 0x20 && !SPACE.has(byte)) return undefined;
   try {
-    return fromUtf8(bytes);
+    return fromUtf8(text);
   } catch {
     return undefined;
   }
