@@ -1,8 +1,8 @@
 /** The two test projects. What a test needs beside Node is set up by its own file. */
 import { defineConfig } from 'vitest/config';
 
-// `unit` runs in parallel, and starts at most small processes of its own; `integration` starts real Coordinators, one file
-// at
+// `unit` runs in parallel, and starts at most small processes of its own; `integration` starts real
+// Coordinators, one file at
 // a time, because two clusters on two cores would only measure each other.
 export default defineConfig({
   test: {

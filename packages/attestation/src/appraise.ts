@@ -35,6 +35,7 @@ export interface Refusal {
   readonly checks: readonly Check[];
 }
 
+/** The verdict of an appraisal, with every check that was made. */
 export type AppraisalResult =
   | {
       readonly kind: 'accepted';

@@ -66,6 +66,7 @@ export interface Check {
   readonly found?: string;
 }
 
+/** Kinds of findings; each names one thing that a person may want to know. */
 export type FindingKind =
   | 'revocation-unknown'
   | 'reported-tcb-below-current'

@@ -37,6 +37,7 @@ export interface TdxEvidence {
 /** What an attester hands to a verifier. */
 export type Evidence = SnpEvidence | TdxEvidence;
 
+/** Name of a kind of evidence, as on the wire. */
 export type EvidenceKind = Evidence['kind'];
 
 /** Bytes on the wire begin with the version of the encoding, then the kind. */

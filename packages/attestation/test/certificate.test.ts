@@ -230,7 +230,13 @@ describe('PEM', () => {
   });
 
   it('gives certificates in order and leaves out other blocks', () => {
-    const text = `before\r\n${toPem('CERTIFICATE', Uint8Array.of(1)).replaceAll('\n', '\r\n')}${toPem('X509 CRL', Uint8Array.of(9))}${toPem('CERTIFICATE', Uint8Array.of(2))}\0`;
+    const text = [
+      'before\r\n',
+      toPem('CERTIFICATE', Uint8Array.of(1)).replaceAll('\n', '\r\n'),
+      toPem('X509 CRL', Uint8Array.of(9)),
+      toPem('CERTIFICATE', Uint8Array.of(2)),
+      '\0',
+    ].join('');
     expect(parsePemCertificates(text)).toEqual([Uint8Array.of(1), Uint8Array.of(2)]);
   });
 

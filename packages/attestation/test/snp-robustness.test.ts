@@ -13,9 +13,7 @@ const healthy = scene(milan, {
 const verify = (report: Uint8Array): string => outcome(verifySnp({ ...healthy, report }));
 
 /** Order of the group of P-384 (SEC 2, section 2.5.1). */
-const P384_ORDER = BigInt(
-  '0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973',
-);
+const P384_ORDER = BigInt(`0x${'ff'.repeat(24)}c7634d81f4372ddf581a0db248b0a77aecec196accc52973`);
 
 function flipped(bytes: Uint8Array, bit: number): Uint8Array {
   const changed = Uint8Array.from(bytes);

@@ -24,7 +24,9 @@ export function stringsOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
-/** Every leaf that differs, as `path: expected …, found …`. Only what `expected` has is compared. */
+/**
+ * Every leaf that differs, as `path: expected …, found …`. Only what `expected` has is compared.
+ */
 export function differences(expected: unknown, found: unknown, path: string): readonly string[] {
   if (typeof expected === 'object' && expected !== null) {
     return Object.entries(expected).flatMap(([name, value]) =>

@@ -13,6 +13,7 @@ export type TeeDetection =
   | { readonly kind: 'unknown'; readonly provider: string }
   | { readonly kind: 'none'; readonly error: AttesterError };
 
+/** Where to look for a TEE. */
 export interface DetectTeeOptions {
   /** Default `nodeTsmFileSystem`. */
   readonly fs?: TsmFileSystem;

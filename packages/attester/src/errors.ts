@@ -20,7 +20,9 @@ export type AttesterErrorCode =
   | 'ATTESTER_ABORTED'
   | 'ATTESTER_IO';
 
-/** Evidence could not be collected. `fields.nextStep` says what the operator can do, if anything. */
+/**
+ * Evidence could not be collected. `fields.nextStep` says what the operator can do, if anything.
+ */
 export class AttesterError extends CodedError<AttesterErrorCode> {
   constructor(code: AttesterErrorCode, message: string, options: CodedErrorOptions = {}) {
     super(code, message, options);

@@ -8,7 +8,9 @@
  * relays evidence may change it, and the verifier trusts none of it before its own checks.
  */
 export interface SnpEndorsements {
-  /** The host's certificate table as the kernel gave it (GHCB specification, SNP extended report). */
+  /**
+   * The host's certificate table as the kernel gave it (GHCB specification, SNP extended report).
+   */
   readonly certificateTable?: Uint8Array;
   /** VCEK or VLEK, DER. */
   readonly vek?: Uint8Array;
@@ -56,6 +58,7 @@ export interface TdxEvidence {
   readonly endorsements: TdxEndorsements;
 }
 
+/** Evidence of any kind that a provider gives. */
 export type Evidence = SnpEvidence | TdxEvidence;
 
 /** What kind of evidence a provider gives. */
@@ -64,8 +67,11 @@ export type EvidenceKind = Evidence['kind'];
 /** The evidence of one kind. */
 export type EvidenceOf<Kind extends EvidenceKind> = Extract<Evidence, { readonly kind: Kind }>;
 
+/** How a collection may be stopped. */
 export interface CollectOptions {
-  /** Stops waiting between two steps; a step that the kernel is working on cannot be interrupted. */
+  /**
+   * Stops waiting between two steps; a step that the kernel is working on cannot be interrupted.
+   */
   readonly signal?: AbortSignal;
 }
 

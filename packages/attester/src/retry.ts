@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AttesterError } from './errors.ts';
 
+/** Bounds of retrying after a passing error. */
 export interface RetryOptions {
   /** How often to try in all; at least 1. Default 8. */
   readonly attemptsMax?: number;
@@ -39,7 +40,8 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 }
 
 /**
- * @param attempt gives the result or says that another attempt may help; anything it throws is final
+ * @param attempt gives the result or says that another attempt may help; anything it throws is
+ * final
  * @throws AttesterError the last transient error when all attempts failed, or ATTESTER_ABORTED
  */
 export async function retrying<Result>(

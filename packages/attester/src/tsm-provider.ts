@@ -41,6 +41,7 @@ const KINDS: ReadonlyMap<string, TsmKind> = new Map([
 /** Kinds of evidence that configfs-tsm gives. */
 export type TsmKind = 'snp' | 'tdx';
 
+/** Where the tree is, and how often to try. */
 export interface TsmProviderOptions<Kind extends TsmKind = 'snp'> {
   readonly fs: TsmFileSystem;
   /** Default `TSM_BASE_PATH`. */

@@ -23,8 +23,8 @@ export interface CoordinatorConfig {
 }
 
 /** Text of `--help`. */
-export const COORDINATOR_USAGE = `Usage: witan-coordinator --slot NAME --listen HOST:PORT --peer NAME=HOST:PORT...
-         --data DIR [options]
+export const COORDINATOR_USAGE = `Usage: witan-coordinator --slot NAME --listen HOST:PORT
+         --peer NAME=HOST:PORT --data DIR [options]
 
 Runs one Coordinator replica. Settings may also come from the environment.
 

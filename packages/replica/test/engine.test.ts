@@ -52,7 +52,7 @@ describe('an engine', () => {
     });
   });
 
-  it('gives REPLICA_MEMBERSHIP_REFUSED for a change that came while another was under way', async () => {
+  it('gives REPLICA_MEMBERSHIP_REFUSED for a change beside another', async () => {
     const world = await founded();
     const engine = world.leader()?.replica.cluster?.engine;
     const change = (digit: string) => {

@@ -1,6 +1,7 @@
 /** Errors of the simulator. */
 import { CodedError, type CodedErrorOptions } from '@witan/core';
 
+/** What a simulation or a checker reports. */
 export type SimulatorErrorCode =
   | 'SIMULATOR_HISTORY_MALFORMED'
   | 'SIMULATOR_INVARIANT_VIOLATED'

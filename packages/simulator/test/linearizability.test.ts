@@ -32,8 +32,10 @@ const drawnOperation = fc.record({
   isLost: fc.integer({ min: 0, max: 5 }).map((number) => number === 0),
 });
 
+type Drawn = typeof drawnOperation extends fc.Arbitrary<infer Value> ? Value : never;
+
 /** Takes effect at the points 10, 20, 30 …; calls and returns surround each point at random. */
-function linearizableHistory(drawn: readonly fc.TypeOf<typeof drawnOperation>[]): KvOperation[] {
+function linearizableHistory(drawn: readonly Drawn[]): KvOperation[] {
   const states = new Map<string, string>();
   return drawn.map(({ kind, key, early, late, isLost }, client) => {
     const point = 10 * (client + 1);
@@ -113,7 +115,9 @@ it('agrees with trying every order on small histories, right or wrong', () => {
   expect(kinds).toEqual(new Set(['linearizable', 'illegal']));
 });
 
-/** The definition, without any cleverness: whatever is not preceded by another one may come next. */
+/**
+ * The definition, without any cleverness: whatever is not preceded by another one may come next.
+ */
 function someOrderWorks(
   left: readonly KvOperation[],
   states: ReadonlyMap<string, string>,

@@ -16,6 +16,7 @@ export const GUEST_POLICY_BITS = {
   pageSwapDisabled: 25,
 } as const;
 
+/** Name of a bit of the guest policy (SEV-SNP ABI, guest policy). */
 export type GuestPolicyFlag = keyof typeof GUEST_POLICY_BITS;
 
 /**
@@ -32,6 +33,7 @@ export const PLATFORM_BITS = {
   sevTio: 7,
 } as const;
 
+/** Name of a bit of PLATFORM_INFO. */
 export type PlatformFlag = keyof typeof PLATFORM_BITS;
 
 /** All platform flags that reference values may demand or forbid. */

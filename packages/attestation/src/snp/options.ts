@@ -34,12 +34,14 @@ export interface SnpGenuineOptions {
   readonly revocation: RevocationMode;
 }
 
+/** Everything that a whole verification needs. */
 export interface SnpVerifyOptions extends SnpGenuineOptions {
   /** The 64 bytes that the report must carry. */
   readonly expectedReportData: Uint8Array;
   readonly referenceValues: SnpReferenceValues;
 }
 
+/** A report with what is needed to judge it. */
 export interface SnpVerifyRequest {
   /** The report: exactly 1184 bytes. */
   readonly report: Uint8Array;

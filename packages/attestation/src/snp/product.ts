@@ -4,6 +4,7 @@
  * A product decides the root certificate, the layout of TCB_VERSION and the form of CHIP_ID.
  */
 
+/** A product line of AMD, as the key distribution service names it. */
 export type SnpProduct = 'Milan' | 'Genoa' | 'Turin';
 
 /** All supported product lines. */

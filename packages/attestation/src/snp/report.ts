@@ -19,6 +19,7 @@ export interface SnpFirmware {
 
 /** KEY_INFO.SIGNING_KEY. */
 export const SIGNING_KEY_VCEK = 0;
+/** Value of SIGNING_KEY for a key that a cloud provider has loaded. */
 export const SIGNING_KEY_VLEK = 1;
 /** SIGNATURE_ALGO: ECDSA P-384 with SHA-384. */
 export const SIGNATURE_ALGORITHM_ECDSA_P384 = 1;

@@ -16,6 +16,7 @@ export interface SnpTcb {
   readonly microcode: number;
 }
 
+/** Name of one part of the TCB version. */
 export type SnpTcbPart = keyof SnpTcb;
 
 /** The parts in the order in which they are reported. */

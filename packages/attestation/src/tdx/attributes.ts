@@ -14,6 +14,7 @@ export const TD_ATTRIBUTE_BITS = {
   perfmon: 63,
 } as const;
 
+/** Name of a bit of TDATTRIBUTES. */
 export type TdAttribute = keyof typeof TD_ATTRIBUTE_BITS;
 
 const UNTRUSTED = 0xffn;

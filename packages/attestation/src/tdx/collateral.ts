@@ -57,6 +57,7 @@ export interface Document {
   readonly tcbEvaluationDataNumber: number;
 }
 
+/** TCB info of version 3, as Intel signs it. */
 export interface TcbInfo extends Document {
   readonly fmspc: string;
   readonly pceId: string;
@@ -66,6 +67,7 @@ export interface TcbInfo extends Document {
   readonly levels: readonly PlatformLevel[];
 }
 
+/** Identity of the quoting enclave, version 2, as Intel signs it. */
 export interface QeIdentity extends Document {
   readonly miscSelect: string;
   readonly miscSelectMask: string;

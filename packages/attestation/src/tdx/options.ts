@@ -48,12 +48,14 @@ export interface TdxGenuineOptions {
   readonly roots: TdxRoots;
 }
 
+/** Everything that a whole verification needs. */
 export interface TdxVerifyOptions extends TdxGenuineOptions {
   /** The 64 bytes that the quote must carry. */
   readonly expectedReportData: Uint8Array;
   readonly referenceValues: TdxReferenceValues;
 }
 
+/** A quote with what is needed to judge it. */
 export interface TdxVerifyRequest {
   readonly quote: Uint8Array;
   readonly endorsements: TdxEndorsements;

@@ -1,4 +1,6 @@
-/** Self-signed certificates made with `openssl req -new -x509`; the private keys were thrown away. */
+/**
+ * Self-signed certificates made with `openssl req -new -x509`; the private keys were thrown away.
+ */
 export const SELF_SIGNED: Readonly<Record<string, string>> = {
   'P-256': `-----BEGIN CERTIFICATE-----
 MIIBejCCASGgAwIBAgIUOtKdzZo/dCsmB7rHcRgC2NHk4HUwCgYIKoZIzj0EAwIw

@@ -29,7 +29,9 @@ interface Item {
   generation: number;
 }
 
-/** REPORT_DATA of a report, and REPORTDATA of a quote behind header and, in version 5, descriptor. */
+/**
+ * REPORT_DATA of a report, and REPORTDATA of a quote behind header and, in version 5, descriptor.
+ */
 const REPORT_DATA_OFFSETS = { snp: 0x50, tdx4: 48 + 520, tdx5: 48 + 6 + 520 } as const;
 
 const bytesOf = (value: Uint8Array | string): Uint8Array =>

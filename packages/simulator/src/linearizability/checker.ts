@@ -5,6 +5,7 @@
  */
 import type { Model, Operation } from './history.ts';
 
+/** Whether a history is linearizable. */
 export type Verdict =
   | { readonly kind: 'linearizable'; readonly steps: number }
   | {
@@ -12,7 +13,9 @@ export type Verdict =
       readonly steps: number;
       /** The part that has no order. */
       readonly key: string;
-      /** Most operations of that part that could be put in an order, as positions in the history. */
+      /**
+       * Most operations of that part that could be put in an order, as positions in the history.
+       */
       readonly longest: readonly number[];
       /** The operation that nothing allowed to return, as a position in the history. */
       readonly blocked: number;
@@ -20,6 +23,7 @@ export type Verdict =
   /** The steps were used up. */
   | { readonly kind: 'unknown'; readonly steps: number; readonly key: string };
 
+/** Bounds of a check. */
 export interface CheckOptions {
   /** Steps of the search over the whole history. Default 5 million, some seconds. */
   readonly stepsMax?: number;
@@ -85,7 +89,9 @@ class Search<Input, Output> {
   readonly #positions: readonly number[];
   readonly #head: Event;
   readonly #known: number;
-  /** Configurations that were tried: which operations are in the order, and the state after them. */
+  /**
+   * Configurations that were tried: which operations are in the order, and the state after them.
+   */
   readonly #visited = new Set<string>();
   readonly #order: { readonly call: Event; readonly stateBefore: string }[] = [];
   readonly #included: Uint16Array;

@@ -26,6 +26,7 @@ export interface Model<Input, Output> {
   isRead(input: Input): boolean;
 }
 
+/** What a client of the key-value store asks for. */
 export type KvInput =
   | { readonly kind: 'get'; readonly key: string }
   | { readonly kind: 'put'; readonly key: string; readonly value: string }

@@ -8,8 +8,9 @@ import type { KvInput, Operation } from './history.ts';
 /** Largest file that is read, in bytes. */
 export const HISTORY_BYTES_MAX: number = 64 * 1024 * 1024;
 
-const LINE =
-  /^\{:process (\d+), :type :(invoke|ok), :f :(get|put|append), :key "([^"]*)", :value (?:nil|"([^"]*)")\}$/;
+const HEAD = String.raw`:process (\d+), :type :(invoke|ok), :f :(get|put|append)`;
+const REST = String.raw`:key "([^"]*)", :value (?:nil|"([^"]*)")`;
+const LINE = new RegExp(String.raw`^\{${HEAD}, ${REST}\}$`);
 
 interface Open {
   readonly client: number;

@@ -9,6 +9,7 @@ import { listenControl } from './control-server.ts';
 import { Guests } from './guests.ts';
 import { lockDirectory } from './single-instance.ts';
 
+/** How the daemon runs. */
 export interface ServeOptions {
   /** Private directory for keys, sockets and the files of running guests. */
   readonly directory: string;

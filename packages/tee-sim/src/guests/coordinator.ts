@@ -1,4 +1,6 @@
-/** The measured entry of the Coordinator in simulated guests: the application, simulated evidence. */
+/**
+ * The measured entry of the Coordinator in simulated guests: the application, simulated evidence.
+ */
 import { run } from '@witan/coordinator';
 import { simulatedEvidenceProvider } from '../guest/provider.ts';
 

@@ -1,4 +1,6 @@
-/** The measured entry of the initializer in simulated guests: the application, simulated evidence. */
+/**
+ * The measured entry of the initializer in simulated guests: the application, simulated evidence.
+ */
 import { run } from '@witan/initializer';
 import { simulatedEvidenceProvider } from '../guest/provider.ts';
 

@@ -26,8 +26,7 @@ const TURIN_ID_BYTES = 8;
 /** Keys kept in memory; a test that sweeps TCBs must not grow the daemon without bound. */
 const KEYS_MAX = 256;
 /** Order of P-384 (FIPS 186-5, appendix of SP 800-186 section 3.2.1.4). */
-const P384_ORDER =
-  0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
+const P384_ORDER = 2n ** 384n - 2n ** 192n + 0xc7634d81f4372ddf581a0db248b0a77aecec196accc52973n;
 
 /** The processors of one host. */
 export class Chips {

@@ -42,6 +42,7 @@ export interface TsmFaults {
   readonly noProvider?: boolean;
 }
 
+/** What the tree is made from. */
 export interface TsmTreeOptions {
   /** Lowest VMPL that the guest may ask for, 0 to 3. */
   readonly privlevelFloor: number;

@@ -59,7 +59,9 @@ export interface Authority {
   readonly publicKey: KeyObject;
 }
 
-/** @param explicitTrailer write trailerField 1 although it is the default, as AMD does in its CAs */
+/**
+ * @param explicitTrailer write trailerField 1 although it is the default, as AMD does in its CAs
+ */
 function pssAlgorithm(explicitTrailer: boolean): der.Der {
   const sha384 = der.sequence(der.objectIdentifier(OID.sha384), der.NULL);
   const trailer = explicitTrailer ? [der.explicit(3, der.integer(1))] : [];

@@ -32,6 +32,7 @@ export const GUEST_SIGNALS = [
   'SIGCONT',
 ] as const;
 
+/** A signal that may be sent to a guest. */
 export type GuestSignal = (typeof GUEST_SIGNALS)[number];
 
 const SOCKET_NAME = 'control.sock';
