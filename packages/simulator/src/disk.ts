@@ -1,0 +1,171 @@
+/**
+ * A slot's disk: the real journal on a file system in memory that loses what was not synced, tears
+ * writes, fails and fills up on demand. Keeps old images, to be shown again after a restart.
+ */
+import { CanonicalReader } from '@witan/core';
+import { openJournal, type Journal, type JournalFile, type JournalFs } from '@witan/journal';
+import type { DurableLog } from '@witan/replica';
+import { decodeEntry, decodeHardState, decodeSnapshot, type Entry, type HardState } from 'raft-ts';
+import { CrashFs, type DiskImage } from '@witan/journal/testing';
+
+const SEGMENT_BYTES = 16 * 1024;
+const IMAGES_MAX = 8;
+
+export type DiskTrouble = 'none' | 'sync' | 'write' | 'full' | 'slow';
+
+/** What a process needs of its surroundings for every operation on the disk. */
+export interface DiskHost {
+  /**
+   * One operation under way. Rejects, or never settles, as the surroundings decide.
+   *
+   * @param what `sync` takes time, `write` may fail
+   */
+  operate<Value>(what: 'sync' | 'write' | 'other', run: () => Promise<Value>): Promise<Value>;
+}
+
+/** The disk of one slot over all its processes. */
+export class Disk {
+  image: DiskImage = new Map();
+  readonly images: DiskImage[] = [];
+
+  keepImage(image: DiskImage): void {
+    this.images.push(image);
+    if (this.images.length > IMAGES_MAX) this.images.splice(1, 1);
+  }
+}
+
+/** Runs every operation of a file system through the host. */
+export function hostedFs(fs: CrashFs, host: DiskHost): JournalFs {
+  const file = (inner: JournalFile): JournalFile => ({
+    write: (bytes, offset) => host.operate('write', () => inner.write(bytes, offset)),
+    truncate: (byteLength) => host.operate('write', () => inner.truncate(byteLength)),
+    sync: () => host.operate('sync', () => inner.sync()),
+    close: () => inner.close(),
+  });
+  return {
+    makeDirectory: (path) => fs.makeDirectory(path),
+    list: (path) => fs.list(path),
+    create: async (path) => file(await host.operate('write', () => fs.create(path))),
+    open: async (path) => file(await fs.open(path)),
+    read: (path, bytesMax) => fs.read(path, bytesMax),
+    rename: (from, to) => host.operate('write', () => fs.rename(from, to)),
+    remove: (path) => host.operate('other', () => fs.remove(path)),
+    syncDirectory: (path) => host.operate('sync', () => fs.syncDirectory(path)),
+    lock: (directory) => fs.lock(directory),
+  };
+}
+
+/** What was confirmed as durable: where a snapshot ends, and the terms of the entries behind it. */
+export class DurableView {
+  isOpen = false;
+  snapshotIndex = 0;
+  readonly terms: Map<number, number> = new Map();
+  lastIndex = 0;
+  hardState: HardState | undefined;
+  /** Everything since the last snapshot, as it was written. */
+  readonly entries: Map<number, Entry> = new Map();
+
+  holds(index: number, term: number): boolean {
+    return index <= this.snapshotIndex || this.terms.get(index) === term;
+  }
+
+  take(record: Uint8Array): void {
+    const { hardState, entries } = decodeRecord(record);
+    if (hardState !== undefined) this.hardState = hardState;
+    for (const entry of entries) {
+      for (let index = entry.index + 1; index <= this.lastIndex; index += 1) this.#drop(index);
+      this.terms.set(entry.index, entry.term);
+      this.entries.set(entry.index, entry);
+      this.lastIndex = entry.index;
+    }
+  }
+
+  #drop(index: number): void {
+    this.terms.delete(index);
+    this.entries.delete(index);
+  }
+}
+
+/** A record as the append worker wrote it. */
+export function decodeRecord(bytes: Uint8Array): {
+  readonly hardState: HardState | undefined;
+  readonly entries: readonly Entry[];
+} {
+  const reader = new CanonicalReader(bytes);
+  reader.u8();
+  const max = bytes.byteLength;
+  const hardState = reader.bool() ? decodeHardState(reader.bytes(max), max) : undefined;
+  const entries = reader.list(max, (item) => decodeEntry(item.bytes(max), max));
+  return { hardState, entries };
+}
+
+/** The real journal behind the driver's port; nothing is sealed. */
+export class SimDurableLog implements DurableLog {
+  readonly directory: string;
+  readonly #fs: JournalFs;
+  readonly #view: DurableView;
+  #journal: Promise<Journal> | undefined;
+
+  constructor(directory: string, fs: JournalFs, view: DurableView) {
+    this.directory = directory;
+    this.#fs = fs;
+    this.#view = view;
+  }
+
+  async append(records: readonly Uint8Array[]): Promise<void> {
+    this.#view.isOpen = true;
+    const journal = await this.#open();
+    await journal.append(records);
+    for (const record of records) this.#view.take(record);
+  }
+
+  async saveSnapshot(
+    label: { readonly index: number; readonly term: number },
+    snapshot: Uint8Array,
+    tail: readonly Uint8Array[],
+  ): Promise<void> {
+    this.#view.isOpen = true;
+    const journal = await this.#open();
+    await journal.saveSnapshot({ ...label, data: snapshot, tail });
+    this.#view.snapshotIndex = Math.max(this.#view.snapshotIndex, label.index);
+    for (const record of tail) this.#view.take(record);
+  }
+
+  #open(): Promise<Journal> {
+    this.#journal ??= this.#start();
+    return this.#journal;
+  }
+
+  async #start(): Promise<Journal> {
+    const { journal } = await openLog(this.directory, this.#fs);
+    await journal.startSegment(new Uint8Array([1]));
+    return journal;
+  }
+}
+
+function openLog(directory: string, fs: JournalFs): ReturnType<typeof openJournal> {
+  return openJournal({ directory, fs, segmentBytesMax: SEGMENT_BYTES, now: () => 0 });
+}
+
+/**
+ * Reads a dead process's journal.
+ *
+ * @returns what stands on it, or undefined when it says that it is damaged
+ */
+export async function readBack(
+  directory: string,
+  image: DiskImage,
+): Promise<DurableView | undefined> {
+  const view = new DurableView();
+  try {
+    const { recovered } = await openLog(directory, new CrashFs(image));
+    if (recovered.snapshot !== undefined) {
+      const { data } = recovered.snapshot;
+      view.snapshotIndex = decodeSnapshot(data, data.byteLength).metadata.index;
+    }
+    for (const { data } of recovered.records) view.take(data);
+    return view;
+  } catch {
+    return undefined;
+  }
+}

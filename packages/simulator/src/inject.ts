@@ -1,0 +1,225 @@
+/** Carries out a schedule of faults. What cannot happen in the current state does nothing. */
+import type { DiskFate, Fault, Trouble } from './faults.ts';
+import type { SimProcess } from './process.ts';
+import { restoreFromDisk } from './control.ts';
+import type { Cut, Noise } from './network.ts';
+import type { World } from './world.ts';
+
+/** How long a replaced process that came back stays apart from the others, in milliseconds. */
+const APART_MS = 4_000;
+const FULL_CIRCLE = 60_000;
+
+export interface InjectorOptions {
+  readonly noise: Noise;
+  /** Off is the negative control: an incarnation comes back with its identity and its old disk. */
+  readonly i2: boolean;
+}
+
+export class Injector {
+  readonly #world: World;
+  readonly #options: InjectorOptions;
+  #isOver = false;
+  #noiseRound = 0;
+  carriedOut = 0;
+
+  constructor(world: World, options: InjectorOptions, faults: readonly Fault[]) {
+    this.#world = world;
+    this.#options = options;
+    for (const { atMs, trouble } of faults) {
+      world.timeline.after(atMs, () => {
+        if (!this.#isOver) this.#inject(trouble);
+      });
+    }
+  }
+
+  /** Ends all faults: what was cut is joined, what was paused goes on, what died starts again. */
+  heal(): void {
+    const world = this.#world;
+    this.#isOver = true;
+    world.network.heal();
+    for (const process of world.live()) {
+      process.isApart = false;
+      process.setRate(1);
+      if (process.diskTrouble === 'slow' || !process.mayFail) process.diskTrouble = 'none';
+      this.#reveal(process);
+    }
+    for (const slot of world.disks.keys()) world.supervise(slot);
+  }
+
+  /** The current process of a slot. */
+  #at(slot: number): SimProcess | undefined {
+    return this.#world.live().findLast((process) => process.slot === slot && !process.isZombie);
+  }
+
+  #after(delayMs: number, run: () => void): void {
+    this.#world.timeline.after(delayMs, () => {
+      if (!this.#isOver) run();
+    });
+  }
+
+  #inject(trouble: Trouble): void {
+    this.carriedOut += 1;
+    switch (trouble.kind) {
+      case 'partition':
+        this.#cut(trouble.forMs, (from, to) => {
+          const sides = [(trouble.mask >> from.slot) & 1, (trouble.mask >> to.slot) & 1];
+          return trouble.oneWay ? (sides[0] ?? 0) > (sides[1] ?? 0) : sides[0] !== sides[1];
+        });
+        return;
+      case 'cut':
+        this.#cut(trouble.forMs, (from, to) => {
+          return from.slot === trouble.from && to.slot === trouble.to;
+        });
+        return;
+      case 'clog': {
+        const until = this.#world.timeline.nowMs + trouble.forMs;
+        this.#world.network.cloggedUntilMs.set(trouble.slot, until);
+        return;
+      }
+      case 'noise':
+        this.#noise(trouble);
+        return;
+      case 'clone':
+        this.#clone(trouble);
+        return;
+      default:
+        this.#injectInto(trouble, this.#at(trouble.slot));
+    }
+  }
+
+  #injectInto(
+    trouble: Exclude<Trouble, { readonly kind: 'partition' | 'cut' | 'clog' | 'noise' | 'clone' }>,
+    process: SimProcess | undefined,
+  ): void {
+    if (process === undefined) return;
+    this.#world.event(process, 'fault', trouble);
+    switch (trouble.kind) {
+      case 'pause':
+        this.#pause(process, trouble.forMs);
+        return;
+      case 'zombie':
+        this.#zombie(process, trouble.forMs, trouble.apart);
+        return;
+      case 'crash':
+        this.#crash(process, trouble);
+        return;
+      case 'disk':
+        this.#breakDisk(process, trouble.fault, trouble.forMs);
+        return;
+      case 'drift':
+        process.setRate(trouble.rate);
+        return;
+      case 'jump':
+        process.jump(trouble.byMs);
+        return;
+      case 'transfer':
+        for (const { replica } of this.#world.live()) {
+          const engine = replica.cluster?.engine;
+          if (engine?.status().role === 'leader') engine.transferLeadership(process.self.nodeId);
+        }
+        return;
+      default:
+        trouble satisfies never;
+    }
+  }
+
+  #cut(forMs: number, cut: Cut): void {
+    const { cuts } = this.#world.network;
+    cuts.add(cut);
+    this.#after(forMs, () => {
+      cuts.delete(cut);
+    });
+  }
+
+  #noise(trouble: Trouble & { readonly kind: 'noise' }): void {
+    const { network } = this.#world;
+    this.#noiseRound += 1;
+    const round = this.#noiseRound;
+    const { loss, duplicate, delayMs } = trouble;
+    network.noise = { loss, duplicate, delayMs };
+    this.#after(trouble.forMs, () => {
+      if (this.#noiseRound === round) network.noise = this.#options.noise;
+    });
+  }
+
+  #pause(process: SimProcess, forMs: number): void {
+    process.paused = true;
+    // Also after the faults are over: a pause always ends.
+    this.#world.timeline.after(forMs, () => {
+      process.resume();
+    });
+  }
+
+  #zombie(process: SimProcess, forMs: number, apart: boolean): void {
+    if (!this.#isSettled() || !this.#world.canLose(process)) return;
+    process.isZombie = true;
+    process.isApart = apart;
+    this.#pause(process, forMs);
+    this.#world.supervise(process.slot, FULL_CIRCLE);
+    this.#world.timeline.after(100, () => {
+      if (!this.#isOver) this.#world.start(process.slot);
+    });
+    this.#after(forMs + APART_MS, () => {
+      this.#reveal(process);
+    });
+  }
+
+  /** Somebody who was away is one of many again; its slot's name leads to a successor, if any. */
+  #reveal(process: SimProcess): void {
+    process.isApart = false;
+    process.isZombie = false;
+  }
+
+  /** Clones and zombies come only once all voters have something on disk: before, they may found. */
+  #isSettled(): boolean {
+    const { groups } = this.#world.invariants;
+    return [...groups.values()].some(({ configuration }) => {
+      const voters = configuration?.state.voters ?? [];
+      return (
+        voters.length > 0 &&
+        voters.every((id) => this.#world.byNodeId(id)?.replica.cluster?.journalOpen === true)
+      );
+    });
+  }
+
+  #crash(process: SimProcess, trouble: Trouble & { readonly kind: 'crash' }): void {
+    const { afterCalls, power, disk, restartMs } = trouble;
+    process.crashAfter(afterCalls, () => {
+      if (!this.#options.i2) {
+        void restoreFromDisk(this.#world, process, { power, restartMs });
+        return;
+      }
+      if (!this.#world.canLose(process)) return;
+      this.#world.kill(process, power, disk);
+      this.#world.supervise(process.slot, restartMs);
+    });
+  }
+
+  #clone(trouble: Trouble & { readonly kind: 'clone' }): void {
+    const original = this.#at(trouble.slot);
+    if (original === undefined || !this.#isSettled() || !this.#options.i2) return;
+    const clone = this.#world.start(trouble.slot);
+    clone.isClone = true;
+    this.#world.event(clone, 'fault', trouble);
+    if (!trouble.takesName) this.#world.names.set(trouble.slot, original);
+    const stop = (): void => {
+      if (!clone.alive || !this.#world.canLose(clone)) return;
+      this.#world.kill(clone, true, trouble.disk satisfies DiskFate);
+      if (original.alive) this.#world.names.set(trouble.slot, original);
+      this.#world.supervise(trouble.slot);
+    };
+    this.#world.timeline.after(trouble.forMs, stop);
+  }
+
+  #breakDisk(process: SimProcess, fault: 'sync' | 'write' | 'full' | 'slow', forMs: number): void {
+    if (fault !== 'slow') {
+      if (!this.#world.canLose(process) || !this.#options.i2) return;
+      // It counts as lost from now on: the next write ends it.
+      process.mayFail = true;
+    }
+    process.diskTrouble = fault;
+    this.#after(forMs, () => {
+      if (process.diskTrouble === 'slow') process.diskTrouble = 'none';
+    });
+  }
+}

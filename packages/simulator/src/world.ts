@@ -1,0 +1,332 @@
+/**
+ * A simulated cluster: slots with their disks, the processes that live and lived in them, and the
+ * supervisor that starts a new incarnation when one ends. Everything follows from the seed.
+ */
+import { createHash } from 'node:crypto';
+import { CodedError, incarnationId, slotName, utf8, type Crypto, type SlotName } from '@witan/core';
+import {
+  Replica,
+  type Answer,
+  type EngineTuning,
+  type Genesis,
+  type PeerIdentity,
+  type ReplicaOptions,
+} from '@witan/replica';
+import { nodeIdOf } from '@witan/state-machine';
+import { CrashFs } from '@witan/journal/testing';
+import { Disk, readBack } from './disk.ts';
+import type { DiskFate } from './faults.ts';
+import { Invariants, check, observeReadies } from './invariants.ts';
+import { Network, type Noise } from './network.ts';
+import { SimProcess } from './process.ts';
+import { SimRandom } from './random.ts';
+import { registerKeyring } from './register.ts';
+import { Timeline } from './timeline.ts';
+
+const CALL_TIMEOUT_MS = 2_000;
+const RESTART_MS = 500;
+
+const simCrypto: Crypto = {
+  hash: (algorithm, ...parts) => {
+    const hash = createHash(algorithm);
+    for (const part of parts) hash.update(part);
+    return new Uint8Array(hash.digest());
+  },
+  verify: () => false,
+};
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly slots: number;
+  readonly noise: Noise;
+  readonly tuning: Partial<EngineTuning>;
+  /** Called with whatever must not have happened; the first one counts. */
+  readonly onViolation: (error: unknown) => void;
+  readonly onEvent?: (line: string) => void;
+}
+
+export class World {
+  readonly timeline: Timeline = new Timeline();
+  readonly network: Network;
+  readonly invariants: Invariants;
+  readonly diskRandom: SimRandom;
+  readonly lifeRandom: SimRandom;
+  readonly processes: SimProcess[] = [];
+  readonly disks: readonly Disk[];
+  readonly slotNames: readonly SlotName[];
+  readonly options: WorldOptions;
+  /** Genesis of each process, for the control that breaks I2. */
+  readonly geneses: Map<number, Genesis> = new Map();
+  /** Which process a slot's name leads to; the newest one otherwise. */
+  readonly names: Map<number, SimProcess> = new Map();
+  readonly #byNodeId = new Map<number, SimProcess>();
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    const { seed, slots } = options;
+    this.slotNames = Array.from({ length: slots }, (_, slot) => slotName(`witan-${slot}`));
+    this.disks = this.slotNames.map(() => new Disk());
+    this.network = new Network(new SimRandom(seed, 1), this.timeline, options.noise);
+    this.diskRandom = new SimRandom(seed, 2);
+    this.lifeRandom = new SimRandom(seed, 3);
+    this.invariants = new Invariants(slots, (nodeId) => this.#byNodeId.get(nodeId));
+    observeReadies((node, ready) => {
+      const process = this.#byNodeId.get(node.basicStatus().id);
+      if (process?.alive !== true) return;
+      this.guard(() => {
+        this.invariants.ready(process, node, ready);
+      });
+    });
+  }
+
+  /** Runs a check; what it throws ends the run. */
+  guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.options.onViolation(error);
+    }
+  }
+
+  event(process: SimProcess, event: string, fields: object = {}): void {
+    const { onEvent } = this.options;
+    if (onEvent === undefined) return;
+    const at = this.timeline.nowMs.toFixed(1);
+    onEvent(`${at} ${process.self.slot}/${process.birth} ${event} ${JSON.stringify(fields)}`);
+  }
+
+  // --- processes --------------------------------------------------------------------------------
+
+  /** Starts a process of a slot. @param as keeps an earlier identity, against I2 */
+  start(slot: number, as?: SimProcess): SimProcess {
+    const birth = this.processes.length;
+    const name = this.slotNames[slot] as SlotName;
+    const digest = createHash('sha256').update(utf8(`${this.options.seed}/${name}/${birth}`));
+    const incarnation = as?.self.incarnation ?? incarnationId(digest.digest('hex'));
+    const nodeId = nodeIdOf(incarnation);
+    const self: PeerIdentity = { nodeId, slot: name, incarnation, address: `${name}:1` };
+    const disk = this.disks[slot] as Disk;
+    const fs = new CrashFs(disk.image);
+    const holdsSealedState = disk.image.size > 0 && as === undefined;
+    const process = new SimProcess({
+      world: this,
+      slot,
+      birth,
+      slotName: name,
+      incarnation,
+      self,
+      fs,
+    });
+    process.replica = new Replica<unknown>(this.#replicaOptions(process, holdsSealedState));
+    this.processes.push(process);
+    this.#byNodeId.set(nodeId, process);
+    this.names.set(slot, process);
+    this.event(process, 'started', { nodeId, holdsSealedState });
+    process.replica.start();
+    return process;
+  }
+
+  /** The end of a process: nothing of its memory is left, and of its disk what the fate leaves. */
+  kill(process: SimProcess, power: boolean, fate: DiskFate): void {
+    if (!process.alive) return;
+    process.alive = false;
+    const random = this.diskRandom;
+    const image = power ? process.fs.imageAfterCrash(() => random.chance(0.5)) : process.fs.image();
+    this.event(process, 'killed', { power, fate });
+    void this.#checkJournal(process, image);
+    const disk = this.disks[process.slot] as Disk;
+    disk.keepImage(image);
+    disk.image = this.#fated(disk, image, fate);
+  }
+
+  /** Starts the slot again when nobody lives there; repeatedly, as an orchestrator would. */
+  supervise(slot: number, delayMs: number = RESTART_MS): void {
+    this.timeline.after(delayMs, () => {
+      if (!this.living(slot)) this.start(slot);
+    });
+  }
+
+  living(slot: number): boolean {
+    return this.processes.some((process) => process.slot === slot && process.alive);
+  }
+
+  live(): readonly SimProcess[] {
+    return this.processes.filter(({ alive }) => alive);
+  }
+
+  byNodeId(nodeId: number): SimProcess | undefined {
+    return this.#byNodeId.get(nodeId);
+  }
+
+  /** Whether every cluster that counts on this process can lose it and still decide. */
+  canLose(victim: SimProcess): boolean {
+    for (const { configuration } of this.invariants.groups.values()) {
+      const { voters = [], votersOutgoing = [] } = configuration?.state ?? {};
+      for (const half of [voters, votersOutgoing]) {
+        if (!half.includes(victim.self.nodeId)) continue;
+        const left = half.filter((id) => {
+          const process = this.#byNodeId.get(id);
+          return process !== victim && process?.alive === true && !process.mayFail;
+        });
+        if (left.length <= half.length / 2) return false;
+      }
+    }
+    return true;
+  }
+
+  #fated(disk: Disk, image: Disk['image'], fate: DiskFate): Disk['image'] {
+    switch (fate) {
+      case 'kept':
+        return image;
+      case 'rolled-back':
+        return disk.images[this.diskRandom.int(disk.images.length)] ?? image;
+      case 'wiped':
+        return new Map();
+      case 'flipped': {
+        const flipped = new Map([...image].map(([path, bytes]) => [path, Uint8Array.from(bytes)]));
+        const bytes = this.diskRandom.pick([...flipped.values()]);
+        const at = this.diskRandom.int(bytes?.byteLength ?? 1);
+        if (bytes !== undefined) bytes[at] = (bytes[at] ?? 0) ^ (1 << this.diskRandom.int(8));
+        return flipped;
+      }
+      default:
+        return fate satisfies never;
+    }
+  }
+
+  /** Whatever was confirmed is on the disk of a process that died (I3). */
+  async #checkJournal(process: SimProcess, image: Disk['image']): Promise<void> {
+    const { durable } = process;
+    if (!durable.isOpen || (durable.terms.size === 0 && durable.snapshotIndex === 0)) return;
+    const confirmed = [...durable.terms].filter(([index]) => index > durable.snapshotIndex);
+    const expected = durable.snapshotIndex;
+    const { diskTrouble } = process;
+    const found = await readBack(process.log.directory, image);
+    this.guard(() => {
+      check(found !== undefined, 'JOURNAL_READABLE', { diskTrouble });
+      check(found.snapshotIndex >= expected, 'SNAPSHOT_DURABLE', { expected });
+      for (const [index, term] of confirmed) {
+        // An entry can have been overwritten by one that was written, but not confirmed.
+        const same = found.holds(index, term) || (found.hardState?.term ?? 0) > term;
+        check(same, 'CONFIRMED_IS_DURABLE (I3)', { index, term });
+      }
+    });
+  }
+
+  // --- what the replica is given ----------------------------------------------------------------
+
+  #replicaOptions(process: SimProcess, holdsSealedState: boolean): ReplicaOptions<unknown> {
+    const random = new SimRandom(this.options.seed, 1_000 + this.processes.length);
+    const target = (slot: SlotName): SimProcess | undefined =>
+      this.names.get(this.slotNames.indexOf(slot));
+    return {
+      self: process.self,
+      slots: this.slotNames,
+      holdsSealedState,
+      peers: {
+        greet: (slot, own) => this.#call(process, target(slot), (to) => to.replica.greeted(own)),
+        deliverGenesis: async (slot, receiver, genesis) => {
+          this.geneses.set(process.self.nodeId, genesis);
+          const answer = await this.#call(process, target(slot), (to) => {
+            if (to.self.incarnation !== receiver) throw new Error('another incarnation');
+            this.geneses.set(to.self.nodeId, genesis);
+            return to.replica.genesisDelivered(genesis, process.self.incarnation);
+          });
+          return answer.value;
+        },
+        join: (slot, request) =>
+          this.#call(process, target(slot), (to) =>
+            to.replica.joinAsked(request, process.self.incarnation),
+          ),
+      },
+      send: (to, messages) => this.#send(process, to, messages),
+      openKeyring: () =>
+        registerKeyring(process.register, (register, machine) => {
+          const index = process.replica.cluster?.status().appliedIndex ?? 0;
+          this.guard(() => {
+            if (index > 1) this.invariants.sealed(process, index, register, machine);
+          });
+        }),
+      openDurableLog: () => process.log,
+      crypto: simCrypto,
+      random,
+      machine: { parseReferenceValues: (value) => value },
+      scheduler: process,
+      tuning: this.options.tuning,
+      onEvent: (event, fields) => {
+        this.event(process, event, fields);
+      },
+      onChange: () => {
+        if (process.replica.phase() === 'removed') this.#removed(process);
+      },
+      fatal: (error) => {
+        this.#fatal(process, error);
+      },
+    };
+  }
+
+  #removed(process: SimProcess): void {
+    if (!process.alive) return;
+    this.timeline.after(0, () => {
+      this.kill(process, false, 'kept');
+      this.supervise(process.slot);
+    });
+  }
+
+  #fatal(process: SimProcess, error: unknown): void {
+    if (!process.alive) return;
+    const fields = { error: error instanceof Error ? error.message : String(error) };
+    this.event(process, 'fatal', fields);
+    const isDisk = error instanceof CodedError && String(error.code).startsWith('JOURNAL_');
+    if (!isDisk || !process.mayFail) this.options.onViolation(error);
+    process.diskTrouble = 'none';
+    this.kill(process, false, 'kept');
+    this.supervise(process.slot);
+  }
+
+  async #call<Value>(
+    from: SimProcess,
+    to: SimProcess | undefined,
+    run: (to: SimProcess) => Value | Promise<Value>,
+  ): Promise<Answer<Value>> {
+    from.called();
+    return new Promise((resolve, reject) => {
+      from.after(CALL_TIMEOUT_MS, () => {
+        reject(new Error('no answer in time'));
+      });
+      if (to === undefined) return;
+      const answer = (value: Value): void => {
+        this.network.carry(to, from, () => {
+          resolve({ from: to.self.incarnation, value });
+        });
+      };
+      this.network.carry(from, to, () => {
+        Promise.resolve()
+          .then(() => run(to))
+          .then(answer, (error: unknown) => {
+            this.network.carry(to, from, () => {
+              reject(error instanceof Error ? error : new Error(String(error)));
+            });
+          });
+      });
+    });
+  }
+
+  #send(from: SimProcess, to: PeerIdentity, messages: readonly Uint8Array[]): boolean {
+    if (!from.called()) return false;
+    const target = this.#byNodeId.get(to.nodeId);
+    const cluster = from.replica.cluster;
+    if (target?.alive !== true || cluster === undefined) return false;
+    if (this.network.isCut(from, target) && this.diskRandom.chance(0.5)) return false;
+    const { clusterId, epoch } = cluster;
+    const shares =
+      messages.length > 1 && this.diskRandom.chance(0.7) ? [messages] : messages.map((m) => [m]);
+    for (const share of shares) {
+      this.timeline.note(share[0]?.byteLength ?? 0);
+      this.network.carry(from, target, () => {
+        target.replica.messagesArrived(from.self, clusterId, epoch, share);
+      });
+    }
+    return true;
+  }
+}
