@@ -164,8 +164,15 @@ describe('an owner’s update', () => {
     const outcomes = await Promise.all(
       files.map((file) =>
         witan(
-          ...['set', '--manifest', file, '--owner-key', ownerKeyFile, ...options, '--json'],
-          ...['--previous', deployment.transitionHash],
+          'set',
+          '--manifest',
+          file,
+          '--owner-key',
+          ownerKeyFile,
+          ...options,
+          '--json',
+          '--previous',
+          deployment.transitionHash,
         ),
       ),
     );
@@ -179,7 +186,12 @@ describe('an owner’s update', () => {
     await witan('owner', 'create', '--name', 'mallory', '--out', scratch);
     const key = join(scratch, 'mallory.key.pem');
     const { code, stderr } = await witan(
-      ...['set', '--manifest', manifestFile, '--owner-key', key, ...options],
+      'set',
+      '--manifest',
+      manifestFile,
+      '--owner-key',
+      key,
+      ...options,
     );
     expect(code).toBe(2);
     expect(stderr).toContain('CLI_KEY_NOT_AN_OWNER');
@@ -194,7 +206,12 @@ describe('an owner’s update', () => {
     const file = join(scratch, 'lock-out.json');
     await writeFile(file, JSON.stringify(manifest));
     const { code, stderr } = await witan(
-      ...['set', '--manifest', file, '--owner-key', ownerKeyFile, ...options],
+      'set',
+      '--manifest',
+      file,
+      '--owner-key',
+      ownerKeyFile,
+      ...options,
     );
     expect(code).not.toBe(0);
     expect(stderr).toMatch(/COORDINATOR_NOT_LISTED|CLIENT_/);
@@ -231,7 +248,12 @@ describe('a data owner', () => {
     const { options } = test.current;
     const config = options.slice(options.indexOf('--config-dir'));
     const { code } = await witan(
-      ...['verify', '--endpoint', '127.0.0.1:1', '--timeout', '2', ...config],
+      'verify',
+      '--endpoint',
+      '127.0.0.1:1',
+      '--timeout',
+      '2',
+      ...config,
     );
     expect(code).not.toBe(0);
   });

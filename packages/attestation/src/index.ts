@@ -23,7 +23,13 @@ export * from './x509/extension.ts';
 export * from './x509/name.ts';
 export * from './x509/pem.ts';
 export { parseCertificateTable, type SnpCertificateTable } from './snp/certificate-table.ts';
-export { verifySnp, type SnpVerdict } from './snp/verify.ts';
+export {
+  concludeSnp,
+  establishSnp,
+  verifySnp,
+  type EstablishedSnp,
+  type SnpVerdict,
+} from './snp/verify.ts';
 export { readVekExtensions, type VekExtensions } from './snp/vek.ts';
 export * from './hex64.ts';
 export * from './tdx/attributes.ts';
@@ -34,4 +40,10 @@ export { parseQeIdentity, parseTcbInfo, type QeIdentity, type TcbInfo } from './
 export { readPckExtensions, type PckExtensions } from './tdx/pck.ts';
 export * from './tdx/quote.ts';
 export { mergeTcbStatus, rateTdx, type TdxRating, type TdxTcbStatus } from './tdx/tcb.ts';
-export { verifyTdx, type TdxVerdict } from './tdx/verify.ts';
+export {
+  concludeTdx,
+  establishTdx,
+  verifyTdx,
+  type EstablishedTdx,
+  type TdxVerdict,
+} from './tdx/verify.ts';

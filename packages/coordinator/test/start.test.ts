@@ -16,7 +16,7 @@ let hierarchy: Hierarchy;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'witan-start-'));
   await mkdir(join(directory, 'tee'), { mode: 0o700 });
-  hierarchy = await loadOrCreateHierarchy(join(directory, 'tee'), 'Genoa');
+  hierarchy = loadOrCreateHierarchy(join(directory, 'tee'), 'Genoa');
 }, 60_000);
 
 afterAll(async () => {
@@ -55,9 +55,16 @@ async function start(attempt: Attempt): Promise<{ readonly code: number; readonl
   let text = '';
   const code = await run({
     argv: [
-      ...['--slot', 'witan-0', '--listen', attempt.listen ?? '127.0.0.1:1'],
-      ...['--peer', attempt.peers ?? 'witan-0=127.0.0.1:1'],
-      ...['--data', attempt.data ?? join(directory, 'data'), '--initdata', file],
+      '--slot',
+      'witan-0',
+      '--listen',
+      attempt.listen ?? '127.0.0.1:1',
+      '--peer',
+      attempt.peers ?? 'witan-0=127.0.0.1:1',
+      '--data',
+      attempt.data ?? join(directory, 'data'),
+      '--initdata',
+      file,
     ],
     env: {},
     evidenceProvider: attempt.provider ?? providerFor(attempt.measured ?? initdata),

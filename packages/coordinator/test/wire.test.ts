@@ -145,10 +145,9 @@ describe('an outbox', () => {
     const outbox = new Outbox();
     for (let i = 0; i < 10; i += 1) outbox.push([Uint8Array.of(i)]);
     const iterator = outbox[Symbol.asyncIterator]();
-    const { value } = await iterator.next();
-    expect(((value ?? []) as readonly Uint8Array[]).map(([byte]) => byte)).toEqual([
-      0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
-    ]);
+    const first = await iterator.next();
+    const batch: readonly Uint8Array[] = first.done === true ? [] : first.value;
+    expect(batch.map(([byte]) => byte)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     outbox.push([Uint8Array.of(10)]);
     expect((await iterator.next()).value).toEqual([Uint8Array.of(10)]);
     outbox.close();

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+/** The daemon as a program: turns the result of `run` into an exit code. */
 import { run } from './run.ts';
 
 process.exitCode = await run({

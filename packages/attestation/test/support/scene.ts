@@ -3,7 +3,6 @@ import {
   parseSnpReferenceValues,
   verifySnp,
   type SnpEndorsements,
-  type SnpProduct,
   type SnpReport,
   type SnpVerdict,
   type SnpVerifyOptions,
@@ -141,5 +140,3 @@ export function judge(authorities: Authorities, changes: Changes = {}): SnpVerdi
 export function outcome(verdict: SnpVerdict): string {
   return verdict.ok ? 'accepted' : verdict.code;
 }
-
-export type { SnpProduct };
