@@ -258,6 +258,8 @@ export class Replica<ReferenceValues> {
     switch (answer.kind) {
       case 'admitted':
         this.#event('admitted as a learner', { clusterId: answer.clusterId, epoch: answer.epoch });
+        // Entering a cluster a second time would forget term and vote (I2), also our own.
+        if (this.#cluster?.clusterId === answer.clusterId) return undefined;
         if (this.#left.has(answer.clusterId)) return undefined;
         this.#leave();
         this.#genesis = undefined;
