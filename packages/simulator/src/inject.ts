@@ -43,7 +43,21 @@ export class Injector {
       if (process.diskTrouble === 'slow' || !process.mayFail) process.diskTrouble = 'none';
       this.#reveal(process);
     }
-    for (const slot of world.disks.keys()) world.supervise(slot);
+    for (const slot of world.disks.keys()) {
+      this.#oneForEach(slot);
+      world.supervise(slot);
+    }
+  }
+
+  /** An honest host runs one process for each slot, and the slot's name leads to it. */
+  #oneForEach(slot: number): void {
+    const world = this.#world;
+    const here = world.live().filter((process) => process.slot === slot);
+    const kept = here.findLast((process) => world.isVoter(process)) ?? here.at(-1);
+    if (kept === undefined) return;
+    world.names.set(slot, kept);
+    for (const process of here)
+      if (process !== kept && world.canLose(process)) world.kill(process, false, 'kept');
   }
 
   /** The current process of a slot. */
@@ -153,6 +167,7 @@ export class Injector {
   #zombie(process: SimProcess, forMs: number, apart: boolean): void {
     if (!this.#isSettled() || !this.#world.canLose(process)) return;
     process.isZombie = true;
+    this.#world.copyDisk(process);
     process.isApart = apart;
     this.#pause(process, forMs);
     this.#world.supervise(process.slot, FULL_CIRCLE);
@@ -198,6 +213,7 @@ export class Injector {
   #clone(trouble: Trouble & { readonly kind: 'clone' }): void {
     const original = this.#at(trouble.slot);
     if (original === undefined || !this.#isSettled() || !this.#options.i2) return;
+    if (trouble.disk !== 'wiped') this.#world.copyDisk(original);
     const clone = this.#world.start(trouble.slot);
     clone.isClone = true;
     this.#world.event(clone, 'fault', trouble);
@@ -213,7 +229,8 @@ export class Injector {
 
   #breakDisk(process: SimProcess, fault: 'sync' | 'write' | 'full' | 'slow', forMs: number): void {
     if (fault !== 'slow') {
-      if (!this.#world.canLose(process) || !this.#options.i2) return;
+      const isNobody = process.replica.cluster === undefined;
+      if (isNobody || !this.#world.canLose(process) || !this.#options.i2) return;
       // It counts as lost from now on: the next write ends it.
       process.mayFail = true;
     }

@@ -7,6 +7,7 @@ import { CodedError, incarnationId, slotName, utf8, type Crypto, type SlotName }
 import {
   Replica,
   type Answer,
+  type Configuration,
   type EngineTuning,
   type Genesis,
   type PeerIdentity,
@@ -139,6 +140,16 @@ export class World {
     disk.image = this.#fated(disk, image, fate);
   }
 
+  /** The host copies the disk of a process that lives on, to show it to another one. */
+  copyDisk(process: SimProcess): void {
+    const disk = this.disks[process.slot] as Disk;
+    const image = new Map(
+      [...process.fs.image()].map(([path, bytes]) => [path, Uint8Array.from(bytes)]),
+    );
+    disk.keepImage(image);
+    disk.image = image;
+  }
+
   /** Starts the slot again when nobody lives there; repeatedly, as an orchestrator would. */
   supervise(slot: number, delayMs: number = RESTART_MS): void {
     this.timeline.after(delayMs, () => {
@@ -160,8 +171,7 @@ export class World {
 
   /** Whether every cluster that counts on this process can lose it and still decide. */
   canLose(victim: SimProcess): boolean {
-    for (const { configuration } of this.invariants.groups.values()) {
-      const { voters = [], votersOutgoing = [] } = configuration?.state ?? {};
+    for (const { voters, votersOutgoing } of this.#configurations()) {
       for (const half of [voters, votersOutgoing]) {
         if (!half.includes(victim.self.nodeId)) continue;
         const left = half.filter((id) => {
@@ -172,6 +182,25 @@ export class World {
       }
     }
     return true;
+  }
+
+  /** Whether some cluster's newest configuration counts on the process. */
+  isVoter(process: SimProcess): boolean {
+    return this.#configurations().some(({ voters, votersOutgoing }) =>
+      [...voters, ...votersOutgoing].includes(process.self.nodeId),
+    );
+  }
+
+  /** The newest configuration of every cluster, also of one that has not done anything yet. */
+  #configurations(): readonly Configuration[] {
+    const { groups } = this.invariants;
+    const all = [...groups.values()].flatMap(({ configuration }) => configuration?.state ?? []);
+    for (const { replica } of this.live()) {
+      const { cluster } = replica;
+      if (cluster === undefined || groups.has(cluster.clusterId)) continue;
+      all.push(cluster.status().configuration);
+    }
+    return all;
   }
 
   #fated(disk: Disk, image: Disk['image'], fate: DiskFate): Disk['image'] {
