@@ -81,7 +81,8 @@ function recogniseReport(bytes: Uint8Array, version: number): RecognisedEvidence
   const report = bytes.subarray(0, SNP_REPORT_BYTES);
   const name = `SEV-SNP report, version ${version}`;
   if (rest.byteLength === 0) return snp(report, undefined, name);
-  if (isAllZero(rest)) return snp(report, undefined, name, [`${rest.byteLength} zero bytes follow`]);
+  if (isAllZero(rest))
+    return snp(report, undefined, name, [`${rest.byteLength} zero bytes follow`]);
   return snp(report, rest, `${name}, with certificate table`);
 }
 

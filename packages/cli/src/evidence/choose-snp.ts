@@ -98,10 +98,7 @@ function issuerOf(
     .toSorted((left, right) => right.score - left.score)[0]?.found;
 }
 
-function chooseCrl(
-  root: Certificate | undefined,
-  crls: readonly FoundCrl[],
-): FoundCrl | undefined {
+function chooseCrl(root: Certificate | undefined, crls: readonly FoundCrl[]): FoundCrl | undefined {
   const score = ({ crl }: FoundCrl): number => {
     if (root === undefined || !bytesEqual(crl.issuer.der, root.subject.der)) return 0;
     return isSignedBy(crl, root, nodeCrypto) ? 2 : 1;

@@ -38,9 +38,7 @@ export function decodeContent(bytes: Uint8Array): Content {
 }
 
 /** Bytes written as hex (with or without `0x`), base64 or base64url; undefined for other text. */
-export function bytesInText(
-  text: string,
-): (Content & { readonly kind: 'bytes' }) | undefined {
+export function bytesInText(text: string): (Content & { readonly kind: 'bytes' }) | undefined {
   const compact = text.replaceAll(/\s+/g, '');
   if (compact.length < ENCODED_CHARS_MIN) return undefined;
   if (HEX.test(compact)) {

@@ -104,7 +104,5 @@ function putParts(
   value: unknown,
 ): boolean {
   if (!isJsonObject(value) || parts.length > TCB_BYTES) return false;
-  return parts.every(
-    (name, index) => name === '' || putNumber(report, at + index, 1, value[name]),
-  );
+  return parts.every((name, index) => name === '' || putNumber(report, at + index, 1, value[name]));
 }
