@@ -1,4 +1,7 @@
 /** Obtain evidence. No simulation code lives here: see `@witan/tee-sim`. */
+export { nodeImds, type Imds, type ImdsRequest, type ImdsResponse } from './azure/imds.ts';
+export * from './azure/provider.ts';
+export * from './azure/tpm-device.ts';
 export * from './detect.ts';
 export { AttesterError, type AttesterErrorCode } from './errors.ts';
 export { nodeTsmFileSystem, type TsmFileSystem } from './file-system.ts';

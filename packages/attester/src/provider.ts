@@ -59,7 +59,38 @@ export interface TdxEvidence {
 }
 
 /** Evidence of any kind that a provider gives. */
-export type Evidence = SnpEvidence | TdxEvidence;
+/** A quote of the vTPM's attestation key over its SHA-256 registers. */
+export interface TpmQuote {
+  /** TPMS_ATTEST; its extraData is the SHA-256 of the report data. */
+  readonly message: Uint8Array;
+  /** RSASSA with SHA-256 (PKCS #1 v1.5). */
+  readonly signature: Uint8Array;
+  /** PCR 0 to 23, 32 bytes each, which the quote's digest is over. */
+  readonly pcrs: readonly Uint8Array[];
+}
+
+/** Evidence of an SEV-SNP guest below Azure's paravisor. */
+export interface AzSnpEvidence {
+  readonly kind: 'az-snp';
+  /** The paravisor's report; its document holds the report data as `user-data`. */
+  readonly hclReport: Uint8Array;
+  readonly tpmQuote: TpmQuote;
+  readonly endorsements: SnpEndorsements;
+}
+
+/** Evidence of a TDX guest below Azure's paravisor. */
+export interface AzTdxEvidence {
+  readonly kind: 'az-tdx';
+  /** The paravisor's report; its document holds the report data as `user-data`. */
+  readonly hclReport: Uint8Array;
+  /** Quote over the document's SHA-256. */
+  readonly quote: Uint8Array;
+  readonly tpmQuote: TpmQuote;
+  readonly endorsements: TdxEndorsements;
+}
+
+/** Evidence of any kind. */
+export type Evidence = SnpEvidence | TdxEvidence | AzSnpEvidence | AzTdxEvidence;
 
 /** What kind of evidence a provider gives. */
 export type EvidenceKind = Evidence['kind'];

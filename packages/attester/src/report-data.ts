@@ -9,7 +9,8 @@ import { AttesterError } from './errors.ts';
 export const REPORT_DATA_BYTES = 64;
 /** ATTESTATION_REPORT (SEV-SNP ABI, table 23). */
 export const SNP_REPORT_BYTES = 1184;
-const SNP_REPORT_DATA_OFFSET = 0x50;
+/** REPORT_DATA in it. */
+export const SNP_REPORT_DATA_OFFSET = 0x50;
 /** REPORTDATA inside a TD report body of any version (Intel TDX DCAP quoting library). */
 const TD_REPORT_DATA_OFFSET = 520;
 const QUOTE_HEADER_BYTES = 48;
