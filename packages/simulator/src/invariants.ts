@@ -88,10 +88,11 @@ export class Invariants {
     if (isNew) this.#elected(mirror, term);
     mirror.role = role;
     if (commit > mirror.commit) this.#committed(mirror, node, commit, role === 'StateLeader');
+    if (process.configurationDue) this.#configured(mirror, mirror.commit, node.status().confState);
+    // Applied after this call, and so seen in the next one: the core always has one more to report.
     if (ready.committedEntries.some(({ type }) => type !== 'EntryNormal')) {
       process.configurationDue = true;
     }
-    if (process.configurationDue) this.#configured(mirror, mirror.commit, node.status().confState);
     if (role === 'StateLeader' && this.checks % 16 === 0) checkMatches(mirror, node);
   }
 
