@@ -48,8 +48,9 @@ async function hold(
     args: [readyPath, manner],
     ...more,
   });
-  expect(await until(() => existsSync(readyPath))).toBe(true);
-  expect(readFileSync(readyPath, 'utf8')).toBe(`${pid}\n`);
+  // The file appears before its content does.
+  const written = (): string => (existsSync(readyPath) ? readFileSync(readyPath, 'utf8') : '');
+  expect(await until(() => written() === `${pid}\n`)).toBe(true);
   return { guestId, pid };
 }
 

@@ -150,6 +150,40 @@ describe("attester's provider on the simulated configfs-tsm", () => {
     }
   });
 
+  it('collects in a TDX guest, which has neither levels nor certificates', async () => {
+    const quoted = (faults: TsmFaults): TsmTree =>
+      new TsmTree({
+        tee: 'tdx',
+        privlevelFloor: 0,
+        faults,
+        makeReport: (data) => {
+          const outblob = new Uint8Array(2000);
+          outblob[0] = 4;
+          outblob.set(data, 48 + 520);
+          return { outblob, auxblob: Uint8Array.of(1) };
+        },
+      });
+    const tree = quoted({ intruderCount: 1, outblobBusyCount: 1, inblobLostCount: 1 });
+    expect(tree.mkdir(item)).toEqual(DONE);
+    expect(tree.read(`${item}/provider`)).toEqual(data('tdx_guest\n'));
+    for (const attribute of ['auxblob', 'privlevel', 'privlevel_floor']) {
+      expect(tree.read(`${item}/${attribute}`)).toEqual(errno('ENOENT'));
+      expect(tree.write(`${item}/${attribute}`, text('1'))).toEqual(errno('ENOENT'));
+    }
+    const fs = treeFileSystem(tree);
+    const own = createTsmProvider({ fs, accept: ['snp', 'tdx'], privlevel: 1, retry });
+    expect(await own.collect(reportData)).toMatchObject({ kind: 'tdx', endorsements: {} });
+    const alwaysIn = createTsmProvider({
+      fs: treeFileSystem(quoted({ intruderCount: 1000 })),
+      accept: ['tdx'],
+      retry,
+    });
+    await expect(alwaysIn.collect(reportData)).rejects.toMatchObject({
+      code: 'ATTESTER_CONTENDED',
+    });
+    expect(await detectTee({ fs })).toEqual({ kind: 'tdx' });
+  });
+
   it('detects the TEE', async () => {
     expect(await detectTee({ fs: treeFileSystem(treeWith().tree) })).toEqual({ kind: 'snp' });
     const none = await detectTee({ fs: treeFileSystem(treeWith({ noProvider: true }).tree) });

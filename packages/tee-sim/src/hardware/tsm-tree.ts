@@ -44,7 +44,9 @@ export interface TsmFaults {
 
 /** What the tree is made from. */
 export interface TsmTreeOptions {
-  /** Lowest VMPL that the guest may ask for, 0 to 3. */
+  /** What the guest runs in; decides which attributes there are. Default `snp`. */
+  readonly tee?: 'snp' | 'tdx';
+  /** Lowest VMPL that an SEV-SNP guest may ask for, 0 to 3. */
   readonly privlevelFloor: number;
   readonly makeReport: ReportMaker;
   readonly faults?: TsmFaults;
@@ -55,7 +57,10 @@ export const TSM_ROOT = '/sys/kernel/config/tsm/report';
 
 const INBLOB_BYTES_MAX = 64;
 const PRIVLEVEL_MAX = 3;
-const PROVIDER = 'sev_guest';
+/** What the drivers call themselves. */
+const PROVIDERS = { snp: 'sev_guest', tdx: 'tdx_guest' } as const;
+/** Attributes that tdx_guest does not have (drivers/virt/coco/tdx-guest). */
+const SNP_ONLY: ReadonlySet<string> = new Set(['privlevel', 'privlevel_floor', 'auxblob']);
 /** Items of one guest; the kernel's limit is its memory. */
 const ITEMS_MAX = 64;
 const NAME_CHARACTERS_MAX = 255;
@@ -91,6 +96,7 @@ function failed(errno: TsmErrno): TsmResult {
 /** One guest's view of configfs-tsm. */
 export class TsmTree {
   readonly #options: TsmTreeOptions;
+  readonly #tee: 'snp' | 'tdx';
   readonly #items = new Map<string, Item>();
   #inblobLostLeft: number;
   #outblobBusyLeft: number;
@@ -99,6 +105,7 @@ export class TsmTree {
 
   constructor(options: TsmTreeOptions) {
     this.#options = options;
+    this.#tee = options.tee ?? 'snp';
     this.#inblobLostLeft = options.faults?.inblobLostCount ?? 0;
     this.#outblobBusyLeft = options.faults?.outblobBusyCount ?? 0;
     this.#outblobInterruptedLeft = options.faults?.outblobInterruptedCount ?? 0;
@@ -136,11 +143,11 @@ export class TsmTree {
     const place = placeOf(path);
     if (place?.kind !== 'attribute') return failed(place === undefined ? 'ENOENT' : 'EISDIR');
     const item = this.#items.get(place.name);
-    if (item === undefined) return failed('ENOENT');
+    if (item === undefined || this.#lacks(place.attribute)) return failed('ENOENT');
     if (WRITABLE.has(place.attribute)) return failed('EACCES');
     switch (place.attribute) {
       case 'provider':
-        return line(PROVIDER);
+        return line(PROVIDERS[this.#tee]);
       case 'generation':
         return line(String(item.writeGeneration));
       case 'privlevel_floor':
@@ -158,7 +165,7 @@ export class TsmTree {
     const place = placeOf(path);
     if (place?.kind !== 'attribute') return failed(place === undefined ? 'ENOENT' : 'EISDIR');
     const item = this.#items.get(place.name);
-    if (item === undefined) return failed('ENOENT');
+    if (item === undefined || this.#lacks(place.attribute)) return failed('ENOENT');
     if (READABLE.has(place.attribute)) return failed('EACCES');
     switch (place.attribute) {
       case 'inblob':
@@ -168,6 +175,10 @@ export class TsmTree {
       default:
         return failed('ENOENT');
     }
+  }
+
+  #lacks(attribute: string): boolean {
+    return this.#tee === 'tdx' && SNP_ONLY.has(attribute);
   }
 
   #writeInblob(item: Item, data: Uint8Array): TsmResult {
@@ -204,7 +215,8 @@ export class TsmTree {
       item.readGeneration = item.writeGeneration;
     }
     const data = item.report[attribute];
-    if (attribute === 'auxblob' && this.#intrudersLeft > 0) {
+    const isLast = attribute === (this.#tee === 'snp' ? 'auxblob' : 'outblob');
+    if (isLast && this.#intrudersLeft > 0) {
       this.#intrudersLeft -= 1;
       item.writeGeneration += 1;
     }
