@@ -260,7 +260,11 @@ export class Replica<ReferenceValues> {
         this.#event('admitted as a learner', { clusterId: answer.clusterId, epoch: answer.epoch });
         // Entering a cluster a second time would forget term and vote (I2), also our own.
         if (this.#cluster?.clusterId === answer.clusterId) return undefined;
-        if (this.#left.has(answer.clusterId)) return undefined;
+        if (this.#left.has(answer.clusterId)) {
+          // It counts on this incarnation, which has forgotten it. Another one can take the place.
+          this.#remove('a cluster that this process has left lives on');
+          return undefined;
+        }
         this.#leave();
         this.#genesis = undefined;
         this.#enter(answer, undefined, answer.members);

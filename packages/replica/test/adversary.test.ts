@@ -96,39 +96,47 @@ const crypto: Crypto = {
   verify: () => false,
 };
 
-it('keeps its place when a misled join leads back into its own cluster (I2)', async () => {
-  const [first, second, self] = [peer(0), peer(1), peer(2)];
-  const genesis: Genesis = {
-    clusterId: clusterId('a'.repeat(64)),
-    seed: new Secret(new Uint8Array(32)),
-    slots: SLOTS,
-    members: [first, second, self],
-  };
-  const foreign = peer(0, 1);
+interface Script {
+  /** What slot 0 answers to a greeting. */
+  standing: Standing;
+  joins: number;
+}
+
+const [first, second, self] = [peer(0), peer(1), peer(2)];
+/** A second process of slot 0. */
+const clone = peer(0, 1);
+
+function genesisOf(letter: string, members: readonly PeerIdentity[]): Genesis {
+  const id = clusterId(letter.repeat(64));
+  return { clusterId: id, seed: new Secret(new Uint8Array(32)), slots: SLOTS, members };
+}
+
+function memberOf(genesis: Genesis, process: PeerIdentity): Standing {
+  const { clusterId: id, members } = genesis;
+  const cluster = { clusterId: id, epoch: epoch(1), appliedIndex: 5, members, leader: second };
+  return { kind: 'member', self: process, slots: SLOTS, cluster };
+}
+
+/** A replica of slot 2 in a network that the host plays: every join is answered by `joinedTo`. */
+function playedReplica(
+  joinedTo: Genesis,
+  standing: Standing,
+): { readonly replica: Replica<unknown>; readonly scheduler: VirtualScheduler; script: Script } {
   const scheduler = new VirtualScheduler();
-  let joins = 0;
+  const script: Script = { standing, joins: 0 };
   const replica = new Replica<unknown>({
     self,
     slots: SLOTS,
     holdsSealedState: false,
     peers: {
-      // Slot 0 leads to a clone in another cluster, slot 1 to a founder of our own.
-      greet: (slot): Promise<Answer<Standing>> => {
-        if (slot !== SLOTS[0]) return Promise.reject(new Error('unreachable'));
-        const cluster = {
-          clusterId: clusterId('b'.repeat(64)),
-          epoch: epoch(1),
-          appliedIndex: 5,
-          members: [foreign],
-          leader: second,
-        };
-        const value: Standing = { kind: 'member', self: foreign, slots: SLOTS, cluster };
-        return Promise.resolve({ from: foreign.incarnation, value });
-      },
+      greet: (slot): Promise<Answer<Standing>> =>
+        slot === SLOTS[0]
+          ? Promise.resolve({ from: script.standing.self.incarnation, value: script.standing })
+          : Promise.reject(new Error('unreachable')),
       deliverGenesis: () => Promise.reject(new Error('unreachable')),
       join: () => {
-        joins += 1;
-        const value = { ...genesis, kind: 'admitted', epoch: epoch(1) } as const;
+        script.joins += 1;
+        const value = { ...joinedTo, kind: 'admitted', epoch: epoch(1) } as const;
         return Promise.resolve({ from: second.incarnation, value });
       },
     },
@@ -151,10 +159,31 @@ it('keeps its place when a misled join leads back into its own cluster (I2)', as
     },
   });
   replica.start();
-  expect(replica.genesisDelivered(genesis, first.incarnation).accepted).toBe(true);
+  return { replica, scheduler, script };
+}
+
+it('keeps its place when a misled join leads back into its own cluster (I2)', async () => {
+  const own = genesisOf('a', [first, second, self]);
+  const foreign = memberOf(genesisOf('b', [clone]), clone);
+  const { replica, scheduler, script } = playedReplica(own, foreign);
+  expect(replica.genesisDelivered(own, first.incarnation).accepted).toBe(true);
   const before = replica.cluster;
   await scheduler.run(6_000);
-  expect(joins).toBeGreaterThan(0);
+  expect(script.joins).toBeGreaterThan(0);
   // Its term and votes in this cluster are remembered only there.
   expect(replica.cluster).toBe(before);
+});
+
+it('ends when the cluster that it left turns out to live, to come back as another (I2)', async () => {
+  const left = genesisOf('a', [first, second, self]);
+  const taken = genesisOf('b', [clone, second, self]);
+  const { replica, scheduler, script } = playedReplica(left, memberOf(left, first));
+  script.standing = { kind: 'new', self: clone, slots: SLOTS };
+  replica.genesisDelivered(left, first.incarnation);
+  await scheduler.run(4_000);
+  expect(replica.genesisDelivered(taken, clone.incarnation).accepted).toBe(true);
+  script.standing = memberOf(left, first);
+  await scheduler.run(8_000);
+  expect(script.joins).toBeGreaterThan(0);
+  expect(replica.phase()).toBe('removed');
 });
