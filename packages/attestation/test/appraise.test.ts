@@ -8,7 +8,7 @@ import {
   type ReferenceValues,
 } from '../src/index.ts';
 import { makeAuthorities, NOW_MS } from './support/hierarchy.ts';
-import { testCrypto } from './support/node-crypto.ts';
+import { testCrypto } from '../testing/node-crypto.ts';
 import { referenceJson, scene } from './support/scene.ts';
 
 const milan = makeAuthorities('Milan');

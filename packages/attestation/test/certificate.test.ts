@@ -14,9 +14,9 @@ import {
   toPem,
 } from '../src/index.ts';
 import { unixMillis } from '@witan/core';
-import { der, extension, ia5, integer, sequence } from './support/der-writer.ts';
+import { der, extension, ia5, integer, sequence } from '../testing/der-writer.ts';
 import { authorityExtensions, makeCertificate, makeCrl, rsaKey } from './support/hierarchy.ts';
-import { testCrypto } from './support/node-crypto.ts';
+import { testCrypto } from '../testing/node-crypto.ts';
 import { SELF_SIGNED } from './support/self-signed.ts';
 import { codeOf } from './support/code-of.ts';
 

@@ -12,7 +12,7 @@ import {
   YEAR_MS,
   type Authorities,
 } from './support/hierarchy.ts';
-import { extension, ia5, octets } from './support/der-writer.ts';
+import { extension, ia5, octets } from '../testing/der-writer.ts';
 import { judge, outcome, scene, type Changes } from './support/scene.ts';
 
 const milan = makeAuthorities('Milan');

@@ -21,7 +21,7 @@ import {
 } from '../src/index.ts';
 import { readCollateral, referenceJsonFor } from '../testing/tdx-vectors.ts';
 import { codeOf } from './support/code-of.ts';
-import { testCrypto } from './support/node-crypto.ts';
+import { testCrypto } from '../testing/node-crypto.ts';
 
 const folder = fileURLToPath(
   new URL('../../../../shared/vectors/attestation/synthetic-devroot/', import.meta.url),

@@ -11,7 +11,7 @@ import {
   parsePemCertificates,
   readVekExtensions,
 } from '../src/index.ts';
-import { testCrypto } from '../test/support/node-crypto.ts';
+import { testCrypto } from './node-crypto.ts';
 import { differences, objectOf, stringOf, type Json } from './json.ts';
 import { decodedCertificate } from './snp-decoded.ts';
 

@@ -17,7 +17,7 @@ import {
   type SnpVerdict,
 } from '../src/index.ts';
 import { unixMillis } from '@witan/core';
-import { testCrypto } from '../test/support/node-crypto.ts';
+import { testCrypto } from './node-crypto.ts';
 import { certificatesIn } from './certificate-vectors.ts';
 import { decodedCertificate, decodedReport } from './snp-decoded.ts';
 import { differences, objectOf, stringOf, stringsOf, type Json } from './json.ts';

@@ -14,7 +14,7 @@ import {
   type TdxVerdict,
 } from '../src/index.ts';
 import { toHex, unixMillis } from '@witan/core';
-import { testCrypto } from '../test/support/node-crypto.ts';
+import { testCrypto } from './node-crypto.ts';
 import { differences, objectOf, stringOf, stringsOf, type Json } from './json.ts';
 import { decodedPck, decodedQe, decodedTd } from './tdx-decoded.ts';
 

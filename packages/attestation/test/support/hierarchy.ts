@@ -22,7 +22,7 @@ import {
   oid,
   sequence,
   time,
-} from './der-writer.ts';
+} from '../../testing/der-writer.ts';
 
 export interface KeyPair {
   readonly publicKey: KeyObject;

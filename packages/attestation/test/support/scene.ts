@@ -22,7 +22,7 @@ import {
   type CrlPlan,
   type VekPlan,
 } from './hierarchy.ts';
-import { testCrypto } from './node-crypto.ts';
+import { testCrypto } from '../../testing/node-crypto.ts';
 
 export interface Changes {
   readonly report?: Partial<SnpReport>;

@@ -1,0 +1,11 @@
+/**
+ * Builders of attestation evidence for tests and for simulated hardware: keys, certificates,
+ * collateral and quotes with which the verifier can be exercised without a machine of the kind.
+ * Nothing shipped imports this.
+ */
+export * from './der-writer.ts';
+export * from './p256.ts';
+export * from './tdx-documents.ts';
+export * from './tdx-hierarchy.ts';
+export * from './tdx-quote.ts';
+export { testCrypto } from './node-crypto.ts';
