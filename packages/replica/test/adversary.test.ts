@@ -100,6 +100,8 @@ interface Script {
   /** What slot 0 answers to a greeting. */
   standing: Standing;
   joins: number;
+  /** Answers to what is handed over. */
+  deliver: (genesis: Genesis) => boolean;
 }
 
 const [first, second, self] = [peer(0), peer(1), peer(2)];
@@ -121,19 +123,24 @@ function memberOf(genesis: Genesis, process: PeerIdentity): Standing {
 function playedReplica(
   joinedTo: Genesis,
   standing: Standing,
+  played: PeerIdentity = self,
+  slots: readonly SlotName[] = SLOTS,
 ): { readonly replica: Replica<unknown>; readonly scheduler: VirtualScheduler; script: Script } {
   const scheduler = new VirtualScheduler();
-  const script: Script = { standing, joins: 0 };
+  const script: Script = { standing, joins: 0, deliver: () => false };
   const replica = new Replica<unknown>({
-    self,
-    slots: SLOTS,
+    self: played,
+    slots,
     holdsSealedState: false,
     peers: {
       greet: (slot): Promise<Answer<Standing>> =>
-        slot === SLOTS[0]
+        slot === script.standing.self.slot
           ? Promise.resolve({ from: script.standing.self.incarnation, value: script.standing })
           : Promise.reject(new Error('unreachable')),
-      deliverGenesis: () => Promise.reject(new Error('unreachable')),
+      deliverGenesis: (_slot, _receiver, genesis) =>
+        script.deliver(genesis)
+          ? Promise.resolve({ accepted: true, code: '' })
+          : Promise.reject(new Error('unreachable')),
       join: () => {
         script.joins += 1;
         const value = { ...joinedTo, kind: 'admitted', epoch: epoch(1) } as const;
@@ -186,4 +193,22 @@ it('ends when the cluster that it left turns out to live, to come back as anothe
   await scheduler.run(8_000);
   expect(script.joins).toBeGreaterThan(0);
   expect(replica.phase()).toBe('removed');
+});
+
+it('does not found another cluster in the moment in which its own is taken up', async () => {
+  const slots = SLOTS.slice(0, 2);
+  const standing: Standing = { kind: 'new', self: second, slots };
+  const unused = genesisOf('c', []);
+  const { replica, scheduler, script } = playedReplica(unused, standing, first, slots);
+  const accepted: string[] = [];
+  script.deliver = (genesis) => {
+    // The other one is out of reach until the cluster has been without a leader for long.
+    if (replica.standing().kind !== 'unsettled') return false;
+    accepted.push(genesis.clusterId);
+    script.standing = memberOf(genesis, second);
+    return true;
+  };
+  await scheduler.run(6_000);
+  expect(accepted).toHaveLength(1);
+  expect(replica.cluster?.clusterId).toBe(accepted[0]);
 });
