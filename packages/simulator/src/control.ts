@@ -1,6 +1,6 @@
 /**
  * The negative control: what happens without invariant I2. A process comes back under its old node
- * id and takes term, vote and log from a disk that may show an old state. The checks have to notice.
+ * id and takes term, vote and log from a disk that may show an old state. The checks must notice.
  *
  * The real driver has no way to do this, so that the state is fed to it as messages of its peers.
  */

@@ -40,7 +40,8 @@ export class Injector {
     for (const process of world.live()) {
       process.isApart = false;
       process.setRate(1);
-      if (process.diskTrouble === 'slow' || !process.mayFail) process.diskTrouble = 'none';
+      process.diskTrouble = 'none';
+      process.mayFail = false;
       this.#reveal(process);
     }
     for (const slot of world.disks.keys()) {
@@ -185,7 +186,7 @@ export class Injector {
     process.isZombie = false;
   }
 
-  /** Clones and zombies come only once all voters have something on disk: before, they may found. */
+  /** Clones and zombies come only once all voters have something on disk: they may found before. */
   #isSettled(): boolean {
     const { groups } = this.#world.invariants;
     return [...groups.values()].some(({ configuration }) => {

@@ -1,4 +1,4 @@
-/** Delta debugging (Zeller and Hildebrandt, 2002): the faults that a failure needs, and no others. */
+/** Delta debugging (Zeller and Hildebrandt, 2002): the faults that a failure needs, no others. */
 import { runSeed, type RunOptions, type RunResult } from './run.ts';
 
 /**

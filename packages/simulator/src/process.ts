@@ -1,11 +1,10 @@
 /**
  * One simulated process: the real replica, with a clock that may be wrong, a disk that may fail,
- * and
- * a life that may end at any call to its surroundings.
+ * and a life that may end at any call to its surroundings.
  */
 import type { IncarnationId, SlotName } from '@witan/core';
 import type { PeerIdentity, Replica, Scheduler } from '@witan/replica';
-import { SimulatedCrash, CrashFs } from '@witan/journal/testing';
+import { SimulatedCrash, type CrashFs } from '@witan/journal/testing';
 import { DurableView, SimDurableLog, hostedFs, type DiskHost, type DiskTrouble } from './disk.ts';
 import type { Mirror } from './invariants.ts';
 import { Register } from './register.ts';

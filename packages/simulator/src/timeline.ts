@@ -70,7 +70,7 @@ export class Timeline {
       this.note(timer.sequence);
       this.note(timer.atMs * 1024);
       callback();
-      for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await undefined;
+      for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await Promise.resolve();
     }
   }
 

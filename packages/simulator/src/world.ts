@@ -171,12 +171,14 @@ export class World {
 
   /** Whether every cluster that counts on this process can lose it and still decide. */
   canLose(victim: SimProcess): boolean {
-    for (const { voters, votersOutgoing } of this.#configurations()) {
+    for (const { id, voters, votersOutgoing } of this.#configurations()) {
       for (const half of [voters, votersOutgoing]) {
         if (!half.includes(victim.self.nodeId)) continue;
-        const left = half.filter((id) => {
-          const process = this.#byNodeId.get(id);
-          return process !== victim && process?.alive === true && !process.mayFail;
+        const left = half.filter((nodeId) => {
+          const process = this.#byNodeId.get(nodeId);
+          if (process === victim || process?.alive !== true || process.mayFail) return false;
+          const cluster = process.replica.cluster?.clusterId;
+          return cluster === undefined || cluster === id;
         });
         if (left.length <= half.length / 2) return false;
       }
@@ -192,13 +194,15 @@ export class World {
   }
 
   /** The newest configuration of every cluster, also of one that has not done anything yet. */
-  #configurations(): readonly Configuration[] {
+  #configurations(): readonly (Configuration & { readonly id: string })[] {
     const { groups } = this.invariants;
-    const all = [...groups.values()].flatMap(({ configuration }) => configuration?.state ?? []);
+    const all = [...groups.values()].flatMap(({ id, configuration }) =>
+      configuration === undefined ? [] : [{ id, ...configuration.state }],
+    );
     for (const { replica } of this.live()) {
       const { cluster } = replica;
       if (cluster === undefined || groups.has(cluster.clusterId)) continue;
-      all.push(cluster.status().configuration);
+      all.push({ id: cluster.clusterId, ...cluster.status().configuration });
     }
     return all;
   }
