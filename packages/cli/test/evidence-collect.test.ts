@@ -6,9 +6,8 @@ import { systemClock } from '@witan/keys';
 import { standaloneReportData } from '@witan/transport';
 import { toHex, utf8 } from '@witan/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addEvidence } from '../src/evidence/add-evidence.ts';
 import type { Said } from './support/desk.ts';
-import { EvidenceScene, HOST_DATA, MEASUREMENT } from './support/evidence-scene.ts';
+import { EvidenceScene, HOST_DATA, MEASUREMENT, withEvidence } from './support/evidence-scene.ts';
 
 const hasJose = isInstalled('jose');
 let scene: EvidenceScene;
@@ -36,9 +35,7 @@ async function collect(...argv: readonly string[]): Promise<Said> {
     clock: systemClock,
     provider: () => inProcessEvidenceProvider(scene.hierarchy, guest),
   };
-  return await scene.desk.witan(['evidence', 'collect', ...argv], (program, run) => {
-    addEvidence(program, run, ports);
-  });
+  return await scene.desk.witan(['evidence', 'collect', ...argv], withEvidence(ports));
 }
 
 describe('collect', () => {

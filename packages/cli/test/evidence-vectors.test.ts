@@ -1,11 +1,10 @@
-/** The evidence commands on published and synthetic vectors, against the verdicts of their index. */
+/** The evidence commands on published and synthetic vectors, against their index's verdicts. */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addEvidence } from '../src/evidence/add-evidence.ts';
 import { Desk } from './support/desk.ts';
-import type { Json } from './support/evidence-scene.ts';
+import { withEvidence, type Json } from './support/evidence-scene.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../../shared/vectors/attestation/', import.meta.url));
 const present = existsSync(FOLDER);
@@ -47,7 +46,10 @@ function index<Content>(group: string): Content {
 async function witan(
   ...argv: readonly string[]
 ): Promise<{ readonly code: number; readonly value: Json; readonly stderr: string }> {
-  const { code, stdout, stderr } = await desk.witan(['evidence', ...argv, '--json'], addEvidence);
+  const { code, stdout, stderr } = await desk.witan(
+    ['evidence', ...argv, '--json'],
+    withEvidence(),
+  );
   return { code, value: JSON.parse(stdout) as Json, stderr };
 }
 
@@ -104,13 +106,8 @@ describe.skipIf(!present)('real quotes', () => {
     async ({ group, quote, collateral, at, tcb_status: status, advisory_ids: advisories }) => {
       const file = join(FOLDER, group, quote.file.replace(' (hex text)', ''));
       const documents = join(FOLDER, group, collateral);
-      const { code, value } = await witan(
-        ...['verify', file],
-        '--collateral',
-        documents,
-        '--at',
-        at,
-      );
+      const argv = ['verify', file, '--collateral', documents, '--at', at];
+      const { code, value } = await witan(...argv);
       // Some quotes are younger than the collateral that was found for their platform.
       const early = Date.parse(at) < Date.parse(quote.signature_chain.valid_from_pck);
       const refusal = early ? 'TDX_PCK_VALIDITY' : 'TDX_TCB_NOT_SUPPORTED';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { createTsmProvider, nodeTsmFileSystem, type EvidenceProvider } from '@witan/attester';
 import type { Clock } from '@witan/core';
 import { systemClock } from '@witan/keys';
-import { finish, type RunCommand } from '../program.ts';
+import { finish, type RunCommand } from '../finish.ts';
 import { collectEvidence, type CollectEvidenceOptions } from './collect.ts';
 import { showEvidence } from './show.ts';
 import { verifyEvidence, type VerifyEvidenceOptions } from './verify.ts';

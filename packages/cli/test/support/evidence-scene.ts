@@ -1,11 +1,12 @@
-/** A simulated guest and its evidence, made in this process, and the evidence commands on a desk. */
+/** A simulated guest and its evidence, made in this process, and the commands on a desk. */
 import { encodeEvidence, type SnpEvidence } from '@witan/attestation';
 import { toHex } from '@witan/core';
 import { inProcessEvidenceProvider, loadOrCreateHierarchy, type Hierarchy } from '@witan/tee-sim';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addEvidence } from '../../src/evidence/add-evidence.ts';
+import { addEvidence, type EvidencePorts } from '../../src/evidence/add-evidence.ts';
+import type { ExtraCommands } from '../../src/index.ts';
 import { Desk, type Said } from './desk.ts';
 
 /** Overrides of the simulated hardware; see `@witan/tee-sim`. */
@@ -14,6 +15,16 @@ export type Overrides = NonNullable<Parameters<typeof inProcessEvidenceProvider>
 export const MEASUREMENT: Uint8Array = new Uint8Array(48).fill(0x11);
 export const HOST_DATA: Uint8Array = new Uint8Array(32).fill(0x22);
 export const REPORT_DATA: Uint8Array = new Uint8Array(64).fill(0x33);
+
+/** The evidence commands, with other ports where given, in place of those that are there. */
+export function withEvidence(ports?: EvidencePorts): ExtraCommands {
+  return (program, run) => {
+    const groups = program.commands as unknown as { name(): string }[];
+    const at = groups.findIndex((command) => command.name() === 'evidence');
+    if (at !== -1) groups.splice(at, 1);
+    addEvidence(program, run, ports);
+  };
+}
 
 export class EvidenceScene {
   readonly desk: Desk;
@@ -70,7 +81,7 @@ export class EvidenceScene {
   }
 
   async witan(...argv: readonly string[]): Promise<Said> {
-    return await this.desk.witan(['evidence', ...argv], addEvidence);
+    return await this.desk.witan(['evidence', ...argv], withEvidence());
   }
 
   /** The one JSON object that a command prints. */
