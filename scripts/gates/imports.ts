@@ -137,7 +137,8 @@ function judgeWorkspace(
   isTest: boolean,
 ): string | undefined {
   const bare = imported === 'raft-ts' ? 'raft-ts' : `@witan/${imported}`;
-  const isTesting = isTest && specifier === `${bare}/testing`;
+  const mayTest = isTest || table.packages[name]?.layer === 'development';
+  const isTesting = mayTest && specifier === `${bare}/testing`;
   if (specifier !== bare && !isTesting)
     return `${specifier} reaches inside another package; import ${bare}`;
   if (imported === name) {

@@ -1,5 +1,6 @@
 /** The command line as a function: arguments in, exit code out. */
 import { CommanderError, createProgram, type ExtraCommands, type RunCommand } from './program.ts';
+import { addEvidence } from './evidence/add-evidence.ts';
 import { EXIT_OK, EXIT_USAGE, exitCodeOf } from './exit-codes.ts';
 import { createPrinter } from './printer.ts';
 import type { Command } from 'commander';
@@ -32,6 +33,7 @@ export async function run(options: RunOptions): Promise<number> {
     }
   };
   const program = createProgram(runCommand);
+  addEvidence(program, runCommand);
   options.extraCommands?.(program, runCommand);
   speakThrough(program, stdout, stderr);
   try {

@@ -8,7 +8,7 @@ import {
   type Json,
   type RunCommand,
 } from '@witan/cli';
-import { attachCluster, downCluster, upCluster } from './cluster.ts';
+import { attachCluster, downCluster, refuseInterrupted, upCluster } from './cluster.ts';
 import { DevClusterError } from './errors.ts';
 import { clientOf, waitForStatuses } from './harness.ts';
 import { isRunning } from './processes.ts';
@@ -109,7 +109,8 @@ async function up(context: CommandContext, options: UpOptions): Promise<void> {
         'Next: witan generate, then witan set. Stop with: witan dev down\n',
     );
   } catch (error) {
-    await cluster.shutdown();
+    await cluster.shutdown().catch(() => undefined);
+    refuseInterrupted(context.signal);
     throw error;
   } finally {
     cluster.tee.close();

@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { clusterId, epoch, incarnationId, Secret, slotName, utf8, type Crypto } from '@witan/core';
+import {
+  clusterId,
+  epoch,
+  incarnationId,
+  Secret,
+  slotName,
+  utf8,
+  type Crypto,
+  type SlotName,
+} from '@witan/core';
 import {
   Replica,
   type Answer,
@@ -14,6 +23,7 @@ import { nodeIdOf } from '@witan/state-machine';
 import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
 import { AdmissionDesk } from '../src/life/admission.ts';
 import { Directory } from '../src/life/directory.ts';
+import { wasReplaced } from '../src/life/look.ts';
 
 const SLOTS = ['witan-0', 'witan-1', 'witan-2'].map(slotName);
 
@@ -181,7 +191,7 @@ it('keeps its place when a misled join leads back into its own cluster (I2)', as
   expect(replica.cluster).toBe(before);
 });
 
-it('ends when the cluster that it left turns out to live, to come back as another (I2)', async () => {
+it('ends when the cluster that it left lives on, to come back as another (I2)', async () => {
   const left = genesisOf('a', [first, second, self]);
   const taken = genesisOf('b', [clone, second, self]);
   const { replica, scheduler, script } = playedReplica(left, memberOf(left, first));
@@ -211,4 +221,21 @@ it('does not found another cluster in the moment in which its own is taken up', 
   await scheduler.run(6_000);
   expect(accepted).toHaveLength(1);
   expect(replica.cluster?.clusterId).toBe(accepted[0]);
+});
+
+it('sees that it was replaced also from within the joint configuration that did it (I2)', () => {
+  const successor = peer(2, 1);
+  const ids = (...peers: readonly PeerIdentity[]) => peers.map(({ nodeId }) => nodeId);
+  const joint = {
+    voters: ids(first, second, successor),
+    votersOutgoing: ids(first, second, self),
+    learners: [],
+  };
+  const left = genesisOf('a', [first, second, successor, self]);
+  const own = { ...memberOf(left, self), self };
+  const ahead = memberOf(genesisOf('a', [first, second, successor]), first);
+  const cluster = ahead.cluster && { ...ahead.cluster, appliedIndex: 6 };
+  const answers = (standing: Standing) => new Map([[first.slot, standing]]);
+  expect(wasReplaced(own, joint, answers(ahead))).toBe(false);
+  expect(wasReplaced(own, joint, answers({ ...ahead, ...(cluster && { cluster }) }))).toBe(true);
 });

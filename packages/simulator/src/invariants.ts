@@ -86,8 +86,10 @@ export class Invariants {
     if (ready.entries.length > 0) this.#appended(mirror, ready.entries);
     const isNew = role === 'StateLeader' && (mirror.role !== role || !group.leaders.has(term));
     if (isNew) this.#elected(mirror, term);
+    // A leader may have stepped down between committing and this Ready.
+    const leads = role === 'StateLeader' || mirror.role === 'StateLeader';
     mirror.role = role;
-    if (commit > mirror.commit) this.#committed(mirror, node, commit, role === 'StateLeader');
+    if (commit > mirror.commit) this.#committed(mirror, node, commit, leads);
     if (process.configurationDue) this.#configured(mirror, mirror.commit, node.status().confState);
     // Applied after this call, and so seen in the next one: the core always has one more to report.
     if (ready.committedEntries.some(({ type }) => type !== 'EntryNormal')) {

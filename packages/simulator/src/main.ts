@@ -1,10 +1,11 @@
 /**
- * `node main.ts --seeds N --from S [--events N] [--json] [--without-i2] [--faults 1,2,5] [--trace]`.
+ * `npm run sim -- --seeds N --from S [--events N] [--json] [--without-i2] [--faults 1,2] [--trace]`.
  * Plays seeds one after another; a failing one is minimised and printed with the command that plays
  * it again.
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { describeError } from '@witan/core';
 import { SimulatorError } from './errors.ts';
 import { minimise } from './minimise.ts';
 import { runSeed, type RunOptions, type RunResult } from './run.ts';
@@ -123,4 +124,11 @@ function commit(): string {
   }
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    console.error(describeError(error));
+    process.exitCode = 1;
+  }
+}

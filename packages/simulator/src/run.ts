@@ -1,4 +1,4 @@
-/** One run: draws a world and its faults from a seed, plays it, heals it, and checks what is left. */
+/** One run: draws a world and its faults from a seed, plays it, heals it, checks what is left. */
 import { describeError } from '@witan/core';
 import { SimulatorError } from './errors.ts';
 import { drawFaults, type Fault } from './faults.ts';
