@@ -140,7 +140,9 @@ export type AttestationErrorCode =
   | 'TDX_CONFIG_ID'
   | 'TDX_OWNER'
   | 'TDX_SERVICE_TD'
-  | 'TDX_REPORT_DATA';
+  | 'TDX_REPORT_DATA'
+  | 'LAUNCH_PLAN_INVALID'
+  | 'LAUNCH_FIRMWARE_MALFORMED';
 
 const MESSAGES: Readonly<Record<AttestationErrorCode, string>> = {
   DER_MALFORMED: 'bytes are not strict DER',
@@ -276,6 +278,8 @@ const MESSAGES: Readonly<Record<AttestationErrorCode, string>> = {
   TDX_OWNER: 'MROWNER or MROWNERCONFIG differ from the reference values',
   TDX_SERVICE_TD: 'bound service TDs are not among the reference values',
   TDX_REPORT_DATA: 'report data differ from the expected ones',
+  LAUNCH_PLAN_INVALID: 'a launch digest cannot be calculated from these inputs',
+  LAUNCH_FIRMWARE_MALFORMED: 'firmware image is not made for SEV-SNP',
 };
 
 /** All codes, for the documentation test. */

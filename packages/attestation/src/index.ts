@@ -47,3 +47,13 @@ export {
   type EstablishedTdx,
   type TdxVerdict,
 } from './tdx/verify.ts';
+export {
+  CPU_SIGNATURES,
+  cpuSignature,
+  snpFirmwareDigest,
+  snpLaunchDigests,
+  type SnpLaunchDigest,
+  type SnpLaunchPlan,
+} from './snp/launch/digest.ts';
+export type { DirectBoot } from './snp/launch/kernel-hashes.ts';
+export type { VmmKind } from './snp/launch/vmsa.ts';

@@ -5,6 +5,7 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { objectOf, objectsOf, stringOf, type Json } from './json.ts';
 import { runCertificateVector, runChainVector } from './certificate-vectors.ts';
+import { runLaunchVector } from './launch-vectors.ts';
 import { runSnpVector } from './snp-vectors.ts';
 import { runSgxVector, runSyntheticTdxVector, runTdxVector } from './tdx-vectors.ts';
 
@@ -46,7 +47,14 @@ export function vectorsIn(indexFile: string): readonly VectorCase[] {
   });
   return [
     ...objectsOf(index['vectors']).map((vector, at) =>
-      isSnp(vector) ? snp(vector, nameOf(vector, at)) : skip(`${group} ${nameOf(vector, at)}`),
+      isSnp(vector)
+        ? snp(vector, nameOf(vector, at))
+        : isLaunch(vector)
+          ? {
+              name: `${group} launch ${nameOf(vector, at)}`,
+              run: () => runLaunchVector(folder, vector, objectOf(index['common'])),
+            }
+          : skip(`${group} ${nameOf(vector, at)}`),
     ),
     ...objectsOf(index['snp']).map((vector, at) => snp(vector, nameOf(vector, at))),
     ...objectsOf(index['azure']).flatMap((vector, at) => azureCases(vector, at, group, snp)),
@@ -92,6 +100,10 @@ function chainCases(folder: string, group: string, trust: Json): readonly Vector
 
 function isSnp(vector: Json): boolean {
   return stringOf(objectOf(vector['files'])['report']) !== undefined;
+}
+
+function isLaunch(vector: Json): boolean {
+  return stringOf(vector['expected_launch_digest']) !== undefined;
 }
 
 function nameOf(vector: Json, at: number): string {

@@ -3,5 +3,6 @@ export type { CommandContext } from './context.ts';
 export { CliError, type CliErrorCode } from './errors.ts';
 export { describeStatuses } from './commands/status.ts';
 export { table, type Json, type Printer } from './printer.ts';
-export { finish, type ExtraCommands, type RunCommand } from './program.ts';
+export { finish, type RunCommand } from './finish.ts';
+export type { ExtraCommands } from './program.ts';
 export { run, type RunOptions } from './run.ts';

@@ -1,6 +1,6 @@
 /** The commands and their options, for commander. */
 import { Command, CommanderError, Option } from 'commander';
-import type { ClusterOptions, CommandContext } from './context.ts';
+import type { ClusterOptions } from './context.ts';
 import { generate, type GenerateOptions } from './commands/generate.ts';
 import { history } from './commands/history.ts';
 import { ownerCreate, type OwnerCreateOptions } from './commands/owner.ts';
@@ -9,27 +9,15 @@ import { status, type StatusOptions } from './commands/status.ts';
 import type { TrustOptions } from './commands/trust.ts';
 import { verify } from './commands/verify.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
+import { finish, type RunCommand } from './finish.ts';
 import { VERSION } from './version.ts';
 
 export { CommanderError };
-
-/** Makes a command's context from its options, and runs it. */
-export type RunCommand = (
-  options: { readonly json?: boolean },
-  body: (context: CommandContext) => Promise<void>,
-) => Promise<void>;
 
 /** Adds commands that only development has; see `RunOptions.extraCommands`. */
 export type ExtraCommands = (program: Command, run: RunCommand) => void;
 
 const INITIALIZER_IMAGE = `ghcr.io/witan/initializer@sha256:${'0'.repeat(64)}`;
-
-/** Gives a command what all commands have: `--json`, exit codes and an example in its help. */
-export function finish(command: Command, example: string): Command {
-  return command
-    .option('--json', 'print one JSON object')
-    .addHelpText('after', `${EXIT_CODES_HELP}\n\nExample:\n  ${example}\n`);
-}
 
 function list(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];

@@ -1,5 +1,6 @@
 /** The command line as a function: arguments in, exit code out. */
-import { CommanderError, createProgram, type ExtraCommands, type RunCommand } from './program.ts';
+import { CommanderError, createProgram, type ExtraCommands } from './program.ts';
+import type { RunCommand } from './finish.ts';
 import { addEvidence } from './evidence/add-evidence.ts';
 import { EXIT_OK, EXIT_USAGE, exitCodeOf } from './exit-codes.ts';
 import { createPrinter } from './printer.ts';

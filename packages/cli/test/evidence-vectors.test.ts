@@ -140,6 +140,16 @@ describe.skipIf(!present)('real quotes', () => {
     }
   });
 
+  it('are not given newer collateral of another platform', async () => {
+    const file = join(FOLDER, 'trustee/tdx/tdx_quote_5.dat');
+    const bundles = join(FOLDER, 'collateral-bundles');
+    const { value } = await witan('verify', file, '--endorsements', bundles, '--at', '2025-06-25');
+    expect(value).toMatchObject({
+      code: 'TDX_TCB_NOT_SUPPORTED',
+      endorsements: { tcbInfo: join(bundles, '2025-06_90c06f.json') },
+    });
+  });
+
   it('are judged with answers of Intel’s service as they came, byte for byte', async () => {
     const folder = join(FOLDER, 'automata-dcap-rs');
     const file = join(folder, 'quote_tdx_00806f050000.dat');

@@ -153,6 +153,14 @@ describe('with reference values', () => {
     expect(said.stdout).toContain('Report data were not compared');
   });
 
+  it('refuses other report data than the given ones, whatever else fits', async () => {
+    const values = await scene.values('values-3.json');
+    const argv = ['verify', evidence, '--reference-values', values, '--trust-root', root];
+    const { code, value } = await scene.json(...argv, '--report-data', 'ff'.repeat(64));
+    expect(code).toBe(3);
+    expect(value).toMatchObject({ ok: false, genuine: true, code: 'SNP_REPORT_DATA' });
+  });
+
   it('shows both values of what differs', async () => {
     const values = await scene.values('other-host.json', { hostData: 'bb'.repeat(32) });
     const argv = ['verify', evidence, '--reference-values', values, '--trust-root', root];

@@ -47,6 +47,7 @@ export type Trouble =
   | { readonly kind: 'jump'; readonly slot: number; readonly byMs: number }
   | { readonly kind: 'transfer'; readonly slot: number };
 
+/** A trouble at a time of the schedule; its number names it when a schedule is replayed. */
 export interface Fault {
   /** Its place in the whole schedule; names it on the command line. */
   readonly number: number;

@@ -1,5 +1,5 @@
 /**
- * Checks recorded histories: `node linearizability-main.ts FILE|DIRECTORY…`. A line for each file,
+ * Checks recorded histories: `npm run sim:histories -- FILE…`, also directories. A line for each file,
  * compared with an `expected.json` beside or above it when there is one.
  */
 import { readFileSync, readdirSync, statSync, existsSync } from 'node:fs';

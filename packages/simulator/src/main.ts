@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- --seeds N --from S [--events N] [--json] [--without-i2] [--faults 1,2] [--trace]`.
+ * `npm run sim -- --seeds N --from S [--events N] [--json] [--without-i2] [--trace]`.
  * Plays seeds one after another; a failing one is minimised and printed with the command that plays
  * it again.
  */

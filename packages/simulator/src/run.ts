@@ -10,6 +10,7 @@ import { SimRandom } from './random.ts';
 import { Workload } from './workload.ts';
 import { World } from './world.ts';
 
+/** What to play. */
 export interface RunOptions {
   readonly seed: number;
   /** Events before the faults end. */
@@ -21,6 +22,7 @@ export interface RunOptions {
   readonly onEvent?: (line: string) => void;
 }
 
+/** What came of it; `hash` covers everything that ran. */
 export interface RunResult {
   readonly seed: number;
   readonly failure: { readonly code: string; readonly text: string } | undefined;

@@ -5,7 +5,7 @@ import { runSeed, type RunResult } from '../src/run.ts';
 
 const LONG_MS = 120_000;
 
-it('plays a seed the same way each time, event for event, and another one differently', async () => {
+it('plays a seed the same way each time, event for event, another one differently', async () => {
   for (const seed of [3, 4]) {
     const first = await runSeed({ seed, events: 3_000 });
     const again = await runSeed({ seed, events: 3_000 });
