@@ -1,6 +1,6 @@
 /**
- * Checks recorded histories: `npm run sim:histories -- FILE…`, also directories. A line for each file,
- * compared with an `expected.json` beside or above it when there is one.
+ * Checks recorded histories: `npm run sim:histories -- FILE…`, also directories. A line for each
+ * file, compared with an `expected.json` beside or above it when there is one.
  */
 import { readFileSync, readdirSync, statSync, existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';

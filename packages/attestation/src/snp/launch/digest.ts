@@ -1,6 +1,6 @@
 /**
- * Launch digests: what the MEASUREMENT of a guest will be, from what it is launched with (AMD SEV-SNP
- * firmware ABI, SNP_LAUNCH_UPDATE and PAGE_INFO).
+ * Launch digests: what the MEASUREMENT of a guest will be, from what it is launched with (AMD
+ * SEV-SNP firmware ABI, SNP_LAUNCH_UPDATE and PAGE_INFO).
  *
  * One image has many digests, one for each number and kind of vCPUs, set of features and virtual
  * machine monitor. All of them are explicit here, and the result is a set.
