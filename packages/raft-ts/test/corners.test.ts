@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeMessage, nodeId, type ConfChange, type Entry, type Message } from '../src/index.ts';
 import { Unstable } from '../src/log/unstable.ts';
-import { bytes } from './support/ids.ts';
+import { bytes, text } from './support/ids.ts';
 import { Network } from './support/network.ts';
 
 const notTo = (id: number) => (message: Message) => message.to !== id;
@@ -102,6 +102,25 @@ describe('a change of membership', () => {
     respond(2);
     expect(network.node(1).reads).toHaveLength(1);
   });
+});
+
+it('a read of an earlier leadership is not answered in a later one (I5)', () => {
+  const network = new Network(3);
+  network.elect(1);
+  const notTo1 = (message: Message): boolean => message.to !== 1;
+  network.raw(2).campaign();
+  network.settle(notTo1);
+  network.raw(2).propose(bytes('newer'));
+  network.settle(notTo1);
+  // Deposed without knowing it, 1 takes a read at its own, older commit index.
+  network.raw(1).readIndex(bytes('old'));
+  network.settle(() => false);
+  network.raw(2).tick();
+  network.settle();
+  network.elect(1);
+  network.raw(1).readIndex(bytes('new'));
+  network.settle();
+  expect(network.node(1).reads.map((read) => text(read.requestContext))).toEqual(['new']);
 });
 
 describe('snapshots', () => {

@@ -202,7 +202,7 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     name: 'timeout-now-to-lagging-target',
     file: 'src/transfer.ts',
     from: '  if (progress.match === core.log.lastIndex()) sendTimeoutNow(core);\n  else sendAppend',
-    to: '  sendTimeoutNow(core);\n  sendAppend',
+    to: '  sendTimeoutNow(core);\n' + '  if (progress.match !== core.log.lastIndex()) sendAppend',
     breaks: 'the target holds the whole log before it campaigns (thesis, section 3.10)',
     script: 'transfer_waits_for_caught_up_target.txt',
   },
