@@ -113,9 +113,10 @@ export class SimDurableLog implements DurableLog {
   }
 
   async append(records: readonly Uint8Array[]): Promise<void> {
-    this.#view.isOpen = true;
     const journal = await this.#open();
     await journal.append(records);
+    // Only now: until the first record is there, what was acknowledged is in memory alone.
+    this.#view.isOpen = true;
     for (const record of records) this.#view.take(record);
   }
 
@@ -124,9 +125,9 @@ export class SimDurableLog implements DurableLog {
     snapshot: Uint8Array,
     tail: readonly Uint8Array[],
   ): Promise<void> {
-    this.#view.isOpen = true;
     const journal = await this.#open();
     await journal.saveSnapshot({ ...label, data: snapshot, tail });
+    this.#view.isOpen = true;
     this.#view.snapshotIndex = Math.max(this.#view.snapshotIndex, label.index);
     for (const record of tail) this.#view.take(record);
   }

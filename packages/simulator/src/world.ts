@@ -171,7 +171,15 @@ export class World {
 
   /** Whether every cluster that counts on this process can lose it and still decide. */
   canLose(victim: SimProcess): boolean {
-    for (const { id, voters, votersOutgoing } of this.#configurations()) {
+    for (const { id, voters, votersOutgoing, learners } of this.#configurations()) {
+      // Its promotion may already stand in the log: then it counts in the place of its slot's voter.
+      if (learners.includes(victim.self.nodeId)) {
+        const left = voters.filter((nodeId) => {
+          const process = this.#byNodeId.get(nodeId);
+          return process?.alive === true && !process.mayFail && process.slot !== victim.slot;
+        });
+        if (left.length <= voters.length / 2) return false;
+      }
       for (const half of [voters, votersOutgoing]) {
         if (!half.includes(victim.self.nodeId)) continue;
         const left = half.filter((nodeId) => {
