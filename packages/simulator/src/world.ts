@@ -172,7 +172,7 @@ export class World {
   /** Whether every cluster that counts on this process can lose it and still decide. */
   canLose(victim: SimProcess): boolean {
     for (const { id, voters, votersOutgoing, learners } of this.#configurations()) {
-      // Its promotion may already stand in the log: then it counts in the place of its slot's voter.
+      // Its promotion may already stand in the log: it then counts in place of its slot's voter.
       if (learners.includes(victim.self.nodeId)) {
         const left = voters.filter((nodeId) => {
           const process = this.#byNodeId.get(nodeId);

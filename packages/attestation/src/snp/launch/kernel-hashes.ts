@@ -1,6 +1,7 @@
 /**
  * The page with the hashes of kernel, initrd and command line, by which a firmware that was
- * measured recognises what it boots (QEMU target/i386/sev.c, edk2 OvmfPkg BlobVerifierLibSevHashes).
+ * measured recognises what it boots (QEMU target/i386/sev.c, edk2 OvmfPkg
+ * BlobVerifierLibSevHashes).
  */
 import { concatBytes, fromHex, utf8, type Crypto } from '@witan/core';
 import { guidBytes, PAGE_BYTES } from './firmware.ts';
