@@ -22,7 +22,6 @@ import {
 import { nodeIdOf } from '@witan/state-machine';
 import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
 import { AdmissionDesk } from '../src/life/admission.ts';
-import { Directory } from '../src/life/directory.ts';
 import { wasReplaced } from '../src/life/look.ts';
 
 const SLOTS = ['witan-0', 'witan-1', 'witan-2'].map(slotName);
@@ -84,17 +83,6 @@ it('swaps in a newcomer although another slot has a learner that must wait (I2)'
   nowMs = 10_000;
   await desk.swapNext();
   expect(changes).toMatchObject([{ promote: [due.nodeId], remove: [dead.nodeId] }]);
-});
-
-it('does not take a hint about members that came too early for a replacement (I2)', () => {
-  const [a, b, newcomer] = [peer(0), peer(1), peer(2, 1)];
-  // The joining answer of one leader names `b`, the snapshot of the next is from before `b` came.
-  const directory = new Directory([], [a, b]);
-  directory.replace([a, newcomer]);
-  directory.replace([a, b, newcomer]);
-  expect(directory.isRetired(b.incarnation)).toBe(false);
-  directory.replace([a, newcomer]);
-  expect(directory.isRetired(b.incarnation)).toBe(true);
 });
 
 const crypto: Crypto = {
