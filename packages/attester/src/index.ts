@@ -3,6 +3,7 @@ export { nodeImds, type Imds, type ImdsRequest, type ImdsResponse } from './azur
 export * from './azure/provider.ts';
 export * from './azure/tpm-device.ts';
 export * from './detect.ts';
+export * from './endorsement-source.ts';
 export { AttesterError, type AttesterErrorCode } from './errors.ts';
 export { nodeTsmFileSystem, type TsmFileSystem } from './file-system.ts';
 export * from './provider.ts';

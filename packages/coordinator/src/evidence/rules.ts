@@ -12,6 +12,7 @@ import {
   type Evidence,
   type ReferenceValues,
 } from '@witan/attestation';
+import type { EndorsementSource } from '@witan/attester';
 import { CodedError, describeError, toHex, type Clock, type Crypto } from '@witan/core';
 import type { ValidatedManifest, Workload } from '@witan/manifest';
 import type { ChannelVerifier, Verification, VerificationRequest } from '@witan/transport';
@@ -36,6 +37,8 @@ export interface RulesOptions {
   readonly profile: 'production' | 'development';
   readonly crypto: Crypto;
   readonly clock: Clock;
+  /** For endorsements that did not travel with evidence; absent: only what travels counts. */
+  readonly endorsements?: EndorsementSource;
 }
 
 /** A refusal says which rule failed for at most this many reference values. */
@@ -125,7 +128,7 @@ export class Rules {
   ): ChannelVerifier<PeerClaims> {
     return {
       evidenceTypes: ['snp'],
-      verify: (request) => Promise.resolve(judgeSafely(judge, request)),
+      verify: (request) => judgeSafely(this.#options.endorsements, judge, request),
     };
   }
 
@@ -146,12 +149,14 @@ export class Rules {
 }
 
 /** Unreadable evidence is refused like any other that does not pass. */
-function judgeSafely(
+async function judgeSafely(
+  source: EndorsementSource | undefined,
   judge: (evidence: Evidence, request: VerificationRequest) => Verification<PeerClaims>,
   request: VerificationRequest,
-): Verification<PeerClaims> {
+): Promise<Verification<PeerClaims>> {
   try {
-    return judge(decodeEvidence(request.evidence), request);
+    const received = decodeEvidence(request.evidence);
+    return judge((await source?.complete(received)) ?? received, request);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     const code = String(error.code);
