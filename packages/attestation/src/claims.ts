@@ -5,13 +5,14 @@
  * said, not that anybody wants it: that is decided against reference values.
  */
 import type { ErrorFields, UnixMillis } from '@witan/core';
+import type { AzureClaims } from './azure/claims.ts';
 import type { AttestationErrorCode } from './errors.ts';
 import type { SnpClaims } from './snp/claims.ts';
 import type { TdxClaims } from './tdx/claims.ts';
 
 /** One register of the measured guest, lower-case hex. */
 export interface Measurement {
-  /** `launchDigest` for SEV-SNP; `mrTd`, `rtmr0` … `rtmr3` for TDX. */
+  /** `launchDigest` for SEV-SNP; `mrTd`, `rtmr0` … `rtmr3` for TDX; `pcr0`… behind a vTPM. */
   readonly name: string;
   readonly value: string;
 }
@@ -37,7 +38,7 @@ export interface CommonClaims {
   readonly measurements: readonly Measurement[];
   /** HOST_DATA (32 bytes) or MRCONFIGID (48 bytes). */
   readonly configDigest: string;
-  /** The 64 bytes that the guest chose. */
+  /** The 64 bytes that the guest chose; below a paravisor, the digest of its document. */
   readonly reportData: string;
   /** Whether the host may read and change the guest's memory. */
   readonly debug: boolean;
@@ -52,6 +53,8 @@ export interface CommonClaims {
   readonly simulated: boolean;
   /** SHA-256 of the root certificate in which the chain ends. */
   readonly rootFingerprint: string;
+  /** What Azure's paravisor and vTPM add; undefined for evidence without them. */
+  readonly azure?: AzureClaims;
 }
 
 /** Claims of one TEE: the common ones and the TEE's own. */
@@ -78,6 +81,7 @@ export type FindingKind =
   | 'tcb-not-up-to-date'
   | 'register-unchecked'
   | 'unsigned-bytes'
+  | 'paravisor'
   | 'simulated';
 
 /** Something that an accepted verdict lets pass and that a person may want to know. */

@@ -142,7 +142,30 @@ export type AttestationErrorCode =
   | 'TDX_SERVICE_TD'
   | 'TDX_REPORT_DATA'
   | 'LAUNCH_PLAN_INVALID'
-  | 'LAUNCH_FIRMWARE_MALFORMED';
+  | 'LAUNCH_FIRMWARE_MALFORMED'
+  | 'AZURE_EVIDENCE_MALFORMED'
+  | 'AZURE_HCL_MALFORMED'
+  | 'AZURE_HCL_TYPE'
+  | 'AZURE_RUNTIME_DATA_MALFORMED'
+  | 'AZURE_ATTESTATION_KEY'
+  | 'AZURE_VMPL'
+  | 'AZURE_RUNTIME_DATA'
+  | 'AZURE_TD_REPORT'
+  | 'AZURE_QUOTE_MALFORMED'
+  | 'AZURE_QUOTE_TYPE'
+  | 'AZURE_QUOTE_ALGORITHM'
+  | 'AZURE_QUOTE_SIGNATURE'
+  | 'AZURE_PCR_SELECTION'
+  | 'AZURE_PCR_DIGEST'
+  | 'AZURE_NONCE'
+  | 'AZURE_USER_DATA'
+  | 'AZURE_PCR'
+  | 'AZURE_INIT_DATA'
+  | 'AZURE_SECURE_BOOT'
+  | 'EVENT_LOG_TABLE_MALFORMED'
+  | 'EVENT_LOG_MALFORMED'
+  | 'EVENT_LOG_TOO_LARGE'
+  | 'EVENT_LOG_REGISTER';
 
 const MESSAGES: Readonly<Record<AttestationErrorCode, string>> = {
   DER_MALFORMED: 'bytes are not strict DER',
@@ -280,6 +303,29 @@ const MESSAGES: Readonly<Record<AttestationErrorCode, string>> = {
   TDX_REPORT_DATA: 'report data differ from the expected ones',
   LAUNCH_PLAN_INVALID: 'a launch digest cannot be calculated from these inputs',
   LAUNCH_FIRMWARE_MALFORMED: 'firmware image is not made for SEV-SNP',
+  AZURE_EVIDENCE_MALFORMED: 'document is not evidence of Azure',
+  AZURE_HCL_MALFORMED: "report of Azure's paravisor is malformed",
+  AZURE_HCL_TYPE: "report of Azure's paravisor is of another TEE",
+  AZURE_RUNTIME_DATA_MALFORMED: "document of Azure's paravisor is malformed",
+  AZURE_ATTESTATION_KEY: "document of Azure's paravisor has no usable attestation key",
+  AZURE_VMPL: "report below Azure's paravisor is not of VMPL 0",
+  AZURE_RUNTIME_DATA: "report data do not bind the paravisor's document",
+  AZURE_TD_REPORT: 'quote is of another trust domain than the TDREPORT',
+  AZURE_QUOTE_MALFORMED: "structure of the vTPM's quote is malformed",
+  AZURE_QUOTE_TYPE: 'attested structure is not a quote of a TPM',
+  AZURE_QUOTE_ALGORITHM: "vTPM's quote is not signed with RSASSA and SHA-256",
+  AZURE_QUOTE_SIGNATURE: "signature of the vTPM's quote is wrong",
+  AZURE_PCR_SELECTION: "registers of the vTPM's quote do not fit its selection",
+  AZURE_PCR_DIGEST: 'registers of the evidence are not those that the vTPM quoted',
+  AZURE_NONCE: "vTPM's quote is for another nonce",
+  AZURE_USER_DATA: "user data in the paravisor's document differ from the expected ones",
+  AZURE_PCR: 'a register of the vTPM is not among the reference values',
+  AZURE_INIT_DATA: 'register 8 of the vTPM does not hold the init data',
+  AZURE_SECURE_BOOT: 'paravisor does not say that secure boot is on',
+  EVENT_LOG_TABLE_MALFORMED: 'CCEL table is malformed',
+  EVENT_LOG_MALFORMED: 'event log is malformed',
+  EVENT_LOG_TOO_LARGE: 'event log above a limit',
+  EVENT_LOG_REGISTER: 'event log does not give the registers of the evidence',
 };
 
 /** All codes, for the documentation test. */

@@ -57,3 +57,21 @@ export {
 } from './snp/launch/digest.ts';
 export type { DirectBoot } from './snp/launch/kernel-hashes.ts';
 export type { VmmKind } from './snp/launch/vmsa.ts';
+export type { AzureClaims } from './azure/claims.ts';
+export * from './azure/evidence.ts';
+export { HCL_MAGIC, HCL_OFFSETS, parseHclReport, type HclReport } from './azure/hcl-report.ts';
+export { azureExpectationOf, judgeAzureFreshness, type AzureExpectation } from './azure/policy.ts';
+export * from './azure/reference-values.ts';
+export { parseRuntimeData, type RsaPublicKey, type RuntimeData } from './azure/runtime-data.ts';
+export { TDREPORT_OFFSETS } from './azure/td-report.ts';
+export { parseTpmAttest, type TpmAttest, type TpmClock, type TpmQuote } from './azure/tpm-quote.ts';
+export * from './azure/verify.ts';
+export { CCEL_SIGNATURE, parseCcelTable, type CcelTable } from './event-log/ccel-table.ts';
+export {
+  EV_NO_ACTION,
+  looksLikeEventLog,
+  parseEventLog,
+  type EventLog,
+  type LogEvent,
+} from './event-log/log.ts';
+export { checkEventLog, isEventDataHashed, replayEventLog } from './event-log/replay.ts';

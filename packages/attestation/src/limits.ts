@@ -27,3 +27,17 @@ export const COLLATERAL_DOCUMENT_BYTES_MAX: number = 1024 * 1024;
 /** Encoded evidence with its endorsements: two revocation lists, two documents and the rest. */
 export const EVIDENCE_BYTES_MAX: number =
   2 * CRL_BYTES_MAX + 2 * COLLATERAL_DOCUMENT_BYTES_MAX + 256 * 1024;
+/** A report of Azure's paravisor: its NV index has 2600 bytes today. */
+export const HCL_REPORT_BYTES_MAX: number = 16 * 1024;
+/** TPMS_ATTEST of a quote; the largest possible one has about 300 bytes. */
+export const TPM_ATTEST_BYTES_MAX = 1024;
+/** Azure's evidence as JSON, where a byte may take five characters. */
+export const AZURE_EVIDENCE_BYTES_MAX: number = 512 * 1024;
+/** The ACPI table that says where the event log is. */
+export const CCEL_TABLE_BYTES_MAX = 4096;
+/** An event log of the firmware; the area that firmware reserves has 64 KiB to some MiB. */
+export const EVENT_LOG_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Events of one log that are read. */
+export const EVENT_LOG_EVENTS_MAX = 16_384;
+/** Bytes of one event that are not hashed values. */
+export const EVENT_DATA_BYTES_MAX: number = 1024 * 1024;

@@ -43,6 +43,16 @@ export class ObjectReader {
     return this.#fields.get(name) !== undefined;
   }
 
+  /** Names of all fields, for objects whose names are data. */
+  names(): readonly string[] {
+    return [...this.#fields.keys()];
+  }
+
+  /** A field as it stands, for another reader. */
+  value(name: string): unknown {
+    return this.#take(name);
+  }
+
   /** The object in a field; `fallback` stands in for a missing one. */
   child(name: string, fallback?: object): ObjectReader {
     return new ObjectReader(this.#take(name, fallback), this.#at(name), this.#code);

@@ -3,7 +3,9 @@
  * collateral and quotes with which the verifier can be exercised without a machine of the kind.
  * Nothing shipped imports this.
  */
+export * from './azure-evidence.ts';
 export * from './der-writer.ts';
+export * from './event-log.ts';
 export * from './p256.ts';
 export * from './tdx-documents.ts';
 export * from './tdx-hierarchy.ts';

@@ -29,8 +29,11 @@ export function stringsOf(value: unknown): readonly string[] {
  */
 export function differences(expected: unknown, found: unknown, path: string): readonly string[] {
   if (typeof expected === 'object' && expected !== null) {
+    const fields: Json = Array.isArray(found)
+      ? Object.fromEntries(found.map((item: unknown, at) => [String(at), item]))
+      : objectOf(found);
     return Object.entries(expected).flatMap(([name, value]) =>
-      differences(value, objectOf(found)[name], `${path}.${name}`),
+      differences(value, fields[name], `${path}.${name}`),
     );
   }
   if (typeof expected === 'string' && expected.endsWith('…')) {
