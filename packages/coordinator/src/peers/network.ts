@@ -19,6 +19,7 @@ import type {
 } from '@witan/replica';
 import type { CommandResult } from '@witan/state-machine';
 import {
+  TransportError,
   connectAttested,
   type AttestedConnection,
   type ChannelIdentity,
@@ -166,7 +167,13 @@ export class PeerNetwork implements PeerCalls {
       line.outbox?.close();
       line.outbox = undefined;
     }
-    line.outbox ??= this.#openStream(to, line);
+    try {
+      line.outbox ??= this.#openStream(to, line);
+    } catch (error) {
+      // The connection has just ended, and its end was not seen to yet.
+      if (!(error instanceof TransportError)) throw error;
+      return false;
+    }
     return line.outbox?.push(messages) ?? false;
   }
 

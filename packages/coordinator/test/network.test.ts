@@ -1,0 +1,119 @@
+/** The lines to other replicas, over real attested channels. */
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { expect, it } from 'vitest';
+import { clusterId, slotName } from '@witan/core';
+import { createIncarnationIdentity, type IncarnationIdentity } from '@witan/keys';
+import { PeerService } from '@witan/protocol';
+import type { PeerIdentity } from '@witan/replica';
+import { nodeIdOf } from '@witan/state-machine';
+import { createAttestedServer, serviceRegistration, type ChannelVerifier } from '@witan/transport';
+import type { PeerClaims } from '../src/evidence/rules.ts';
+import { PeerNetwork } from '../src/peers/network.ts';
+
+const prover = { evidenceTypes: ['snp'], prove: () => Promise.resolve(Uint8Array.of(1)) };
+/** What is sent is looked at here, not who sends it. */
+const verifier: ChannelVerifier<PeerClaims> = {
+  verify: () => Promise.resolve({ ok: true, claims: {} as PeerClaims, validUntilMs: 4e12 }),
+};
+
+function channelOf({ tlsKeyPem, tlsCertificatePem, spkiDer }: IncarnationIdentity) {
+  return { privateKeyPem: tlsKeyPem, certificatePem: tlsCertificatePem, spkiDer };
+}
+
+function peerOf(slot: string, { id }: IncarnationIdentity, port: number): PeerIdentity {
+  const address = `127.0.0.1:${port}`;
+  return { nodeId: nodeIdOf(id), slot: slotName(slot), incarnation: id, address };
+}
+
+/** A replica that takes messages until it is closed. */
+async function serve(identity: IncarnationIdentity) {
+  let arrived: () => void = () => undefined;
+  const exchanged = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  const service = serviceRegistration<typeof PeerService, PeerClaims>(PeerService, {
+    greet: () => Promise.resolve({}),
+    deliverGenesis: () => Promise.resolve({ accepted: false, code: '' }),
+    join: () => Promise.resolve({}),
+    exchange: async function* (requests) {
+      for await (const _request of requests) {
+        arrived();
+        yield {};
+      }
+    },
+    execute: () => Promise.resolve({}),
+  });
+  const server = createAttestedServer<PeerClaims>({
+    identity: channelOf(identity),
+    prover,
+    verifiers: { replica: verifier, initializer: verifier },
+    helloClusterId: () => undefined,
+    services: () => [service],
+    onEvent: () => undefined,
+  });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  return { server, port, exchanged };
+}
+
+/** A way to a port that breaks as when the machine behind it dies. */
+async function breakable(port: number) {
+  const sockets: Socket[] = [];
+  const relay = createServer((near) => {
+    const far = connect({ port, host: '127.0.0.1' });
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) {
+      sockets.push(socket);
+      socket.on('error', () => undefined);
+    }
+  });
+  await new Promise<void>((resolve) => {
+    relay.listen({ port: 0, host: '127.0.0.1' }, resolve);
+  });
+  return {
+    port: (relay.address() as AddressInfo).port,
+    cut: () => {
+      relay.close();
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
+  };
+}
+
+it('says that a message cannot be sent when its line has just been cut', async () => {
+  const [own, other] = await Promise.all([
+    createIncarnationIdentity(),
+    createIncarnationIdentity(),
+  ]);
+  const { server, port, exchanged } = await serve(other);
+  const way = await breakable(port);
+  const peer = peerOf('witan-1', other, way.port);
+  const self = peerOf('witan-0', own, 1);
+  const lost = Promise.withResolvers<unknown>();
+  const network = new PeerNetwork({
+    self,
+    addresses: new Map([[peer.slot, peer.address]]),
+    identity: channelOf(own),
+    prover,
+    verifier: () => verifier,
+    cluster: () => ({ clusterId: clusterId('ab'.repeat(32)), epoch: 1 }),
+    // As the engine does: it probes, at once, whoever was reported as out of reach.
+    onLost: () => {
+      try {
+        lost.resolve(network.send(peer, [Uint8Array.of(2)]));
+      } catch (error) {
+        lost.resolve(error);
+      }
+    },
+    onEvent: () => undefined,
+  });
+  try {
+    while (!network.send(peer, [Uint8Array.of(1)])) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await exchanged;
+    way.cut();
+    expect(await lost.promise).toBe(false);
+  } finally {
+    await server.close(0);
+    network.close();
+  }
+});
