@@ -216,7 +216,8 @@ export class Replica<ReferenceValues> {
       this.#remove('a peer knows a newer configuration without this incarnation');
       return;
     }
-    await this.#passGenesisOn(answers);
+    // Whoever has just taken up the founding answers differently now.
+    if (await this.#passGenesisOn(answers)) return;
     const own = this.standing();
     if (own.kind === 'member') return;
     const decision = decide(own, answers);
@@ -258,7 +259,13 @@ export class Replica<ReferenceValues> {
     switch (answer.kind) {
       case 'admitted':
         this.#event('admitted as a learner', { clusterId: answer.clusterId, epoch: answer.epoch });
-        if (this.#left.has(answer.clusterId)) return undefined;
+        // Entering a cluster a second time would forget term and vote (I2), also our own.
+        if (this.#cluster?.clusterId === answer.clusterId) return undefined;
+        if (this.#left.has(answer.clusterId)) {
+          // It counts on this incarnation, which has forgotten it. Another one can take the place.
+          this.#remove('a cluster that this process has left lives on');
+          return undefined;
+        }
         this.#leave();
         this.#genesis = undefined;
         this.#enter(answer, undefined, answer.members);
@@ -310,11 +317,16 @@ export class Replica<ReferenceValues> {
     void left.stop();
   }
 
-  /** Whoever holds the founding hands it to the incarnations that it lists. */
-  async #passGenesisOn(answers: ReadonlyMap<SlotName, Standing>): Promise<void> {
+  /**
+   * Whoever holds the founding hands it to the incarnations that it lists.
+   *
+   * @returns whether one of them may have taken it up just now
+   */
+  async #passGenesisOn(answers: ReadonlyMap<SlotName, Standing>): Promise<boolean> {
     const genesis = this.#genesis;
     const cluster = this.#cluster;
-    if (genesis === undefined || cluster === undefined || cluster.generation > 0) return;
+    let mayBeTaken = false;
+    if (genesis === undefined || cluster === undefined || cluster.generation > 0) return mayBeTaken;
     for (const [slot, { kind, self, cluster: theirs }] of answers) {
       const listed = genesis.members.some((member) => member.incarnation === self.incarnation);
       const lacksIt = kind === 'new' || kind === 'unsettled';
@@ -322,12 +334,16 @@ export class Replica<ReferenceValues> {
       await this.#options.peers
         .deliverGenesis(slot, self.incarnation, genesis)
         .then(({ accepted, code }) => {
+          mayBeTaken ||= accepted;
           this.#event('founding handed over', { peer: slot, accepted: String(accepted), code });
         })
         .catch((error: unknown) => {
+          // Without an answer nobody knows: look again before anything else is founded.
+          mayBeTaken = true;
           this.#event('founding not handed over', { peer: slot, error: describeError(error) });
         });
     }
+    return mayBeTaken;
   }
 
   #enter(

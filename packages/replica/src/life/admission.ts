@@ -124,11 +124,7 @@ export class AdmissionDesk {
   async #swap(learner: PeerIdentity): Promise<Admission> {
     const { engine, timeoutMs, onEvent } = this.#options;
     const status = engine.status();
-    const holders = this.#options
-      .members()
-      .filter(
-        (peer) => peer.slot === learner.slot && status.configuration.voters.includes(peer.nodeId),
-      );
+    const holders = this.#holdersOf(learner, status);
     if (holders.some((peer) => this.#isLive(peer, status)))
       return busy('SLOT_HELD_BY_LIVE_INCARNATION');
     const [holder] = holders;
@@ -158,8 +154,20 @@ export class AdmissionDesk {
       if (!status.configuration.learners.includes(peer.nodeId)) return false;
       const progress = status.progress.get(peer.nodeId);
       const caughtUp = (progress?.matchIndex ?? 0) + CAUGHT_UP_ENTRIES >= status.commitIndex;
-      return caughtUp && (progress?.matchIndex ?? 0) > 0 && this.#isLive(peer, status);
+      if (!caughtUp || (progress?.matchIndex ?? 0) === 0 || !this.#isLive(peer, status))
+        return false;
+      // A learner whose slot's holder came back must not keep others waiting.
+      return !this.#holdersOf(peer, status).some((holder) => this.#isLive(holder, status));
     });
+  }
+
+  /** Voters of the learner's slot. */
+  #holdersOf(learner: PeerIdentity, status: EngineStatus): readonly PeerIdentity[] {
+    return this.#options
+      .members()
+      .filter(
+        ({ slot, nodeId }) => slot === learner.slot && status.configuration.voters.includes(nodeId),
+      );
   }
 
   /** Heard within `silenceMs`; a new leader gives everybody that long before it judges. */

@@ -63,7 +63,7 @@ export class Cluster<ReferenceValues> {
     this.#options = options;
     this.#wasMember = founders !== undefined;
     this.#lastLeaderMs = scheduler.monotonicMs();
-    this.#directory = new Directory(founders ?? options.known);
+    this.#directory = new Directory(founders ?? [], founders === undefined ? options.known : []);
     const machine = StateMachine.genesis(
       {
         clusterId: options.clusterId,

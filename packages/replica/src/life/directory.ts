@@ -14,8 +14,14 @@ export class Directory {
   readonly #strangers = new Map<number, PeerIdentity>();
   readonly #retired = new Set<IncarnationId>();
 
-  constructor(initial: readonly PeerIdentity[]) {
-    for (const peer of initial) this.#members.set(peer.nodeId, peer);
+  /**
+   * @param members of the configuration that the state starts from; none for a newcomer
+   * @param hints whom a newcomer can reach. The snapshot that follows may be older than they are,
+   *   so that nobody counts as replaced for missing in it.
+   */
+  constructor(members: readonly PeerIdentity[], hints: readonly PeerIdentity[] = []) {
+    for (const peer of members) this.#members.set(peer.nodeId, peer);
+    for (const peer of hints) this.meet(peer);
   }
 
   /** Takes over a configuration's members; whoever is missing now was replaced. */

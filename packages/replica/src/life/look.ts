@@ -33,9 +33,9 @@ export function wasReplaced(
   answers: ReadonlyMap<SlotName, Standing>,
 ): boolean {
   if (own.cluster === undefined || configuration === undefined) return false;
-  const { voters, learners } = configuration;
+  const { voters, votersOutgoing, learners } = configuration;
   // A newcomer without a snapshot is no member in its own eyes and proves nothing.
-  if (![...voters, ...learners].includes(own.self.nodeId)) return false;
+  if (![...voters, ...votersOutgoing, ...learners].includes(own.self.nodeId)) return false;
   const { clusterId, appliedIndex } = own.cluster;
   return [...answers.values()].some(
     ({ cluster }) =>
