@@ -44,6 +44,8 @@ export interface EngineStatus {
   readonly role: 'leader' | 'follower' | 'candidate' | 'learner';
   /** 0 when unknown. */
   readonly leaderId: number;
+  /** Messages that came from that leader so far. */
+  readonly leaderHeard: number;
   readonly term: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;
@@ -51,7 +53,12 @@ export interface EngineStatus {
   /** The leader's view of each member; empty elsewhere. */
   readonly progress: ReadonlyMap<
     number,
-    { readonly matchIndex: number; readonly lastHeardMs: number }
+    {
+      readonly matchIndex: number;
+      readonly lastHeardMs: number;
+      /** Messages that came from it so far: a count, which no clock can falsify. */
+      readonly heard: number;
+    }
   >;
 }
 

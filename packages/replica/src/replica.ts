@@ -6,11 +6,7 @@
  */
 import {
   assert,
-  clusterId as toClusterId,
-  describeError,
   epoch as toEpoch,
-  Secret,
-  toHex,
   type ClusterId,
   type Crypto,
   type Epoch,
@@ -21,11 +17,13 @@ import {
 import type { StateMachineOptions } from '@witan/state-machine';
 import { ReplicaError } from './errors.ts';
 import { Cluster } from './life/cluster.ts';
-import { decide, type WaitCode } from './life/decide.ts';
+import { decide, type Waiting } from './life/decide.ts';
+import { foundingOf, handOver } from './life/founding.ts';
 import { refuseGenesis } from './life/genesis.ts';
+import { askToJoin } from './life/join.ts';
 import { greetAll, wasReplaced } from './life/look.ts';
 import { sleep } from './life/sleep.ts';
-import type { Answer, DurableLog, Keyring, PeerCalls, Scheduler, Seed } from './ports.ts';
+import type { DurableLog, Keyring, PeerCalls, Scheduler, Seed } from './ports.ts';
 import type { EngineTuning } from './raft/tuning.ts';
 import type {
   Genesis,
@@ -36,8 +34,6 @@ import type {
   StandingKind,
 } from './standing.ts';
 
-const SEED_BYTES = 32;
-const CLUSTER_ID_BYTES = 32;
 const FIRST_EPOCH = 1;
 
 /** Pause between two looks around, in milliseconds; short at first, then longer. */
@@ -47,6 +43,8 @@ const LOOK_MS_MAX = 500;
 const UNSETTLED_MS = 3_000;
 /** A member without a leader for this long looks around, whether it was replaced. */
 const LEADERLESS_MS = 1_000;
+/** A newcomer that was let in and has no state after this long asks again. */
+const STATELESS_MS = 500;
 
 /** Where in its life a replica is. */
 export type Phase =
@@ -82,8 +80,9 @@ export class Replica<ReferenceValues> {
   readonly #left = new Set<ClusterId>();
   #removed = false;
   #stopped = false;
-  #waiting: { readonly code: WaitCode; readonly slots: readonly SlotName[] } | undefined;
+  #waiting: Waiting | undefined;
   #lookMs = LOOK_MS;
+  #enteredMs = 0;
 
   constructor(options: ReplicaOptions<ReferenceValues>) {
     this.#options = options;
@@ -98,9 +97,9 @@ export class Replica<ReferenceValues> {
     return this.#cluster;
   }
 
-  /** What the replica waits for, while it has no cluster. */
-  get waiting(): { readonly code: WaitCode; readonly slots: readonly SlotName[] } | undefined {
-    return this.#waiting;
+  /** What the replica waits for, while it looks around. */
+  get waiting(): Waiting | undefined {
+    return this.#needsLook() ? this.#waiting : undefined;
   }
 
   phase(): Phase {
@@ -197,9 +196,14 @@ export class Replica<ReferenceValues> {
     const cluster = this.#cluster;
     if (cluster === undefined) return true;
     if (cluster.leaderlessMs() > LEADERLESS_MS) return true;
-    return (
-      cluster.generation === 0 && this.#genesis !== undefined && cluster.status().leaderId === 0
-    );
+    const hasGenesis = cluster.generation === 0 && this.#genesis !== undefined;
+    return hasGenesis ? cluster.status().leaderId === 0 : this.#isAdmissionDoubtful(cluster);
+  }
+
+  /** Let in for a while, and still nothing says so: the admission may be void by now. */
+  #isAdmissionDoubtful(cluster: Cluster<ReferenceValues>): boolean {
+    const { scheduler } = this.#options;
+    return !cluster.isMember() && scheduler.monotonicMs() - this.#enteredMs > STATELESS_MS;
   }
 
   #pauseMs(): number {
@@ -216,17 +220,19 @@ export class Replica<ReferenceValues> {
       this.#remove('a peer knows a newer configuration without this incarnation');
       return;
     }
+    this.#forsake();
     // Whoever has just taken up the founding answers differently now.
     if (await this.#passGenesisOn(answers)) return;
     const own = this.standing();
-    if (own.kind === 'member') return;
+    if (own.kind === 'member' && this.#cluster?.isMember() === true) return;
     const decision = decide(own, answers);
     switch (decision.kind) {
       case 'join':
         this.#waiting = undefined;
         return this.#join(decision.at);
       case 'found':
-        return this.#found(decision.members);
+        this.#found(decision.members);
+        return undefined;
       case 'wait':
         if (this.#waiting?.code !== decision.code) {
           this.#event('waiting', { code: decision.code, slots: decision.slots.join(',') });
@@ -238,63 +244,65 @@ export class Replica<ReferenceValues> {
     }
   }
 
-  async #join(at: SlotName): Promise<void> {
-    const { self, slots, peers } = this.#options;
-    let target: SlotName | undefined = at;
-    for (let hop = 0; hop < slots.length && target !== undefined; hop += 1) {
-      if (target === self.slot) return;
-      const answer: Answer<JoinAnswer> | undefined = await peers
-        .join(target, { self, slots })
-        .catch((error: unknown) => {
-          this.#event('join not answered', { error: describeError(error) });
-          return undefined;
-        });
-      target = answer === undefined ? undefined : this.#joinAnswered(answer.value);
-    }
-  }
+  // --- joining ----------------------------------------------------------------------------------
 
-  /** @returns the slot to ask next */
-  #joinAnswered(answer: JoinAnswer): SlotName | undefined {
-    if (this.#stopped || this.#standingKind() === 'member') return undefined;
+  async #join(at: readonly SlotName[]): Promise<void> {
+    const { self, slots } = this.#options;
+    const answer = await askToJoin(this.#options, { self, slots }, at);
+    if (answer === undefined || this.#stopped) return;
+    // Its state may have come meanwhile; then it is a member like all others.
+    if (this.#standingKind() === 'member' && this.#cluster?.isMember() === true) return;
     switch (answer.kind) {
       case 'admitted':
-        this.#event('admitted as a learner', { clusterId: answer.clusterId, epoch: answer.epoch });
-        // Entering a cluster a second time would forget term and vote (I2), also our own.
-        if (this.#cluster?.clusterId === answer.clusterId) return undefined;
-        if (this.#left.has(answer.clusterId)) {
-          // It counts on this incarnation, which has forgotten it. Another one can take the place.
-          this.#remove('a cluster that this process has left lives on');
-          return undefined;
-        }
-        this.#leave();
-        this.#genesis = undefined;
-        this.#enter(answer, undefined, answer.members);
-        return undefined;
-      case 'not-leader':
-        return answer.leader?.slot;
+        this.#admitted(answer);
+        return;
       case 'busy':
         this.#lookMs = LOOK_MS;
         this.#event('not admitted yet', { code: answer.code });
-        return undefined;
+        return;
       case 'refused':
         this.#event('not admitted', { code: answer.code });
+        // A later incarnation can take the place; this one never again.
         if (answer.code === 'INCARNATION_RETIRED') this.#remove(answer.code);
-        return undefined;
+        return;
+      case 'not-leader':
+        return;
       default:
-        return answer satisfies never;
+        answer satisfies never;
     }
+  }
+
+  #admitted(answer: JoinAnswer & { readonly kind: 'admitted' }): void {
+    // Entering a cluster a second time would forget term and vote (I2). Let in again under the same
+    // name, with all that it remembers, a newcomer goes on waiting for the state.
+    if (this.#cluster?.clusterId === answer.clusterId) return;
+    this.#event('admitted as a learner', { clusterId: answer.clusterId, epoch: answer.epoch });
+    if (this.#left.has(answer.clusterId)) {
+      // It counts on this incarnation, which has forgotten it. Another one can take the place.
+      this.#remove('a cluster that this process has left lives on');
+      return;
+    }
+    if (this.#standingKind() === 'member') return;
+    this.#leave();
+    this.#enter(answer, undefined, answer.members);
+  }
+
+  /**
+   * A newcomer let into a cluster that had no manifest when it lost its leader holds nothing that
+   * would be missed, and no founding to hand on: it is free again, as if it had just started.
+   */
+  #forsake(): void {
+    const cluster = this.#cluster;
+    if (cluster === undefined || this.#genesis !== undefined || !this.#isUnsettled()) return;
+    this.#event('unsettled cluster left', { clusterId: cluster.clusterId });
+    this.#leave();
   }
 
   // --- founding ---------------------------------------------------------------------------------
 
   #found(members: readonly PeerIdentity[]): void {
     const { random, slots } = this.#options;
-    const genesis: Genesis = {
-      clusterId: toClusterId(toHex(random.bytes(CLUSTER_ID_BYTES))),
-      seed: new Secret(random.bytes(SEED_BYTES)),
-      slots,
-      members,
-    };
+    const genesis = foundingOf(random, slots, members);
     this.#event('cluster founded', { clusterId: genesis.clusterId, members: members.length });
     this.#takeUp(genesis);
     this.#lookMs = LOOK_MS;
@@ -314,36 +322,14 @@ export class Replica<ReferenceValues> {
     assert(left.generation === 0 && !left.journalOpen, 'only an unsettled cluster is left (I2)');
     this.#left.add(left.clusterId);
     this.#cluster = undefined;
+    this.#genesis = undefined;
     void left.stop();
   }
 
-  /**
-   * Whoever holds the founding hands it to the incarnations that it lists.
-   *
-   * @returns whether one of them may have taken it up just now
-   */
+  /** @returns whether somebody may have taken the founding up just now */
   async #passGenesisOn(answers: ReadonlyMap<SlotName, Standing>): Promise<boolean> {
-    const genesis = this.#genesis;
-    const cluster = this.#cluster;
-    let mayBeTaken = false;
-    if (genesis === undefined || cluster === undefined || cluster.generation > 0) return mayBeTaken;
-    for (const [slot, { kind, self, cluster: theirs }] of answers) {
-      const listed = genesis.members.some((member) => member.incarnation === self.incarnation);
-      const lacksIt = kind === 'new' || kind === 'unsettled';
-      if (!listed || !lacksIt || theirs?.clusterId === genesis.clusterId) continue;
-      await this.#options.peers
-        .deliverGenesis(slot, self.incarnation, genesis)
-        .then(({ accepted, code }) => {
-          mayBeTaken ||= accepted;
-          this.#event('founding handed over', { peer: slot, accepted: String(accepted), code });
-        })
-        .catch((error: unknown) => {
-          // Without an answer nobody knows: look again before anything else is founded.
-          mayBeTaken = true;
-          this.#event('founding not handed over', { peer: slot, error: describeError(error) });
-        });
-    }
-    return mayBeTaken;
+    if (this.#genesis === undefined || this.#cluster?.generation !== 0) return false;
+    return handOver(this.#options, this.#genesis, answers);
   }
 
   #enter(
@@ -354,6 +340,7 @@ export class Replica<ReferenceValues> {
     const options = this.#options;
     const { clusterId, epoch, seed } = facts;
     this.#waiting = undefined;
+    this.#enteredMs = options.scheduler.monotonicMs();
     this.#cluster = new Cluster({
       ...facts,
       self: options.self,
@@ -386,11 +373,15 @@ export class Replica<ReferenceValues> {
   }
 
   #standingKind(): StandingKind {
+    if (this.#cluster === undefined) return this.#options.holdsSealedState ? 'sealed' : 'new';
+    return this.#isUnsettled() && this.#genesis !== undefined ? 'unsettled' : 'member';
+  }
+
+  /** Nothing in its log is worth keeping, and it has no leader. */
+  #isUnsettled(): boolean {
     const cluster = this.#cluster;
-    if (cluster === undefined) return this.#options.holdsSealedState ? 'sealed' : 'new';
-    const hasManifest = cluster.generation > 0 || cluster.journalOpen;
-    const isUnsettled = !hasManifest && cluster.leaderlessMs() > UNSETTLED_MS;
-    return isUnsettled && this.#genesis !== undefined ? 'unsettled' : 'member';
+    if (cluster === undefined || cluster.generation > 0 || cluster.journalOpen) return false;
+    return cluster.leaderlessMs() > UNSETTLED_MS;
   }
 
   #event(event: string, fields: Readonly<Record<string, string | number>>): void {

@@ -41,7 +41,12 @@ it('swaps in a newcomer although another slot has a learner that must wait (I2)'
   const [leader, live, dead] = [peer(0), peer(1), peer(2)];
   const [waiting, due] = [peer(1, 1), peer(2, 1)];
   const changes: MembershipChange[] = [];
-  const heard = (lastHeardMs: number) => ({ matchIndex: 100, lastHeardMs });
+  let beats = 0;
+  const heard = (isSilent: boolean) => ({
+    matchIndex: 100,
+    lastHeardMs: 0,
+    heard: isSilent ? 1 : beats,
+  });
   const engine = {
     status: () => ({
       nodeId: leader.nodeId,
@@ -56,11 +61,11 @@ it('swaps in a newcomer although another slot has a learner that must wait (I2)'
         learners: [waiting, due].map(({ nodeId }) => nodeId),
       },
       progress: new Map([
-        [leader.nodeId, heard(0)],
-        [live.nodeId, heard(9_990)],
-        [dead.nodeId, heard(10)],
-        [waiting.nodeId, heard(9_990)],
-        [due.nodeId, heard(9_990)],
+        [leader.nodeId, heard(false)],
+        [live.nodeId, heard(false)],
+        [dead.nodeId, heard(true)],
+        [waiting.nodeId, heard(false)],
+        [due.nodeId, heard(false)],
       ]),
     }),
     changeMembership: (change: MembershipChange) => {
@@ -68,22 +73,19 @@ it('swaps in a newcomer although another slot has a learner that must wait (I2)'
       return Promise.resolve();
     },
   };
-  let nowMs = 0;
   const desk = new AdmissionDesk({
     engine: engine as unknown as ConsensusEngine,
     slots: SLOTS,
     members: () => [leader, live, dead, waiting, due],
     check: () => undefined,
     isRetired: () => false,
-    monotonicMs: () => nowMs,
-    silenceMs: 1_000,
     timeoutMs: 1_000,
     onEvent: () => undefined,
   });
-  desk.roleChanged();
-  nowMs = 10_000;
-  await desk.swapNext();
-  expect(changes).toMatchObject([{ promote: [due.nodeId], remove: [dead.nodeId] }]);
+  for (; beats < 9; beats += 1) await desk.beat();
+  expect(changes).toEqual([]);
+  for (; beats < 12; beats += 1) await desk.beat();
+  expect(changes[0]).toMatchObject({ promote: [due.nodeId], remove: [dead.nodeId] });
 });
 
 it('does not take a hint about members that came too early for a replacement (I2)', () => {

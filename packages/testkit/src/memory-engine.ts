@@ -149,7 +149,7 @@ class MemoryEngine implements ConsensusEngine {
       role === 'leader'
         ? [...configuration.voters, ...configuration.learners].map((id) => [
             id,
-            { matchIndex: lastIndex, lastHeardMs: 0 },
+            { matchIndex: lastIndex, lastHeardMs: 0, heard: 1 },
           ])
         : [],
     );
@@ -157,6 +157,7 @@ class MemoryEngine implements ConsensusEngine {
       nodeId: this.#nodeId,
       role: configuration.learners.includes(this.#nodeId) ? 'learner' : role,
       leaderId,
+      leaderHeard: 1,
       term,
       commitIndex: lastIndex,
       appliedIndex: this.appliedIndex,

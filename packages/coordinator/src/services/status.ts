@@ -120,6 +120,8 @@ function explainWaiting(code: string | undefined, slots: string): string {
       return 'All slots answer; the first by name founds the cluster.';
     case 'ELECTION_PENDING':
       return 'A cluster is there and elects its leader.';
+    case 'STATE_PENDING':
+      return 'Let in; the state of the cluster has not come yet.';
     default:
       return 'Looking for the other slots.';
   }

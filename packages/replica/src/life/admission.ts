@@ -3,7 +3,8 @@
  * until it has caught up, swap it in by one joint change that removes the slot's previous holder.
  *
  * A live incarnation is not displaced: its slot is free only when the leader has heard nothing from
- * it for `silenceMs`. Changes run one at a time. Nothing here ever adds a slot.
+ * it for `SILENT_BEATS` in a row. Beats are counted, not measured: neither a clock that jumps nor a
+ * pause of the leader makes anybody silent. Changes run one at a time. Nothing here adds a slot.
  */
 import type { IncarnationId, SlotName } from '@witan/core';
 import type { ConsensusEngine, EngineStatus } from '../engine.ts';
@@ -19,9 +20,6 @@ export interface AdmissionOptions {
   /** Why a configuration may not be proposed, by I2; undefined when it may. */
   readonly check: (change: MembershipChange) => string | undefined;
   readonly isRetired: (incarnation: IncarnationId) => boolean;
-  readonly monotonicMs: () => number;
-  /** A member that was not heard for this long no longer holds its slot. */
-  readonly silenceMs: number;
   readonly timeoutMs: number;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
@@ -34,21 +32,38 @@ export type Admission =
 
 /** How close to the commit index a learner must be before it is swapped in, in entries. */
 const CAUGHT_UP_ENTRIES = 64;
+/** A member that was not heard for so many beats no longer holds its slot. */
+const SILENT_BEATS = 10;
+
+/** How many messages of a member the leader had heard, and for how many beats no more came. */
+interface Sign {
+  readonly heard: number;
+  readonly beats: number;
+}
 
 export class AdmissionDesk {
   readonly #options: AdmissionOptions;
-  #leaderSinceMs: number | undefined;
+  /** Whoever is not in here yet is taken for alive: a new leader and a newcomer get that long. */
+  #signs: ReadonlyMap<number, Sign> = new Map();
+  #term = 0;
   #changing = false;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
   }
 
-  /** To be called with every change of the engine's role. */
-  roleChanged(): void {
-    const leads = this.#options.engine.status().role === 'leader';
-    if (!leads) this.#leaderSinceMs = undefined;
-    else this.#leaderSinceMs ??= this.#options.monotonicMs();
+  /** To be called at even intervals: notes who was heard, and swaps in who is due. */
+  async beat(): Promise<void> {
+    const status = this.#options.engine.status();
+    const signs = status.term === this.#term ? this.#signs : new Map<number, Sign>();
+    this.#term = status.term;
+    this.#signs = new Map(
+      [...status.progress].map(([nodeId, { heard }]) => {
+        const before = signs.get(nodeId);
+        return [nodeId, { heard, beats: before?.heard === heard ? before.beats + 1 : 0 }];
+      }),
+    );
+    await this.#swapNext(status);
   }
 
   /**
@@ -70,8 +85,7 @@ export class AdmissionDesk {
   }
 
   /** Swaps in one learner that has caught up, if there is one whose slot is free. */
-  async swapNext(): Promise<void> {
-    const status = this.#options.engine.status();
+  async #swapNext(status: EngineStatus): Promise<void> {
     if (status.role !== 'leader' || status.configuration.votersOutgoing.length > 0) return;
     const ready = this.#learnerToSwap(status);
     if (ready === undefined || this.#changing) return;
@@ -154,8 +168,8 @@ export class AdmissionDesk {
       if (!status.configuration.learners.includes(peer.nodeId)) return false;
       const progress = status.progress.get(peer.nodeId);
       const caughtUp = (progress?.matchIndex ?? 0) + CAUGHT_UP_ENTRIES >= status.commitIndex;
-      if (!caughtUp || (progress?.matchIndex ?? 0) === 0 || !this.#isLive(peer, status))
-        return false;
+      const isHeard = (progress?.heard ?? 0) > 0 && this.#isLive(peer, status);
+      if (!caughtUp || progress?.matchIndex === 0 || !isHeard) return false;
       // A learner whose slot's holder came back must not keep others waiting.
       return !this.#holdersOf(peer, status).some((holder) => this.#isLive(holder, status));
     });
@@ -170,14 +184,9 @@ export class AdmissionDesk {
       );
   }
 
-  /** Heard within `silenceMs`; a new leader gives everybody that long before it judges. */
   #isLive(peer: PeerIdentity, status: EngineStatus): boolean {
     if (peer.nodeId === status.nodeId) return true;
-    const heardMs = status.progress.get(peer.nodeId)?.lastHeardMs ?? Number.NEGATIVE_INFINITY;
-    const sinceMs = Math.max(heardMs, this.#leaderSinceMs ?? Number.POSITIVE_INFINITY);
-    const isVoter = status.configuration.voters.includes(peer.nodeId);
-    const lastSignMs = isVoter ? sinceMs : heardMs;
-    return this.#options.monotonicMs() - lastSignMs < this.#options.silenceMs;
+    return (this.#signs.get(peer.nodeId)?.beats ?? 0) < SILENT_BEATS;
   }
 
   async #change(run: () => Promise<Admission>): Promise<Admission> {

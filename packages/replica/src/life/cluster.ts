@@ -13,9 +13,8 @@ import { AdmissionDesk } from './admission.ts';
 import { ClusterState, snapshotHoldsManifest } from './cluster-state.ts';
 import { Directory } from './directory.ts';
 
-/** How long a member may be silent before its slot counts as free, in milliseconds. */
-const SILENCE_MS = 1_000;
-const SWAP_CHECK_MS = 100;
+/** Between two looks at who is heard, in milliseconds. */
+const BEAT_MS = 100;
 const CHANGE_TIMEOUT_MS = 5_000;
 
 /** What a part in a cluster is made from. */
@@ -55,14 +54,14 @@ export class Cluster<ReferenceValues> {
   readonly #desk: AdmissionDesk;
   readonly #zombies = new Set<IncarnationId>();
   #wasMember: boolean;
-  #lastLeaderMs: number;
+  /** Whom this replica follows, how many messages came from it, and for how many beats none. */
+  #heard = { leaderId: 0, count: 0, silentBeats: 0 };
   #stopped = false;
 
   constructor(options: ClusterOptions<ReferenceValues>) {
-    const { scheduler, founders } = options;
+    const { founders } = options;
     this.#options = options;
     this.#wasMember = founders !== undefined;
-    this.#lastLeaderMs = scheduler.monotonicMs();
     this.#directory = new Directory(founders ?? [], founders === undefined ? options.known : []);
     const machine = StateMachine.genesis(
       {
@@ -98,15 +97,10 @@ export class Cluster<ReferenceValues> {
       members: () => this.state.members(),
       check: (change) => this.state.machine.checkMembership(change)?.kind,
       isRetired: (incarnation) => this.#directory.isRetired(incarnation),
-      monotonicMs: () => scheduler.monotonicMs(),
-      silenceMs: SILENCE_MS,
       timeoutMs: CHANGE_TIMEOUT_MS,
       onEvent: options.onEvent,
     });
-    this.engine.onChange(() => {
-      this.#desk.roleChanged();
-      options.onChange();
-    });
+    this.engine.onChange(options.onChange);
     this.#watch();
   }
 
@@ -143,10 +137,22 @@ export class Cluster<ReferenceValues> {
     return this.engine.status();
   }
 
-  /** How long no leader was known, in milliseconds; 0 while one is. */
+  /**
+   * For how long nothing came from a leader, in milliseconds that this process has lived through:
+   * counted in beats, so that a clock that jumps changes nothing. A learner that was removed still
+   * knows its leader, and notices by this alone.
+   */
   leaderlessMs(): number {
-    if (this.status().leaderId !== 0) return 0;
-    return this.#options.scheduler.monotonicMs() - this.#lastLeaderMs;
+    return this.#heard.silentBeats * BEAT_MS;
+  }
+
+  /**
+   * Whether the configuration that was applied here names this incarnation. A newcomer's does not
+   * before the snapshot and the entry that let it in have arrived.
+   */
+  isMember(): boolean {
+    const { voters, votersOutgoing, learners } = this.status().configuration;
+    return [...voters, ...votersOutgoing, ...learners].includes(this.#options.self.nodeId);
   }
 
   isVoter(): boolean {
@@ -266,12 +272,16 @@ export class Cluster<ReferenceValues> {
     this.#wasMember = isMember;
   }
 
-  /** Notes when a leader was last known, and swaps in learners that have caught up. */
+  /** Notes whether a leader is heard, and lets the desk swap in learners that have caught up. */
   #watch(): void {
-    this.#options.scheduler.after(SWAP_CHECK_MS, () => {
+    this.#options.scheduler.after(BEAT_MS, () => {
       if (this.#stopped) return;
-      if (this.status().leaderId !== 0) this.#lastLeaderMs = this.#options.scheduler.monotonicMs();
-      this.#desk.swapNext().catch((error: unknown) => {
+      const { role, leaderId, leaderHeard: count } = this.status();
+      const { leaderId: before, count: countBefore, silentBeats } = this.#heard;
+      const isHeard = leaderId !== 0 && (leaderId !== before || count !== countBefore);
+      const isFine = role === 'leader' || isHeard;
+      this.#heard = { leaderId, count, silentBeats: isFine ? 0 : silentBeats + 1 };
+      this.#desk.beat().catch((error: unknown) => {
         this.#options.onEvent('swap not carried through', { error: String(error) });
       });
       this.#watch();

@@ -30,7 +30,11 @@ export class Directory {
     for (const peer of this.#members.values()) {
       if (!next.has(peer.nodeId)) this.#retire(peer.incarnation);
     }
-    for (const id of next.keys()) this.#strangers.delete(id);
+    for (const [id, { incarnation }] of next) {
+      this.#strangers.delete(id);
+      // Removed before it knew of its admission, it may have asked again and been let in again.
+      this.#retired.delete(incarnation);
+    }
     this.#members = next;
   }
 

@@ -1,7 +1,6 @@
 /**
  * The consensus engine over raft-ts: one loop that feeds ticks, messages, proposals and reads to
- * the
- * core and carries out what its Readies ask for.
+ * the core and carries out what its Readies ask for.
  *
  * Assumes that `receive` is called only with messages whose sender the channel has authenticated,
  * and that the scheduler's callbacks, and nothing else, run concurrently with the durable log.
@@ -33,6 +32,7 @@ import { Applier } from './applier.ts';
 import { EngineStorage } from './engine-storage.ts';
 import { confChangeOf, confStateOf, raftConfigOf, type RaftEngineOptions } from './options.ts';
 import { encodeEnvelope } from './envelope.ts';
+import { Hearing } from './hearing.ts';
 import { ReadBarrier } from './read-barrier.ts';
 import { DEFAULT_TUNING, type EngineTuning } from './tuning.ts';
 
@@ -50,7 +50,7 @@ export class RaftEngine implements ConsensusEngine {
   readonly #reads: ReadBarrier;
   readonly #applier: Applier;
   readonly #listeners = new Set<() => void>();
-  readonly #lastHeardMs = new Map<number, number>();
+  readonly #hearing = new Hearing();
   readonly #outbox = new Map<number, Uint8Array[]>();
   #snapshotIndex: number;
   #sequence = 0;
@@ -171,7 +171,7 @@ export class RaftEngine implements ConsensusEngine {
         this.#event('raft message with a foreign sender or receiver', { from });
         return;
       }
-      this.#lastHeardMs.set(from, this.#options.scheduler.monotonicMs());
+      this.#hearing.note(from, this.#options.scheduler.monotonicMs());
       this.#enter(() => {
         this.#node.step(message);
       });
@@ -210,20 +210,16 @@ export class RaftEngine implements ConsensusEngine {
       StateCandidate: 'candidate',
       StatePreCandidate: 'candidate',
     } as const;
-    const progress = new Map<number, { matchIndex: number; lastHeardMs: number }>();
-    for (const [id, { match }] of status.progress) {
-      const lastHeardMs = this.#lastHeardMs.get(id) ?? Number.NEGATIVE_INFINITY;
-      progress.set(id, { matchIndex: match, lastHeardMs });
-    }
     return {
       nodeId: status.id,
       role: roles[status.role],
       leaderId: status.lead,
+      leaderHeard: this.#hearing.from(status.lead).count,
       term: status.term,
       commitIndex: status.commit,
       appliedIndex,
       configuration,
-      progress,
+      progress: this.#hearing.progressOf(status.progress),
     };
   }
 

@@ -1,0 +1,50 @@
+/** A newcomer's side of joining: whom to ask, and for how long. */
+import { describeError, type SlotName } from '@witan/core';
+import type { PeerCalls, Scheduler } from '../ports.ts';
+import type { JoinAnswer, JoinRequest } from '../standing.ts';
+import { within } from './sleep.ts';
+
+/**
+ * A call without an answer for so long is given up, in milliseconds: the replica that was asked may
+ * be paused. If it lets the newcomer in later all the same, the next call says so.
+ */
+const ANSWER_MS = 2_000;
+
+/**
+ * Asks slot after slot until one decides. One that does not lead only names the next to ask.
+ *
+ * @param at slots in the order in which to ask them
+ * @returns undefined when nobody decided
+ */
+export async function askToJoin(
+  options: {
+    readonly peers: PeerCalls;
+    readonly scheduler: Scheduler;
+    readonly onEvent: (event: string, fields: Readonly<Record<string, string>>) => void;
+  },
+  request: JoinRequest,
+  at: readonly SlotName[],
+): Promise<JoinAnswer | undefined> {
+  const { peers, scheduler, onEvent } = options;
+  const asked = new Set<SlotName>([request.self.slot]);
+  const waiting = [...at];
+  for (let slot = waiting.shift(); slot !== undefined; slot = waiting.shift()) {
+    if (asked.has(slot)) continue;
+    asked.add(slot);
+    const call = peers.join(slot, request).catch((error: unknown) => {
+      onEvent('join not answered', { error: describeError(error) });
+    });
+    const answer = await within(scheduler, ANSWER_MS, call);
+    const value = answer?.value;
+    if (value?.kind === 'not-leader' && value.leader !== undefined) {
+      waiting.unshift(value.leader.slot);
+    }
+    const decides = value !== undefined && value.kind !== 'not-leader' && !isNobody(value);
+    if (decides) return value;
+  }
+  return undefined;
+}
+
+function isNobody(answer: JoinAnswer): boolean {
+  return answer.kind === 'busy' && answer.code === 'NO_CLUSTER';
+}
