@@ -7,6 +7,7 @@ import type { AttestationErrorCode } from './errors.ts';
 import type { Evidence, EvidenceKind } from './evidence.ts';
 import type { ReferenceValues } from './reference-values.ts';
 import type { RevocationMode } from './snp/options.ts';
+import type { SnpChainCache } from './snp/chain-cache.ts';
 import { AMD_ROOTS } from './snp/roots.ts';
 import { concludeSnp, establishSnp, type EstablishedSnp } from './snp/verify.ts';
 import { INTEL_ROOTS } from './tdx/options.ts';
@@ -19,6 +20,8 @@ export interface AppraisalContext {
   /** The 64 bytes that the evidence must carry. */
   readonly expectedReportData: Uint8Array;
   readonly revocation: RevocationMode;
+  /** Chains of SEV-SNP whose signatures were checked before. */
+  readonly snpChainCache?: SnpChainCache;
   /**
    * `as-listed`: a development root is accepted by those reference values that list it.
    * `refused`: never, whatever is listed (production build). Invariant I11.
@@ -84,7 +87,7 @@ export function appraise(
 function establish(
   evidence: Evidence,
   referenceValues: readonly ReferenceValues[],
-  { now, crypto, revocation, developmentRoots }: AppraisalContext,
+  { now, crypto, revocation, developmentRoots, snpChainCache }: AppraisalContext,
 ): EstablishedSnp | EstablishedTdx | RefusedVerdict<never> {
   const listed = referenceValues
     .filter(({ tee }) => tee === evidence.kind)
@@ -96,6 +99,7 @@ function establish(
           now,
           crypto,
           revocation,
+          ...(snpChainCache === undefined ? {} : { chainCache: snpChainCache }),
           roots: { production: AMD_ROOTS, development },
         })
       : establishTdx(evidence.quote, evidence.endorsements, {

@@ -22,7 +22,14 @@ export * from './x509/crl.ts';
 export * from './x509/extension.ts';
 export * from './x509/name.ts';
 export * from './x509/pem.ts';
-export { parseCertificateTable, type SnpCertificateTable } from './snp/certificate-table.ts';
+export {
+  parseCertificateTable,
+  splitExtendedReport,
+  type SnpCertificateTable,
+} from './snp/certificate-table.ts';
+export { amdRootCertificate } from './snp/ark-certificates.ts';
+export * from './snp/chain-cache.ts';
+export type { SnpChain } from './snp/chain.ts';
 export {
   concludeSnp,
   establishSnp,

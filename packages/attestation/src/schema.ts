@@ -146,15 +146,23 @@ export class ObjectReader {
     return this.#distinct(value, name, itemsMin, (item, path) => this.#oneOf(item, choices, path));
   }
 
-  /** A list of at most `itemsMax` objects. */
-  objects<Item>(
+  /** A list of at most `itemsMax` objects, of which every field must be read. */
+  wholeObjects<Item>(
     name: string,
     itemsMax: number,
     read: (item: ObjectReader) => Item,
   ): readonly Item[] {
-    return this.#items(this.#take(name), name, 0, itemsMax, (item, path) =>
-      read(new ObjectReader(item, path, this.#code)),
-    );
+    return this.#items(this.#take(name), name, 0, itemsMax, (item, path) => {
+      const reader = new ObjectReader(item, path, this.#code);
+      const value = read(reader);
+      reader.end();
+      return value;
+    });
+  }
+
+  /** Counts fields as read that say nothing of interest. */
+  ignore(...names: readonly string[]): void {
+    for (const name of names) this.#seen.add(name);
   }
 
   /** Demands that every field was read. */

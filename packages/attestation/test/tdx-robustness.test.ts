@@ -19,7 +19,8 @@ import {
   type TdxEndorsements,
   type TdxVerifyRequest,
 } from '../src/index.ts';
-import { readCollateral, referenceJsonFor } from '../testing/tdx-vectors.ts';
+import { readCollateral } from '../testing/tdx-collateral-file.ts';
+import { referenceJsonFor } from '../testing/tdx-vectors.ts';
 import { codeOf } from './support/code-of.ts';
 import { testCrypto } from '../testing/node-crypto.ts';
 

@@ -27,7 +27,8 @@ import { toHex, unixMillis } from '@witan/core';
 import { certificatesIn } from './certificate-vectors.ts';
 import { differences, objectOf, objectsOf, stringOf, type Json } from './json.ts';
 import { testCrypto } from './node-crypto.ts';
-import { readCollateral, referenceJsonFor } from './tdx-vectors.ts';
+import { readCollateral } from './tdx-collateral-file.ts';
+import { referenceJsonFor } from './tdx-vectors.ts';
 
 /** Runs a vector and says what is wrong. Every statement of the index is judged, true or false. */
 export function runAzureVector(folder: string, vector: Json): readonly string[] {

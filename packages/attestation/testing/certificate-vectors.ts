@@ -1,26 +1,18 @@
 /**
  * Vectors of certificates that stand without a report.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   AMD_ROOTS,
   certificateFingerprint,
   isSignedBy,
   parseCertificate,
-  parsePemCertificates,
   readVekExtensions,
 } from '../src/index.ts';
 import { testCrypto } from './node-crypto.ts';
 import { differences, objectOf, stringOf, type Json } from './json.ts';
 import { decodedCertificate } from './snp-decoded.ts';
-
-/** The certificates of a DER or PEM file. Words behind the name are ignored. */
-export function certificatesIn(folder: string, name: string): readonly Uint8Array[] {
-  const bytes = new Uint8Array(readFileSync(join(folder, name.split(' ')[0] ?? '')));
-  const text = Buffer.from(bytes).toString('latin1');
-  return text.includes('-----BEGIN') ? parsePemCertificates(text) : [bytes];
-}
+import { isoSeconds } from './tdx-signatures.ts';
+import { certificatesIn } from './vector-files.ts';
 
 /** An endorsement key certificate with its chain. */
 export function runCertificateVector(folder: string, vector: Json): readonly string[] {
@@ -66,8 +58,4 @@ export function runChainVector(
     ...expected.flatMap((certificate, at) => differences(certificate, found[at], `${at}`)),
     ...(pinned ? [] : ['the root is not pinned']),
   ];
-}
-
-function isoSeconds(millis: number): string {
-  return new Date(millis).toISOString().replace('.000Z', 'Z');
 }

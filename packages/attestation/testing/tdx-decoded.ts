@@ -1,14 +1,10 @@
 /**
  * A parsed quote in the words of the vectors' index files.
  */
-import {
-  parseCertificate,
-  parsePemCertificates,
-  readPckExtensions,
-  type TdxQuote,
-} from '../src/index.ts';
+import { readPckExtensions, type TdxQuote } from '../src/index.ts';
 import { isAllZero, toHex } from '@witan/core';
 import type { Json } from './json.ts';
+import { pckChainOf } from './tdx-signatures.ts';
 
 /** The TD report. */
 export function decodedTd({ body }: TdxQuote): Json {
@@ -45,9 +41,10 @@ export function decodedQe({ qeReport }: TdxQuote): Json {
 }
 
 /** The PCK certificate's extension. */
-export function decodedPck({ pckChain }: TdxQuote): Json {
-  const [leaf = new Uint8Array()] = parsePemCertificates(Buffer.from(pckChain).toString('latin1'));
-  const pck = readPckExtensions(parseCertificate(leaf));
+export function decodedPck(quote: TdxQuote): Json {
+  const [leaf] = pckChainOf(quote);
+  if (leaf === undefined) return {};
+  const pck = readPckExtensions(leaf);
   const flags = [pck.dynamicPlatform, pck.cachedKeys, pck.smtEnabled];
   return {
     fmspc: pck.fmspc,

@@ -12,6 +12,7 @@ import {
   CERTIFICATE_TABLE_BYTES_MAX,
   CERTIFICATE_TABLE_ENTRIES_MAX,
 } from '../limits.ts';
+import { SNP_REPORT_BYTES } from './layout.ts';
 
 /** Certificates that a host suggests, DER. */
 export interface SnpCertificateTable {
@@ -29,6 +30,22 @@ const SLOTS = {
   a8074bc2a25a483eaae639c045a0b8a1: 'vlek',
   '4ab7b379bbac4fe4a02f05aef327c782': 'intermediate',
 } as const satisfies Readonly<Record<string, keyof SnpCertificateTable>>;
+
+/**
+ * Takes an extended report apart: the report itself, and the certificate table behind it.
+ *
+ * @param bytes a report of 1184 bytes, with or without a table
+ */
+export function splitExtendedReport(bytes: Uint8Array): {
+  readonly report: Uint8Array;
+  readonly certificateTable?: Uint8Array;
+} {
+  if (bytes.byteLength <= SNP_REPORT_BYTES) return { report: bytes };
+  return {
+    report: bytes.subarray(0, SNP_REPORT_BYTES),
+    certificateTable: bytes.subarray(SNP_REPORT_BYTES),
+  };
+}
 
 /** GUIDs in text order and in the mixed order of Microsoft; both are in use. */
 const SLOT_OF_GUID: ReadonlyMap<string, keyof SnpCertificateTable> = new Map(

@@ -5,19 +5,23 @@
 import { bytesEqual, isAllZero, toHex, type UnixMillis } from '@witan/core';
 import { AttestationError } from '../errors.ts';
 import type { CheckList } from '../check-list.ts';
-import type { Certificate } from '../x509/certificate.ts';
-import type { CertificateRevocationList } from '../x509/crl.ts';
+import { isSignedBy, type Certificate, type IsSignedBy } from '../x509/certificate.ts';
+import type { CertificateRevocationList, CrlHead } from '../x509/crl.ts';
 import type { SnpClaims, SnpSigner } from './claims.ts';
 import {
   checkAuthorities,
   checkRevocation,
   checkRoot,
   checkVek,
+  demandEndorsement,
+  parseCrlEndorsement,
   parseEndorsement,
   type AcceptedRoot,
   type SnpChain,
 } from './chain.ts';
+import { amdRootCertificate } from './ark-certificates.ts';
 import { parseCertificateTable, type SnpCertificateTable } from './certificate-table.ts';
+import { snpChainKey, type SnpChainBytes } from './chain-cache.ts';
 import { hex64 } from '../hex64.ts';
 import { guestPolicyHas } from './flags.ts';
 import type { SnpEndorsements, SnpGenuineOptions } from './options.ts';
@@ -52,13 +56,16 @@ export function verifySnpGenuine(
   checks.judge('SNP_REPORT_VERSION', true, '2 to 5', report.version);
   const signer: SnpSigner = report.signingKey === SIGNING_KEY_VCEK ? 'VCEK' : 'VLEK';
   checks.judge('SNP_SIGNING_KEY', true, 'VCEK or VLEK', signer);
-  const chain = gatherChain(endorsements, signer);
+  const bytes = gatherChain(endorsements, signer, report, options);
+  const opened = openChain(bytes, options);
+  const { chain } = opened;
   const product = productOf(report, chain.vek);
   checks.judge('SNP_PRODUCT_UNKNOWN', true, 'a supported product', product);
   const root = checkRoot(chain.root, product, options, checks);
-  checkAuthorities(chain, options, checks);
-  const extensions = checkVek(chain, signer, options, checks);
-  const crl = checkRevocation(chain, endorsements.crl, options, checks);
+  checkAuthorities(chain, opened.isSignedBy, options, checks);
+  const extensions = checkVek(chain, signer, opened.isSignedBy, options, checks);
+  const crl = checkRevocation(chain, opened.crl, opened.isSignedBy, options, checks);
+  if (opened.cacheKey !== undefined) options.chainCache?.set(opened.cacheKey, { chain, crl });
   checkChipId(report, product, signer, extensions, checks);
   checkTcb(report, product, extensions, checks);
   checkProduct(product, chain, signer, extensions, checks);
@@ -77,17 +84,59 @@ export function verifySnpGenuine(
   };
 }
 
-/** Takes the certificates from where they were suggested; the root never from the host's table. */
-function gatherChain(endorsements: SnpEndorsements, signer: SnpSigner): SnpChain {
+/**
+ * Takes the certificates from where they were suggested; the root never from the host's table. A
+ * root that did not come with the evidence is AMD's.
+ */
+function gatherChain(
+  endorsements: SnpEndorsements,
+  signer: SnpSigner,
+  report: SnpReport,
+  { roots }: SnpGenuineOptions,
+): SnpChainBytes {
   const table: SnpCertificateTable =
     endorsements.certificateTable === undefined
       ? {}
       : parseCertificateTable(endorsements.certificateTable);
   const tableVek = signer === 'VCEK' ? table.vcek : table.vlek;
+  const vek = demandEndorsement('vek', endorsements.vek ?? tableVek);
+  const intermediate = endorsements.intermediate ?? table.intermediate;
+  const ownRoot = (): Uint8Array | undefined => {
+    const product = productOf(report, parseEndorsement('vek', vek));
+    const pinned = roots.production.some((pin) => pin.product === product);
+    return pinned ? amdRootCertificate(product) : undefined;
+  };
   return {
-    vek: parseEndorsement('vek', endorsements.vek ?? tableVek),
-    intermediate: parseEndorsement('intermediate', endorsements.intermediate ?? table.intermediate),
-    root: parseEndorsement('root', endorsements.root),
+    vek,
+    intermediate: demandEndorsement('intermediate', intermediate),
+    root: demandEndorsement('root', endorsements.root ?? ownRoot()),
+    crl: endorsements.crl,
+  };
+}
+
+/** A chain that was parsed, and how to find out whether its parts are signed by the part above. */
+interface OpenedChain {
+  readonly chain: SnpChain;
+  readonly crl: CrlHead | CertificateRevocationList | undefined;
+  readonly isSignedBy: IsSignedBy;
+  /** Under which key the chain is to be remembered once all its signatures were good. */
+  readonly cacheKey: string | undefined;
+}
+
+function openChain(bytes: SnpChainBytes, options: SnpGenuineOptions): OpenedChain {
+  const { chainCache, crypto } = options;
+  const key = chainCache === undefined ? undefined : snpChainKey(bytes, crypto);
+  const known = key === undefined ? undefined : chainCache?.get(key);
+  if (known !== undefined) return { ...known, isSignedBy: () => true, cacheKey: undefined };
+  return {
+    chain: {
+      vek: parseEndorsement('vek', bytes.vek),
+      intermediate: parseEndorsement('intermediate', bytes.intermediate),
+      root: parseEndorsement('root', bytes.root),
+    },
+    crl: parseCrlEndorsement(bytes.crl),
+    isSignedBy: (object, issuer) => isSignedBy(object, issuer, crypto),
+    cacheKey: key,
   };
 }
 

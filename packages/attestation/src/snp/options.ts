@@ -3,6 +3,7 @@
  * environment in it: the same arguments always give the same verdict.
  */
 import type { Crypto, UnixMillis } from '@witan/core';
+import type { SnpChainCache } from './chain-cache.ts';
 import type { SnpRoots } from './roots.ts';
 import type { SnpReferenceValues } from './reference-values.ts';
 
@@ -15,7 +16,7 @@ export interface SnpEndorsements {
   readonly vek?: Uint8Array;
   /** ASK or ASVK certificate. */
   readonly intermediate?: Uint8Array;
-  /** ARK certificate. */
+  /** ARK certificate. Without it, AMD's own for the product is taken. */
   readonly root?: Uint8Array;
   /** Revocation list of the ARK. */
   readonly crl?: Uint8Array;
@@ -23,7 +24,10 @@ export interface SnpEndorsements {
   readonly certificateTable?: Uint8Array;
 }
 
-/** `if-present`: a missing list is a finding; a list that is there must still be valid. */
+/**
+ * `required`: without a list the report is refused, though it may be genuine. `if-present`: a missing
+ * list is a finding. A list that is there must be valid in any case.
+ */
 export type RevocationMode = 'required' | 'if-present';
 
 /** What is needed to decide whether a report is genuine. */
@@ -32,6 +36,8 @@ export interface SnpGenuineOptions {
   readonly crypto: Crypto;
   readonly roots: SnpRoots;
   readonly revocation: RevocationMode;
+  /** Chains whose signatures were checked before; without it, all are checked each time. */
+  readonly chainCache?: SnpChainCache;
 }
 
 /** Everything that a whole verification needs. */

@@ -8,7 +8,7 @@ import type { AttestationErrorCode } from '../errors.ts';
 import type { SnpClaims } from './claims.ts';
 import { guestPolicyAbi, guestPolicyHas, platformHas, type GuestPolicyFlag } from './flags.ts';
 import type { GenuineSnp } from './genuine.ts';
-import type { SnpReferenceValues } from './reference-values.ts';
+import { minimumTcbOf, type SnpMinimumTcb, type SnpReferenceValues } from './reference-values.ts';
 import { tcbPartsBelow, tcbText, type SnpTcb } from './tcb.ts';
 
 const NO_MIGRATION_AGENT: string = 'ff'.repeat(32);
@@ -31,7 +31,7 @@ export function judgeSnp(
   judgePlatform(genuine, reference, checks);
   checks.judge('SNP_VMPL', claims.vmpl === reference.vmpl, reference.vmpl, claims.vmpl);
   if (claims.vmpl !== 0) checks.note('vmpl-not-zero', `VMPL ${claims.vmpl}`);
-  judgeIdentity(claims, reference, checks);
+  judgeIdentity(genuine, reference, checks);
   const { reportData } = genuine.report;
   const expected = toHex(expectedReportData);
   checks.judge(
@@ -77,21 +77,26 @@ function judgeTcb(claims: SnpClaims, reference: SnpReferenceValues, checks: Chec
     `committed ${tcbText(committedTcb)}, firmware ${claims.committedFirmware}`,
   );
   if (provisional) checks.note('provisional-firmware', tcbText(committedTcb));
-  judgeMinimum('reported', reportedTcb, reference.minimumTcb, checks);
-  judgeMinimum('launch', launchTcb, reference.minimumLaunchTcb, checks);
-  judgeMinimum('committed', committedTcb, reference.minimumCommittedTcb, checks);
+  const { minimumTcb, minimumLaunchTcb, minimumCommittedTcb } = reference;
+  judgeMinimum('reported', reportedTcb, minimumTcb, claims, checks);
+  judgeMinimum('launch', launchTcb, minimumLaunchTcb, claims, checks);
+  judgeMinimum('committed', committedTcb, minimumCommittedTcb, claims, checks);
 }
 
 function judgeMinimum(
   which: string,
   tcb: SnpTcb,
-  minimum: SnpTcb | undefined,
+  demanded: SnpMinimumTcb | undefined,
+  { product }: SnpClaims,
   checks: CheckList,
 ): void {
-  if (minimum === undefined) return;
-  const reached = tcbPartsBelow(tcb, minimum).length === 0;
-  const expected = `${which} at least ${tcbText(minimum)}`;
-  checks.judge('SNP_TCB_BELOW_MINIMUM', reached, expected, tcbText(tcb));
+  if (demanded === undefined) return;
+  // A product without a minimum is not an accepted one; it must not pass for want of a number.
+  const minimum = minimumTcbOf(demanded, product);
+  const reached = minimum !== undefined && tcbPartsBelow(tcb, minimum).length === 0;
+  const expected = minimum === undefined ? `a minimum for ${product}` : tcbText(minimum);
+  const text = `${which} at least ${expected}`;
+  checks.judge('SNP_TCB_BELOW_MINIMUM', reached, text, tcbText(tcb));
 }
 
 /** Row 14, what the guest's owner chose. */
@@ -164,12 +169,18 @@ function judgePlatform(
 }
 
 /** Row 16. */
-function judgeIdentity(claims: SnpClaims, reference: SnpReferenceValues, checks: CheckList): void {
+function judgeIdentity(
+  { claims, report }: GenuineSnp,
+  reference: SnpReferenceValues,
+  checks: CheckList,
+): void {
   const launchDigest = claims.measurements[0]?.value ?? '';
   allow('SNP_MEASUREMENT', reference.measurement, launchDigest, checks);
   allow('SNP_HOST_DATA', [reference.hostData], claims.configDigest, checks);
   allow('SNP_ID_KEY', reference.idKeyDigest, claims.idKeyDigest, checks);
-  allow('SNP_AUTHOR_KEY', reference.authorKeyDigest, claims.authorKeyDigest, checks);
+  // Without AUTHOR_KEY_EN no author key took part in the launch, whatever the digest says.
+  const author = report.authorKeyEnabled ? claims.authorKeyDigest : 'no author key';
+  allow('SNP_AUTHOR_KEY', reference.authorKeyDigest, author, checks);
   allow('SNP_IMAGE_IDENTITY', reference.familyId, claims.familyId, checks);
   allow('SNP_IMAGE_IDENTITY', reference.imageId, claims.imageId, checks);
   checks.judge(

@@ -33,6 +33,17 @@ export interface SnpPolicyDemands {
   readonly abiMinimum: string;
 }
 
+/**
+ * A lowest accepted TCB: one for every accepted product line, or one each. Parts are compared one by
+ * one.
+ */
+export type SnpMinimumTcb = SnpTcb | Readonly<Partial<Record<SnpProduct, SnpTcb>>>;
+
+/** The part of a minimum that is for a product line. */
+export function minimumTcbOf(minimum: SnpMinimumTcb, product: SnpProduct): SnpTcb | undefined {
+  return 'bootloader' in minimum ? minimum : minimum[product];
+}
+
 /** Reference values of one kind of guest, with all defaults filled in. */
 export interface SnpReferenceValues {
   readonly tee: 'snp';
@@ -43,11 +54,11 @@ export interface SnpReferenceValues {
   /** Accepted product lines. At least one. */
   readonly products: readonly SnpProduct[];
   /** Lowest accepted REPORTED_TCB, part by part. `fmc` (Turin only) defaults to 0. */
-  readonly minimumTcb: SnpTcb;
+  readonly minimumTcb: SnpMinimumTcb;
   /** Lowest accepted LAUNCH_TCB. Default: not checked. */
-  readonly minimumLaunchTcb?: SnpTcb;
+  readonly minimumLaunchTcb?: SnpMinimumTcb;
   /** Lowest accepted COMMITTED_TCB. Default: not checked. */
-  readonly minimumCommittedTcb?: SnpTcb;
+  readonly minimumCommittedTcb?: SnpMinimumTcb;
   /** Accept a guest whose memory the host may read. Default false. */
   readonly debug: boolean;
   readonly policy: SnpPolicyDemands;
@@ -92,17 +103,18 @@ const SIGNERS: readonly SnpSigner[] = ['VCEK', 'VLEK'];
  */
 export function parseSnpReferenceValues(value: unknown, path: string): SnpReferenceValues {
   const reader = new ObjectReader(value, path);
+  const products = reader.choices('products', SNP_PRODUCTS, undefined, 1);
   const parsed: SnpReferenceValues = {
     tee: reader.choice('tee', ['snp']),
     measurement: reader.hexList('measurement', 48),
     hostData: reader.hex('hostData', 32),
-    products: reader.choices('products', SNP_PRODUCTS, undefined, 1),
-    minimumTcb: readTcb(reader.child('minimumTcb')),
+    products,
+    minimumTcb: readMinimum(reader, 'minimumTcb', products),
     ...reader.ifPresent('minimumLaunchTcb', () => ({
-      minimumLaunchTcb: readTcb(reader.child('minimumLaunchTcb')),
+      minimumLaunchTcb: readMinimum(reader, 'minimumLaunchTcb', products),
     })),
     ...reader.ifPresent('minimumCommittedTcb', () => ({
-      minimumCommittedTcb: readTcb(reader.child('minimumCommittedTcb')),
+      minimumCommittedTcb: readMinimum(reader, 'minimumCommittedTcb', products),
     })),
     debug: reader.boolean('debug', false),
     policy: readPolicy(reader),
@@ -145,6 +157,19 @@ function readOptionalLists(reader: ObjectReader): OptionalLists {
     })),
     ...hexes('developmentRoots', 32),
   };
+}
+
+/** One minimum for each of the products, or one for all of them. */
+function readMinimum(
+  parent: ObjectReader,
+  name: string,
+  products: readonly SnpProduct[],
+): SnpMinimumTcb {
+  const reader = parent.child(name);
+  if (!SNP_PRODUCTS.some((product) => reader.has(product))) return readTcb(reader);
+  const minimum = products.map((product) => [product, readTcb(reader.child(product))] as const);
+  reader.end();
+  return Object.fromEntries(minimum);
 }
 
 function readTcb(reader: ObjectReader): SnpTcb {

@@ -13,7 +13,7 @@ import {
   parseCertificate,
   type Certificate,
 } from '../x509/certificate.ts';
-import { parseCrl, type CertificateRevocationList } from '../x509/crl.ts';
+import { parseCrlHead, readRevokedSerials, type CertificateRevocationList } from '../x509/crl.ts';
 import { EXTENSION_OID, KEY_USAGE, unknownCritical } from '../x509/extension.ts';
 import { parsePemCertificates } from '../x509/pem.ts';
 import type { TdxGenuineOptions } from './options.ts';
@@ -117,14 +117,18 @@ export function checkCrl(
   checks: CheckList,
 ): CertificateRevocationList {
   const present = required(name, der);
-  const crl = wrapped('TDX_COLLATERAL_MALFORMED', name, () => parseCrl(present));
+  const head = wrapped('TDX_COLLATERAL_MALFORMED', name, () => parseCrlHead(present));
   checks.demand(
     'TDX_CRL_ISSUER',
-    bytesEqual(crl.issuer.der, issuer.subject.der),
+    bytesEqual(head.issuer.der, issuer.subject.der),
     issuer.subject.commonName ?? '',
-    crl.issuer.commonName ?? '',
+    head.issuer.commonName ?? '',
   );
-  checks.demand('TDX_CRL_SIGNATURE', isSignedBy(crl, issuer, options.crypto), name);
+  checks.demand('TDX_CRL_SIGNATURE', isSignedBy(head, issuer, options.crypto), name);
+  const crl: CertificateRevocationList = {
+    ...head,
+    revokedSerials: wrapped('TDX_COLLATERAL_MALFORMED', name, () => readRevokedSerials(head)),
+  };
   const { now } = options;
   checks.demand(
     'TDX_CRL_VALIDITY',

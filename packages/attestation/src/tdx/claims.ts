@@ -26,7 +26,10 @@ export interface TdxClaims extends CommonClaims {
   readonly smtEnabled: boolean | undefined;
   /** Rises with each TCB recovery; the lower one of TCB info and quoting enclave identity. */
   readonly tcbEvaluationDataNumber: number;
-  /** Date of the platform's level, milliseconds since 1970. */
+  /**
+   * Date of the oldest level that is out of date, else of the platform's level; milliseconds since
+   * 1970.
+   */
   readonly tcbDate: number;
   /** The ratings behind `tcbStatus`. */
   readonly levels: {

@@ -3,7 +3,8 @@
  * signs them (Intel PCS API version 4).
  *
  * The bytes are read after their signature was checked over exactly those bytes. Fields that this
- * version does not know are ignored, because Intel may add some; known ones must be well-formed.
+ * version does not know are refused (I10): the one that Intel did add, the module identities, changed
+ * what the others mean.
  */
 import { BytesError, fromUtf8, type UnixMillis } from '@witan/core';
 import type { TcbStatus } from '../claims.ts';
@@ -82,6 +83,8 @@ export interface QeIdentity extends Document {
 const LEVELS_MAX = 256;
 const IDENTITIES_MAX = 64;
 const COMPONENTS = 16;
+/** The only way of comparing SVNs that is defined. */
+const TCB_TYPE = 0;
 const STATUSES: readonly LevelStatus[] = [
   'UpToDate',
   'SWHardeningNeeded',
@@ -107,20 +110,23 @@ export function parseTcbInfo(bytes: Uint8Array): TcbInfo {
       found: `${document.id} version ${document.version}`,
     });
   }
-  return {
+  reader.integer('tcbType', TCB_TYPE);
+  const tcbInfo: TcbInfo = {
     ...document,
     fmspc: reader.hexAnyCase('fmspc', 6),
     pceId: reader.hexAnyCase('pceId', 2),
-    module: readSigner(reader.child('tdxModule')),
+    module: readWhole(reader.child('tdxModule'), readSigner),
     moduleIdentities: reader.has('tdxModuleIdentities')
-      ? reader.objects('tdxModuleIdentities', IDENTITIES_MAX, (identity) => ({
+      ? reader.wholeObjects('tdxModuleIdentities', IDENTITIES_MAX, (identity) => ({
           ...readSigner(identity),
           id: identity.pattern('id', /^[A-Za-z0-9_]{1,32}$/, 'an identity name').toUpperCase(),
-          levels: identity.objects('tcbLevels', LEVELS_MAX, readEnclaveLevel),
+          levels: identity.wholeObjects('tcbLevels', LEVELS_MAX, readEnclaveLevel),
         }))
       : [],
-    levels: reader.objects('tcbLevels', LEVELS_MAX, readPlatformLevel),
+    levels: reader.wholeObjects('tcbLevels', LEVELS_MAX, readPlatformLevel),
   };
+  reader.end();
+  return tcbInfo;
 }
 
 /**
@@ -138,7 +144,7 @@ export function parseQeIdentity(bytes: Uint8Array): QeIdentity {
       found: `${document.id} version ${document.version}`,
     });
   }
-  return {
+  const identity: QeIdentity = {
     ...document,
     miscSelect: reader.hexAnyCase('miscselect', 4),
     miscSelectMask: reader.hexAnyCase('miscselectMask', 4),
@@ -146,8 +152,10 @@ export function parseQeIdentity(bytes: Uint8Array): QeIdentity {
     attributesMask: reader.hexAnyCase('attributesMask', 16),
     mrSigner: reader.hexAnyCase('mrsigner', 32),
     isvProdId: reader.integer('isvprodid', 0xffff),
-    levels: reader.objects('tcbLevels', LEVELS_MAX, readEnclaveLevel),
+    levels: reader.wholeObjects('tcbLevels', LEVELS_MAX, readEnclaveLevel),
   };
+  reader.end();
+  return identity;
 }
 
 function readerOf(bytes: Uint8Array, name: string): ObjectReader {
@@ -158,6 +166,12 @@ function readerOf(bytes: Uint8Array, name: string): ObjectReader {
     if (!(error instanceof SyntaxError) && !(error instanceof BytesError)) throw error;
     throw new AttestationError('TDX_COLLATERAL_MALFORMED', { path: name, expected: 'JSON' }, error);
   }
+}
+
+function readWhole<Value>(reader: ObjectReader, read: (reader: ObjectReader) => Value): Value {
+  const value = read(reader);
+  reader.end();
+  return value;
 }
 
 function readDocument(reader: ObjectReader): Document {
@@ -187,22 +201,25 @@ function readRating(reader: ObjectReader): LevelRating {
 }
 
 function readEnclaveLevel(reader: ObjectReader): EnclaveLevel {
-  return { ...readRating(reader), isvSvn: reader.child('tcb').integer('isvsvn', 0xffff) };
+  const isvSvn = readWhole(reader.child('tcb'), (tcb) => tcb.integer('isvsvn', 0xffff));
+  return { ...readRating(reader), isvSvn };
 }
 
 function readPlatformLevel(reader: ObjectReader): PlatformLevel {
-  const tcb = reader.child('tcb');
-  return {
-    ...readRating(reader),
-    sgx: readComponents(tcb, 'sgxtcbcomponents'),
-    pceSvn: tcb.integer('pcesvn', 0xffff),
-    tdx: readComponents(tcb, 'tdxtcbcomponents'),
-  };
+  const tcb = readWhole(reader.child('tcb'), (inner) => ({
+    sgx: readComponents(inner, 'sgxtcbcomponents'),
+    pceSvn: inner.integer('pcesvn', 0xffff),
+    tdx: readComponents(inner, 'tdxtcbcomponents'),
+  }));
+  return { ...readRating(reader), ...tcb };
 }
 
 /** 16 SVNs of one byte each. Larger ones exist in test data and must not be truncated. */
 function readComponents(tcb: ObjectReader, name: string): readonly number[] {
-  const components = tcb.objects(name, COMPONENTS, (component) => component.integer('svn', 255));
+  const components = tcb.wholeObjects(name, COMPONENTS, (component) => {
+    component.ignore('category', 'type');
+    return component.integer('svn', 255);
+  });
   if (components.length === COMPONENTS) return components;
   throw new AttestationError('TDX_COLLATERAL_MALFORMED', {
     path: name,

@@ -3,7 +3,7 @@
  * checks. A platform that is revoked or below every level is refused here; no reference values can
  * accept it.
  */
-import { concatBytes, fromHex, isAllZero, toHex, type UnixMillis } from '@witan/core';
+import { bytesEqual, concatBytes, fromHex, isAllZero, toHex, type UnixMillis } from '@witan/core';
 import type { AttestationErrorCode } from '../errors.ts';
 import { AttestationError } from '../errors.ts';
 import type { CheckList } from '../check-list.ts';
@@ -73,13 +73,13 @@ export function verifyTdxGenuine(
   checks.demand('TDX_PCK_REVOKED', !pckCrl.revokedSerials.has(pckSerial), 'not listed', pckSerial);
   const pck = readPckExtensions(chain.pck);
 
-  const signers = [
-    ['tcbInfoIssuerChain', endorsements.tcbInfoIssuerChain],
-    ['qeIdentityIssuerChain', endorsements.qeIdentityIssuerChain],
-  ] as const;
-  const [tcbSigner, qeSigner] = signers.map(([name, pem]) =>
-    checkTcbSigner(name, pem, chain.root, rootCrl, options, checks),
-  ) as [Certificate, Certificate];
+  const { tcbInfoIssuerChain: tcbPem, qeIdentityIssuerChain: qePem } = endorsements;
+  const signerOf = (name: string, pem: Uint8Array | undefined): Certificate =>
+    checkTcbSigner(name, pem, chain.root, rootCrl, options, checks);
+  const tcbSigner = signerOf('tcbInfoIssuerChain', tcbPem);
+  // Intel signs both documents with one key, so the second chain is nearly always the first again.
+  const same = tcbPem !== undefined && qePem !== undefined && bytesEqual(tcbPem, qePem);
+  const qeSigner = same ? tcbSigner : signerOf('qeIdentityIssuerChain', qePem);
   const tcbInfo = readTcbInfo(endorsements, tcbSigner, pck, options, checks);
   const qeIdentity = readQeIdentity(endorsements, qeSigner, options, checks);
 

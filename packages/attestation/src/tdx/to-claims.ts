@@ -5,6 +5,7 @@ import { assert, toHex } from '@witan/core';
 import { hex64 } from '../hex64.ts';
 import type { TdxClaims } from './claims.ts';
 import type { TdxFacts } from './genuine.ts';
+import type { TdxRating } from './tcb.ts';
 
 /** Bits 7:0 of TDATTRIBUTES: any of them makes the TD untrusted. */
 const UNTRUSTED_BITS = 0xffn;
@@ -59,7 +60,7 @@ export function claimsOfTdx({
       tcbInfo.tcbEvaluationDataNumber,
       qeIdentity.tcbEvaluationDataNumber,
     ),
-    tcbDate: rating.platform?.date ?? 0,
+    tcbDate: tcbDateOf(rating),
     levels: {
       sgx: rating.sgx?.status ?? 'NotSupported',
       platform: rating.platform?.status ?? 'NotSupported',
@@ -67,6 +68,15 @@ export function claimsOfTdx({
       quotingEnclave: rating.quotingEnclave?.status ?? 'NotSupported',
     },
   };
+}
+
+/** A grace period for being out of date runs from the oldest level that is. */
+function tcbDateOf({ platform, module, quotingEnclave }: TdxRating): number {
+  const outOfDate = [platform, module === 'not-applicable' ? undefined : module, quotingEnclave]
+    .filter((level) => level !== undefined)
+    .filter(({ status }) => status.startsWith('OutOfDate'))
+    .map(({ date }) => date);
+  return outOfDate.length === 0 ? (platform?.date ?? 0) : Math.min(...outOfDate);
 }
 
 function parts(name: string, svns: readonly number[]): Readonly<Record<string, number>> {

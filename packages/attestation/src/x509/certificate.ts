@@ -94,6 +94,12 @@ export function isSignedBy(
   });
 }
 
+/** `isSignedBy` with its crypto, or with what is already known. */
+export type IsSignedBy = (
+  object: SignedObject,
+  issuer: Pick<Certificate, 'spki' | 'publicKey'>,
+) => boolean;
+
 /** Whether `now` lies within the validity of the certificate, both ends included. */
 export function isValidAt(
   certificate: Pick<Certificate, 'notBefore' | 'notAfter'>,

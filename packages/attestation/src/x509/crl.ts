@@ -5,22 +5,33 @@
 import type { UnixMillis } from '@witan/core';
 import { AttestationError } from '../errors.ts';
 import { CRL_BYTES_MAX, CRL_ENTRIES_MAX } from '../limits.ts';
-import { DER_TAG, contextTag, readWhole, type DerReader } from '../der/reader.ts';
+import { DER_TAG, DerReader, contextTag, readWhole } from '../der/reader.ts';
 import { readSmallInteger, readTime, readUnsignedHex } from '../der/values.ts';
 import { readName, type DistinguishedName } from './name.ts';
 import { readSignature, rethrowAs, type SignedObject } from './certificate.ts';
 import { readExtensions, unknownCritical } from './extension.ts';
 
-/** A revocation list. */
-export interface CertificateRevocationList extends SignedObject {
+/**
+ * A revocation list whose entries were not looked at yet. They may be many, so they are read only
+ * after the signature was checked.
+ */
+export interface CrlHead extends SignedObject {
   readonly issuer: DistinguishedName;
   readonly thisUpdate: UnixMillis;
   readonly nextUpdate: UnixMillis;
+  /** DER of the entries, one behind the other; empty when nothing is revoked. */
+  readonly entries: Uint8Array;
+}
+
+/** A revocation list. */
+export interface CertificateRevocationList extends CrlHead {
   /** Serial numbers in hex without leading zero bytes, as `Certificate.serial` has them. */
   readonly revokedSerials: ReadonlySet<string>;
 }
 
 const VERSION_2 = 1;
+/** Values around the entries of a list: the list itself, what is signed of it, and their own. */
+const ENTRY_DEPTH = 3;
 
 /**
  * Reads a DER revocation list of at most `CRL_BYTES_MAX` bytes and `CRL_ENTRIES_MAX` entries.
@@ -29,6 +40,16 @@ const VERSION_2 = 1;
  *   error as its cause
  */
 export function parseCrl(der: Uint8Array): CertificateRevocationList {
+  const head = parseCrlHead(der);
+  return { ...head, revokedSerials: readRevokedSerials(head) };
+}
+
+/**
+ * Reads all of a revocation list but its entries, in time that does not depend on their number.
+ *
+ * @throws AttestationError as `parseCrl`
+ */
+export function parseCrlHead(der: Uint8Array): CrlHead {
   if (der.byteLength > CRL_BYTES_MAX) {
     throw new AttestationError('CRL_TOO_LARGE', {
       unit: 'bytes',
@@ -39,7 +60,27 @@ export function parseCrl(der: Uint8Array): CertificateRevocationList {
   return rethrowAs('CRL_MALFORMED', () => readWhole(der, (reader) => readCrl(reader.sequence())));
 }
 
-function readCrl(outer: DerReader): CertificateRevocationList {
+/**
+ * Reads the entries of a list.
+ *
+ * @returns serial numbers as `Certificate.serial` has them
+ * @throws AttestationError CRL_TOO_LARGE or CRL_MALFORMED
+ */
+export function readRevokedSerials({ entries }: Pick<CrlHead, 'entries'>): ReadonlySet<string> {
+  return rethrowAs('CRL_MALFORMED', () => {
+    const revokedSerials = new Set<string>();
+    const reader = new DerReader(entries, ENTRY_DEPTH);
+    for (let count = 0; !reader.atEnd; count += 1) {
+      if (count >= CRL_ENTRIES_MAX) {
+        throw new AttestationError('CRL_TOO_LARGE', { unit: 'entries', expected: CRL_ENTRIES_MAX });
+      }
+      revokedSerials.add(readEntry(reader.sequence()));
+    }
+    return revokedSerials;
+  });
+}
+
+function readCrl(outer: DerReader): CrlHead {
   const tbsValue = outer.value(DER_TAG.sequence);
   const tbs = outer.within(tbsValue.content);
   if (readSmallInteger(tbs, 255) !== VERSION_2) {
@@ -50,18 +91,11 @@ function readCrl(outer: DerReader): CertificateRevocationList {
   const thisUpdate = readTime(tbs);
   // RFC 5280 section 5.1.2.5 demands nextUpdate; without it a list would be fresh for ever.
   const nextUpdate = readTime(tbs);
-  const revokedSerials = new Set<string>();
-  const entries = tbs.optionalInside(DER_TAG.sequence);
-  while (entries !== undefined && !entries.atEnd) {
-    if (revokedSerials.size >= CRL_ENTRIES_MAX) {
-      throw new AttestationError('CRL_TOO_LARGE', { unit: 'entries', expected: CRL_ENTRIES_MAX });
-    }
-    revokedSerials.add(readEntry(entries.sequence()));
-  }
+  const entries = tbs.optional(DER_TAG.sequence)?.content ?? new Uint8Array();
   readListExtensions(tbs.optionalInside(contextTag(0)));
   tbs.end();
   const signed = readSignature(outer, tbsValue.raw, algorithm);
-  return { ...signed, issuer, thisUpdate, nextUpdate, revokedSerials };
+  return { ...signed, issuer, thisUpdate, nextUpdate, entries };
 }
 
 function readEntry(entry: DerReader): string {
