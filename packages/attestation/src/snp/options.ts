@@ -25,8 +25,8 @@ export interface SnpEndorsements {
 }
 
 /**
- * `required`: without a list the report is refused, though it may be genuine. `if-present`: a missing
- * list is a finding. A list that is there must be valid in any case.
+ * `required`: without a list the report is refused, though it may be genuine. `if-present`: a
+ * missing list is a finding. A list that is there must be valid in any case.
  */
 export type RevocationMode = 'required' | 'if-present';
 

@@ -34,8 +34,8 @@ export interface SnpPolicyDemands {
 }
 
 /**
- * A lowest accepted TCB: one for every accepted product line, or one each. Parts are compared one by
- * one.
+ * A lowest accepted TCB: one for every accepted product line, or one each. Parts are compared one
+ * by one.
  */
 export type SnpMinimumTcb = SnpTcb | Readonly<Partial<Record<SnpProduct, SnpTcb>>>;
 

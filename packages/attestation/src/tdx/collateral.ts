@@ -3,8 +3,8 @@
  * signs them (Intel PCS API version 4).
  *
  * The bytes are read after their signature was checked over exactly those bytes. Fields that this
- * version does not know are refused (I10): the one that Intel did add, the module identities, changed
- * what the others mean.
+ * version does not know are refused (I10): the one that Intel did add, the module identities,
+ * changed what the others mean.
  */
 import { BytesError, fromUtf8, type UnixMillis } from '@witan/core';
 import type { TcbStatus } from '../claims.ts';
