@@ -24,7 +24,7 @@ import {
   type TpmQuote,
 } from '../src/index.ts';
 import { toHex, unixMillis } from '@witan/core';
-import { certificatesIn } from './certificate-vectors.ts';
+import { certificatesIn } from './vector-files.ts';
 import { differences, objectOf, objectsOf, stringOf, type Json } from './json.ts';
 import { testCrypto } from './node-crypto.ts';
 import { readCollateral } from './tdx-collateral-file.ts';
