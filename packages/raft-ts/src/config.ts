@@ -80,6 +80,11 @@ export type Config = {
   readonly disableConfChangeValidation?: boolean | undefined;
   /** A leader that a change removes or demotes steps down when it applies it. Default true. */
   readonly stepDownOnRemoval?: boolean | undefined;
+  /**
+   * A leader sends each member what the steps since the last Ready call for in as few appends as
+   * possible, instead of one for each proposal and each acknowledgement. Default false.
+   */
+  readonly coalesceAppends?: boolean | undefined;
 };
 
 /** A Config that was checked, with every default filled in. */
@@ -114,6 +119,7 @@ export function validateConfig(config: Config): ValidatedConfig {
     disableProposalForwarding: config.disableProposalForwarding ?? false,
     disableConfChangeValidation: config.disableConfChangeValidation ?? false,
     stepDownOnRemoval: config.stepDownOnRemoval ?? true,
+    coalesceAppends: config.coalesceAppends ?? false,
   };
   checkIntegers(full);
   if (full.electionTicks <= full.heartbeatTicks) {

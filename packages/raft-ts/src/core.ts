@@ -44,6 +44,8 @@ export class Core {
   electionTimeoutTicks = 0;
   readonly reads: ReadQueue;
   readStates: ReadState[] = [];
+  /** With `coalesceAppends`: members may be due an append, which the next Ready makes. */
+  appendsDue = false;
   /** Messages that may leave before the next write is durable. */
   messages: Message[] = [];
   /** Acknowledgements and votes: they may leave only after the next write is durable. */

@@ -26,6 +26,7 @@ import { applyConfChange } from './reconfigure.ts';
 import { becomeFollower } from './roles.ts';
 import { reportSnapshot, reportUnreachable } from './snapshot.ts';
 import { basicStatusOf, statusOf, type BasicStatus, type Status } from './status.ts';
+import { sendDueAppends } from './send-append.ts';
 import { step, stepChecked } from './step.ts';
 import { tick } from './ticks.ts';
 import {
@@ -92,8 +93,20 @@ export class RawNode {
     else this.#propose('EntryConfChange', encodeConfChange(change));
   }
 
+  /**
+   * Proposes several commands, which stand in the log one behind the other; all or none are taken.
+   * @throws RaftError RAFT_PROPOSAL_DROPPED
+   */
+  proposeAll(commands: readonly Uint8Array[]): void {
+    if (commands.length === 0) return;
+    this.#proposeEntries(commands.map((data) => bodyOf('EntryNormal', data)));
+  }
+
   #propose(type: EntryType, data: Uint8Array): void {
-    const entries: readonly Entry[] = [{ term: 0, index: 0, type, data }];
+    this.#proposeEntries([bodyOf(type, data)]);
+  }
+
+  #proposeEntries(entries: readonly Entry[]): void {
     const to = this.#core.id;
     stepChecked(this.#core, makeMessage({ type: 'MsgProp', to, from: to, entries }));
   }
@@ -119,9 +132,10 @@ export class RawNode {
     step(this.#core, message);
   }
 
-  /** Whether `ready` would return anything to do. */
+  /** Whether `ready` is worth calling; with `coalesceAppends` it may still find nothing to do. */
   hasReady(): boolean {
     const core = this.#core;
+    if (core.appendsDue) return true;
     if (this.#softStateIfChanged() !== undefined) return true;
     if (this.#hardStateIfChanged() !== undefined) return true;
     if (core.log.unstable.nextSnapshot() !== undefined) return true;
@@ -137,6 +151,7 @@ export class RawNode {
   ready(): Ready {
     assert(!this.#awaitingAdvance, 'advance follows each ready in synchronous mode');
     const core = this.#core;
+    sendDueAppends(core);
     const entries = core.log.unstable.nextEntries();
     const hardState = this.#hardStateIfChanged();
     const snapshot = core.log.unstable.nextSnapshot();
@@ -286,4 +301,8 @@ export class RawNode {
     if (isEmptyHardState(state) || hardStatesEqual(state, this.#lastHardState)) return undefined;
     return state;
   }
+}
+
+function bodyOf(type: EntryType, data: Uint8Array): Entry {
+  return { term: 0, index: 0, type, data };
 }

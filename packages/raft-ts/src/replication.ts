@@ -84,11 +84,13 @@ function handleAcknowledgement(core: Core, message: Message, progress: Progress)
     releasePostponed(core);
     broadcastAppend(core);
   } else if (from !== core.id && progress.canBumpCommit(core.log.committed)) {
-    sendAppend(core, from);
+    if (core.config.coalesceAppends) core.appendsDue = true;
+    else sendAppend(core, from);
   }
   if (from === core.id) return;
   // The window may have room again for several messages.
-  while (maybeSendAppend(core, from, false));
+  if (core.config.coalesceAppends) core.appendsDue = true;
+  else while (maybeSendAppend(core, from, false));
   continueTransfer(core, from);
 }
 

@@ -44,9 +44,25 @@ export function maybeSendAppend(core: Core, to: NodeId, evenIfEmpty: boolean): b
   return true;
 }
 
-/** Sends an append to every other member, in ascending order. */
+/** Sends an append to every other member, in ascending order; with `coalesceAppends` later. */
 export function broadcastAppend(core: Core): void {
+  if (core.config.coalesceAppends) {
+    core.appendsDue = true;
+    return;
+  }
   for (const id of core.tracker.progress.keys()) if (id !== core.id) sendAppend(core, id);
+}
+
+/** Sends each member what it lacks, if anything was put off. */
+export function sendDueAppends(core: Core): void {
+  if (!core.appendsDue) return;
+  core.appendsDue = false;
+  if (core.role !== 'StateLeader') return;
+  for (const [id, progress] of core.tracker.progress) {
+    if (id === core.id) continue;
+    maybeSendAppend(core, id, progress.canBumpCommit(core.log.committed));
+    while (maybeSendAppend(core, id, false));
+  }
 }
 
 function maybeSendSnapshot(core: Core, to: NodeId, progress: Progress): boolean {

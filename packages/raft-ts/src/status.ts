@@ -12,6 +12,7 @@ export type BasicStatus = {
   readonly vote: NodeId;
   readonly commit: Index;
   readonly applied: Index;
+  readonly lastIndex: Index;
   readonly lead: NodeId;
   readonly role: Role;
   /** Target of a leadership transfer under way, on the leader; else 0. */
@@ -21,7 +22,6 @@ export type BasicStatus = {
 /** Everything about a node at one moment. */
 export type Status = BasicStatus & {
   readonly confState: ConfState;
-  readonly lastIndex: Index;
   /** Each member as the leader sees it, ascending by id. Empty unless this node leads. */
   readonly progress: ReadonlyMap<NodeId, ProgressStatus>;
 };
@@ -33,6 +33,7 @@ export function basicStatusOf(core: Core): BasicStatus {
     vote: core.vote,
     commit: core.log.committed,
     applied: core.log.applied,
+    lastIndex: core.log.lastIndex(),
     lead: core.lead,
     role: core.role,
     leadTransferee: core.leadTransferee,
@@ -47,7 +48,6 @@ export function statusOf(core: Core): Status {
   return {
     ...basicStatusOf(core),
     confState: toConfState(core.tracker.membership),
-    lastIndex: core.log.lastIndex(),
     progress,
   };
 }

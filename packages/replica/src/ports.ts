@@ -42,10 +42,29 @@ export interface Keyring {
   openSnapshot(sealed: Uint8Array): Uint8Array;
 }
 
+/** Which messages wait for which: those of another lane do not hold one up. */
+export type Lane = 'urgent' | 'bulk';
+
 /** Sends Raft messages. May lose, delay and reorder them; never changes or invents any (I1). */
 export interface MessageSink {
   /** @returns false when there is no way to that node now */
-  send(nodeId: number, messages: readonly Uint8Array[]): boolean;
+  send(nodeId: number, messages: readonly Uint8Array[], lane: Lane): boolean;
+  /** Sends a snapshot beside the messages; where it is missing, snapshots go as messages. */
+  sendSnapshot?(nodeId: number, parcel: SnapshotParcel): SnapshotTransfer;
+}
+
+/** A snapshot as it travels. Neither part may change until the transfer has finished. */
+export interface SnapshotParcel {
+  /** The MsgSnap that announces it, with an empty state. */
+  readonly message: Uint8Array;
+  readonly state: Uint8Array;
+}
+
+/** A snapshot under way. */
+export interface SnapshotTransfer {
+  /** Whether the other side has all of it. */
+  readonly finished: Promise<boolean>;
+  cancel(): void;
 }
 
 /** Where an answer came from: the identity that the channel proved. */

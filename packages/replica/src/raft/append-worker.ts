@@ -5,8 +5,12 @@
  * Before the first command that makes the cluster worth keeping, nothing is written at all: a
  * cluster without a manifest leaves no trace on disk. That command's batch then carries the whole
  * log so far. What is written is never read back by this process (I2).
+ *
+ * A commit index alone is not worth a sync: nothing depends on its durability (Raft paper, figure
+ * 2, does not keep it at all). It goes with the next record that has to be written.
  */
 import {
+  NO_NODE,
   isEmptyHardState,
   encodeEntry,
   encodeHardState,
@@ -59,6 +63,10 @@ export class AppendWorker {
   #running = false;
   #open = false;
   #stopped = false;
+  /** The newest hard state, where no record holds it yet. */
+  #unwritten: HardState | undefined;
+  /** Term and vote as of the last record. */
+  #promised: Pick<HardState, 'term' | 'vote'> = { term: 0, vote: NO_NODE };
 
   constructor(options: AppendWorkerOptions) {
     this.#options = options;
@@ -125,17 +133,32 @@ export class AppendWorker {
   #take(message: Message, records: Uint8Array[]): void {
     const { storage } = this.#options;
     const state = { term: message.term, vote: message.vote, commit: message.commit };
-    const hardState = isEmptyHardState(state) ? undefined : state;
+    if (!isEmptyHardState(state)) {
+      storage.setHardState(state);
+      this.#unwritten = state;
+    }
     const opens = !this.#open && message.entries.some(opensJournal);
-    if (hardState !== undefined) storage.setHardState(hardState);
     storage.append(message.entries);
     if (opens) {
       this.#open = true;
       const all = storage.entries(storage.firstIndex(), storage.lastIndex() + 1, Infinity);
-      records.push(encodeRecord(hardState, all));
-    } else if (this.#open && (message.entries.length > 0 || hardState !== undefined)) {
-      records.push(encodeRecord(hardState, message.entries));
+      records.push(this.#record(all));
+    } else if (this.#open && (message.entries.length > 0 || this.#promises())) {
+      records.push(this.#record(message.entries));
     }
+  }
+
+  /** Whether a term or vote is not on disk yet. */
+  #promises(): boolean {
+    const { term, vote } = this.#unwritten ?? this.#promised;
+    return term !== this.#promised.term || vote !== this.#promised.vote;
+  }
+
+  #record(entries: readonly Entry[]): Uint8Array {
+    const state = this.#unwritten;
+    this.#unwritten = undefined;
+    this.#promised = state ?? this.#promised;
+    return encodeRecord(state, entries);
   }
 
   async #takeSnapshot(snapshot: Snapshot, fromLeader: boolean): Promise<void> {
@@ -150,10 +173,8 @@ export class AppendWorker {
     const first = Math.max(snapshot.metadata.index + 1, storage.firstIndex());
     const next = storage.lastIndex() + 1;
     const tail = first < next ? storage.entries(first, next, Infinity) : [];
-    const { hardState } = storage.initialState();
-    await durable.saveSnapshot(snapshot.metadata, encodeSnapshot(snapshot), [
-      encodeRecord(hardState, tail),
-    ]);
+    this.#unwritten = storage.initialState().hardState;
+    await durable.saveSnapshot(snapshot.metadata, encodeSnapshot(snapshot), [this.#record(tail)]);
   }
 
   async #flush(records: Uint8Array[]): Promise<void> {

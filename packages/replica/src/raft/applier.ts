@@ -11,13 +11,17 @@ import {
   type Snapshot,
 } from 'raft-ts';
 import { assert } from '@witan/core';
-import type { Applied, Configuration, StateSubscriber } from '../engine.ts';
-import { ReplicaError } from '../errors.ts';
+import type { Configuration, StateSubscriber } from '../engine.ts';
 import type { Scheduler } from '../ports.ts';
-import { decodeEnvelope } from './envelope.ts';
+import { decodeEnvelope, type Envelope } from './envelope.ts';
+import type { EntryPlace } from './proposer.ts';
 import { Waiters } from './waiters.ts';
 
 const CONF_CHANGE_BYTES_MAX = 64 * 1024;
+/** The apply thread gives way to the loop after so many milliseconds. */
+const SLICE_MS = 10;
+/** Entries between two looks at the clock. */
+const LOOK_AT_CLOCK = 16;
 
 export interface ApplierOptions {
   readonly nodeId: number;
@@ -30,24 +34,25 @@ export interface ApplierOptions {
   /** Puts a configuration into force in the core. */
   readonly applyConfChange: (change: ConfChangeV2) => ConfState;
   readonly onMembership: () => void;
+  /** An entry was applied; `own` is this node's number for it, if it proposed it. */
+  readonly onApplied: (place: EntryPlace, own: number | undefined, outcome: unknown) => void;
+  /** A snapshot took the place of everything up to `index`. */
+  readonly onSkipped: (index: number) => void;
 }
 
 export class Applier {
-  /** Outcomes by the proposer's sequence number. */
-  readonly proposals: Waiters<number, Applied>;
   readonly #options: ApplierOptions;
   readonly #indexes: Waiters<number, undefined>;
   readonly #queue: Message[] = [];
   #appliedIndex: number;
   #confState: ConfState;
-  /** Where the change that was proposed last will stand, if it is not void. */
-  #pendingChange: { readonly index: number; readonly sequence: number } | undefined;
+  /** The first message of the queue, as far as it is applied: how many of its entries. */
+  #done = 0;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
     this.#appliedIndex = options.appliedIndex;
     this.#confState = options.confState;
-    this.proposals = new Waiters(options.scheduler, options.waitersMax);
     this.#indexes = new Waiters(options.scheduler, options.waitersMax);
   }
 
@@ -71,14 +76,24 @@ export class Applier {
     this.#queue.push(message);
   }
 
-  /** Applies one batch. @returns what the core has to be told afterwards */
+  /**
+   * Applies what waits, for about `SLICE_MS`: the loop has heartbeats to send in between.
+   * @returns what the core has to be told afterwards
+   */
   next(): readonly Message[] {
-    const message = this.#queue.shift();
+    const message = this.#queue[0];
     if (message === undefined) return [];
-    // A snapshot may have overtaken entries that were waiting here; it contains them.
-    for (const entry of message.entries) {
-      if (entry.index > this.#appliedIndex) this.#apply(entry);
+    const untilMs = this.#options.scheduler.monotonicMs() + SLICE_MS;
+    while (this.#done < message.entries.length) {
+      const entry = message.entries[this.#done];
+      this.#done += 1;
+      // A snapshot may have overtaken entries that were waiting here; it contains them.
+      if (entry !== undefined && entry.index > this.#appliedIndex) this.#apply(entry);
+      if (this.#done % LOOK_AT_CLOCK !== 0) continue;
+      if (this.#options.scheduler.monotonicMs() >= untilMs) return [];
     }
+    this.#queue.shift();
+    this.#done = 0;
     return message.responses;
   }
 
@@ -90,6 +105,7 @@ export class Applier {
     this.#appliedIndex = index;
     this.#options.subscriber.restore(index, this.configuration, snapshot.data);
     this.#options.onMembership();
+    this.#options.onSkipped(index);
     for (const key of this.#indexes.keys()) {
       if (key <= index) this.#indexes.resolve(key, undefined);
     }
@@ -100,13 +116,8 @@ export class Applier {
     return this.#indexes.wait(index, timeoutMs, 'REPLICA_TIMED_OUT');
   }
 
-  /** Notes where a proposed change will stand, to notice when something else stands there. */
-  expectChange(index: number, sequence: number): void {
-    this.#pendingChange = { index, sequence };
-  }
-
   stop(): void {
-    this.proposals.rejectAll();
+    this.#queue.length = 0;
     this.#indexes.rejectAll();
   }
 
@@ -123,12 +134,11 @@ export class Applier {
     if (envelope === undefined) {
       // The empty entry that starts a term, or a change that was void.
       this.#options.subscriber.advance(entry.index);
-      this.#changeVoid(entry.index);
+      this.#options.onApplied(entry, undefined, undefined);
       return;
     }
     const outcome = this.#options.subscriber.apply(entry.index, envelope.command);
-    if (envelope.proposer !== this.#options.nodeId) return;
-    this.proposals.resolve(envelope.sequence, { index: entry.index, outcome });
+    this.#options.onApplied(entry, this.#ownSequence(envelope), outcome);
   }
 
   #applyConfChange(entry: Entry): void {
@@ -138,16 +148,11 @@ export class Applier {
     const context = envelope?.command ?? new Uint8Array(0);
     this.#options.subscriber.applyMembership(entry.index, this.configuration, context);
     this.#options.onMembership();
-    if (envelope?.proposer !== this.#options.nodeId) return;
-    const outcome = this.configuration;
-    this.proposals.resolve(envelope.sequence, { index: entry.index, outcome });
+    this.#options.onApplied(entry, this.#ownSequence(envelope), this.configuration);
   }
 
-  #changeVoid(index: number): void {
-    if (this.#pendingChange?.index !== index) return;
-    const message = 'the configuration change was not possible when it was ordered';
-    const error = new ReplicaError('REPLICA_MEMBERSHIP_REFUSED', message, { fields: { index } });
-    this.proposals.reject(this.#pendingChange.sequence, error);
+  #ownSequence(envelope: Envelope | undefined): number | undefined {
+    return envelope?.proposer === this.#options.nodeId ? envelope.sequence : undefined;
   }
 }
 

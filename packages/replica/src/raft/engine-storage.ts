@@ -4,6 +4,7 @@
  */
 import {
   MemoryStorage,
+  NO_NODE,
   type ConfState,
   type Entry,
   type HardState,
@@ -13,6 +14,10 @@ import {
   type Storage,
   type Term,
 } from 'raft-ts';
+
+/** Index of the genesis state: above 0, so that the log of every founder starts behind it. */
+export const BOOTSTRAP_INDEX = 1;
+const BOOTSTRAP_TERM = 1;
 
 /** Makes the state machine's snapshot as of the last applied entry. */
 export interface SnapshotSource {
@@ -28,6 +33,14 @@ export class EngineStorage implements Storage {
 
   constructor(source: SnapshotSource) {
     this.#source = source;
+  }
+
+  /** Puts the genesis state, alike on every founder, in front of the log. */
+  bootstrap(data: Uint8Array): void {
+    const confState = this.#source.confState();
+    const metadata = { index: BOOTSTRAP_INDEX, term: BOOTSTRAP_TERM, confState };
+    this.applySnapshot({ data, metadata });
+    this.setHardState({ term: BOOTSTRAP_TERM, vote: NO_NODE, commit: BOOTSTRAP_INDEX });
   }
 
   initialState(): InitialState {

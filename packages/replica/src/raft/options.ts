@@ -56,6 +56,7 @@ export function raftConfigOf(
     disableProposalForwarding: true,
     disableConfChangeValidation: false,
     stepDownOnRemoval: true,
+    coalesceAppends: true,
   };
 }
 

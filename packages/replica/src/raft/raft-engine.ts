@@ -5,7 +5,7 @@
  * Assumes that `receive` is called only with messages whose sender the channel has authenticated,
  * and that the scheduler's callbacks, and nothing else, run concurrently with the durable log.
  * The loop is the only thing that mutates Raft's state (hashicorp/raft issue 695), and heartbeats
- * wait neither for the disk nor for applying: both are queues beside it.
+ * wait neither for the disk nor for applying: both are queues beside it, and applying gives way.
  */
 import {
   LocalAppendThread,
@@ -13,10 +13,8 @@ import {
   RaftError,
   RawNode,
   decodeMessage,
-  encodeMessage,
   nodeId as raftNodeId,
   type Message,
-  type NodeId,
   type Ready,
 } from 'raft-ts';
 import type {
@@ -26,19 +24,20 @@ import type {
   MembershipChange,
   WaitOptions,
 } from '../engine.ts';
-import { ReplicaError, stopped } from '../errors.ts';
+import { stopped } from '../errors.ts';
 import { AppendWorker } from './append-worker.ts';
 import { Applier } from './applier.ts';
-import { EngineStorage } from './engine-storage.ts';
+import { engineStatusOf } from './engine-status.ts';
+import { BOOTSTRAP_INDEX, EngineStorage } from './engine-storage.ts';
 import { confChangeOf, confStateOf, raftConfigOf, type RaftEngineOptions } from './options.ts';
 import { encodeEnvelope } from './envelope.ts';
 import { Hearing } from './hearing.ts';
+import { LeaderWatch } from './leader-watch.ts';
+import { Mailer } from './mailer.ts';
+import { Proposer, busy, notLeader } from './proposer.ts';
 import { ReadBarrier } from './read-barrier.ts';
+import { startTicking } from './ticker.ts';
 import { DEFAULT_TUNING, type EngineTuning } from './tuning.ts';
-
-/** Index of the genesis state: above 0, so that the log of every founder starts behind it. */
-export const BOOTSTRAP_INDEX = 1;
-const BOOTSTRAP_TERM = 1;
 
 /** See the head of this file. */
 export class RaftEngine implements ConsensusEngine {
@@ -49,29 +48,43 @@ export class RaftEngine implements ConsensusEngine {
   readonly #append: AppendWorker;
   readonly #reads: ReadBarrier;
   readonly #applier: Applier;
+  readonly #proposer: Proposer;
+  readonly #mailer: Mailer;
+  readonly #leaderWatch: LeaderWatch;
+  readonly #stopTicking: () => void;
   readonly #listeners = new Set<() => void>();
   readonly #hearing = new Hearing();
-  readonly #outbox = new Map<number, Uint8Array[]>();
   #snapshotIndex: number;
-  #sequence = 0;
   #wasLeader = false;
   #pumpWanted = false;
   #changed = false;
   #stopped = false;
-  #cancelTick: () => void = () => undefined;
 
   constructor(options: RaftEngineOptions) {
     this.#options = options;
     this.#tuning = { ...DEFAULT_TUNING, ...options.tuning };
     const { bootstrap } = options;
+    const { tickMs, electionTicks, waitersMax, readRetryMs } = this.#tuning;
+    this.#proposer = new Proposer({
+      node: () => this.#node,
+      scheduler: options.scheduler,
+      waitersMax,
+      afterLossMs: 2 * electionTicks * tickMs,
+    });
     this.#applier = new Applier({
       ...options,
-      waitersMax: this.#tuning.waitersMax,
+      waitersMax,
       appliedIndex: bootstrap === undefined ? 0 : BOOTSTRAP_INDEX,
       confState: confStateOf(bootstrap?.configuration),
       applyConfChange: (change) => this.#node.applyConfChange(change),
       onMembership: () => {
         this.#changed = true;
+      },
+      onApplied: (place, own, outcome) => {
+        this.#proposer.applied(place, own, outcome);
+      },
+      onSkipped: (index) => {
+        this.#proposer.skippedTo(index);
       },
     });
     this.#snapshotIndex = this.#applier.appliedIndex;
@@ -80,7 +93,7 @@ export class RaftEngine implements ConsensusEngine {
       confState: () => this.#applier.confState,
       data: () => options.subscriber.snapshot(),
     });
-    if (bootstrap !== undefined) this.#bootstrap(bootstrap.snapshot);
+    if (bootstrap !== undefined) this.#storage.bootstrap(bootstrap.snapshot);
     this.#node = new RawNode(
       raftConfigOf(options, this.#tuning, this.#storage, this.#applier.appliedIndex),
     );
@@ -99,7 +112,6 @@ export class RaftEngine implements ConsensusEngine {
       },
       fatal: options.fatal,
     });
-    const { waitersMax, readRetryMs } = this.#tuning;
     this.#reads = new ReadBarrier({
       scheduler: options.scheduler,
       nodeId: options.nodeId,
@@ -107,41 +119,41 @@ export class RaftEngine implements ConsensusEngine {
       retryMs: readRetryMs,
       waitersMax,
     });
-    this.#scheduleTick();
+    this.#mailer = this.#createMailer();
+    this.#leaderWatch = this.#createLeaderWatch();
+    this.#stopTicking = startTicking(options.scheduler, tickMs, () => {
+      this.#enter(() => {
+        this.#node.tick();
+      });
+    });
   }
 
   propose(
     command: Uint8Array,
     options: WaitOptions & { readonly opensJournal: boolean },
   ): Promise<Applied> {
-    this.#sequence += 1;
-    const sequence = this.#sequence;
-    const data = encodeEnvelope({
-      opensJournal: options.opensJournal,
-      proposer: this.#options.nodeId,
-      sequence,
-      command,
-    });
-    return this.#proposeAndWait(sequence, options.timeoutMs, () => {
-      this.#node.propose(data);
-    });
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const sequence = this.#proposer.nextSequence();
+    const { opensJournal } = options;
+    const data = this.#envelope(sequence, command, opensJournal);
+    const answer = this.#proposer.submit(sequence, data, options.timeoutMs);
+    // Everything that is proposed in this turn enters the log together.
+    this.#wantPump();
+    return answer;
   }
 
   async changeMembership(change: MembershipChange, options: WaitOptions): Promise<void> {
-    this.#sequence += 1;
-    const sequence = this.#sequence;
-    const context = encodeEnvelope({
-      opensJournal: false,
-      proposer: this.#options.nodeId,
-      sequence,
-      command: change.context,
-    });
-    const { configuration } = this.status();
-    await this.#proposeAndWait(sequence, options.timeoutMs, () => {
-      if (configuration.votersOutgoing.length > 0) throw busy('JOINT_CONFIGURATION');
-      this.#applier.expectChange(this.#node.status().lastIndex + 1, sequence);
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    if (this.#applier.configuration.votersOutgoing.length > 0) throw busy('JOINT_CONFIGURATION');
+    const sequence = this.#proposer.nextSequence();
+    const context = this.#envelope(sequence, change.context, false);
+    const answer = this.#proposer.submitChange(sequence, options.timeoutMs, () => {
       this.#node.proposeConfChange(confChangeOf(change, context));
     });
+    this.#wantPump();
+    await answer;
   }
 
   async readBarrier(options: WaitOptions): Promise<number> {
@@ -164,25 +176,25 @@ export class RaftEngine implements ConsensusEngine {
 
   /** A message from a peer that the channel has authenticated as `from`. */
   receive(from: number, bytes: Uint8Array): void {
-    if (this.#stopped) return;
-    try {
-      const message = decodeMessage(bytes, this.#tuning.messageBytesMax);
-      if (message.from !== from || message.to !== this.#options.nodeId) {
-        this.#event('raft message with a foreign sender or receiver', { from });
-        return;
-      }
-      this.#hearing.note(from, this.#options.scheduler.monotonicMs());
-      this.#enter(() => {
-        this.#node.step(message);
-      });
-    } catch (error) {
-      this.#refused(from, error);
-    }
+    this.#receive(from, bytes, (message) => message);
+  }
+
+  /**
+   * A snapshot from a peer that the channel has authenticated as `from`.
+   *
+   * @param bytes the MsgSnap that announced it, without its state
+   */
+  receiveSnapshot(from: number, bytes: Uint8Array, state: Uint8Array): void {
+    this.#receive(from, bytes, ({ snapshot, ...message }) => {
+      if (snapshot?.data.byteLength !== 0) return undefined;
+      return { ...message, snapshot: { ...snapshot, data: state } };
+    });
   }
 
   /** The way to a peer is gone. */
   reportUnreachable(peer: number): void {
     if (this.#stopped) return;
+    this.#leaderWatch.lineLost(peer);
     this.#enter(() => {
       this.#node.reportUnreachable(raftNodeId(peer));
     });
@@ -201,26 +213,7 @@ export class RaftEngine implements ConsensusEngine {
   }
 
   status(): EngineStatus {
-    const status = this.#node.status();
-    const { appliedIndex, configuration } = this.#applier;
-    const learner = !configuration.voters.includes(status.id);
-    const roles = {
-      StateLeader: 'leader',
-      StateFollower: learner ? 'learner' : 'follower',
-      StateCandidate: 'candidate',
-      StatePreCandidate: 'candidate',
-    } as const;
-    return {
-      nodeId: status.id,
-      role: roles[status.role],
-      leaderId: status.lead,
-      leaderHeard: this.#hearing.from(status.lead).count,
-      term: status.term,
-      commitIndex: status.commit,
-      appliedIndex,
-      configuration,
-      progress: this.#hearing.progressOf(status.progress),
-    };
+    return engineStatusOf(this.#node, this.#applier, this.#hearing);
   }
 
   onChange(listener: () => void): () => void {
@@ -230,10 +223,13 @@ export class RaftEngine implements ConsensusEngine {
 
   stop(): Promise<void> {
     this.#stopped = true;
-    this.#cancelTick();
+    this.#stopTicking();
     this.#append.stop();
     this.#reads.stop();
     this.#applier.stop();
+    this.#proposer.stop();
+    this.#mailer.cancelSnapshots();
+    this.#leaderWatch.stop();
     this.#listeners.clear();
     return Promise.resolve();
   }
@@ -244,6 +240,10 @@ export class RaftEngine implements ConsensusEngine {
   #enter(mutate: () => void): void {
     if (this.#stopped) return;
     mutate();
+    this.#wantPump();
+  }
+
+  #wantPump(): void {
     if (this.#pumpWanted) return;
     this.#pumpWanted = true;
     this.#options.scheduler.soon(() => {
@@ -255,13 +255,18 @@ export class RaftEngine implements ConsensusEngine {
   #pump(): void {
     if (this.#stopped) return;
     try {
+      this.#proposer.flush();
       while (this.#node.hasReady() || this.#applier.hasWork) {
         if (this.#node.hasReady()) this.#carryOut(this.#node.ready());
         this.#deliver(this.#applier.next());
         this.#compact();
         if (this.#isStopped()) return;
+        if (!this.#applier.hasWork) continue;
+        // More to apply: ticks and messages have their turn before it.
+        this.#wantPump();
+        break;
       }
-      this.#flushOutbox();
+      this.#mailer.flush();
     } catch (error) {
       this.#options.fatal(error);
       return;
@@ -279,46 +284,39 @@ export class RaftEngine implements ConsensusEngine {
   #carryOut(ready: Ready): void {
     if (ready.softState !== undefined) this.#roleChanged(ready.softState.role === 'StateLeader');
     for (const read of ready.readStates) this.#reads.confirmed(read.requestContext, read.index);
-    for (const message of ready.messages) this.#route(message);
+    for (const message of ready.messages) {
+      // Messages to peers stand first, and leave before the disk is given its work.
+      if (message.to === LocalAppendThread) this.#mailer.flush();
+      this.#route(message);
+    }
   }
 
   #route(message: Message): void {
     if (message.to === LocalAppendThread) this.#append.enqueue(message);
     else if (message.to === LocalApplyThread) this.#applier.enqueue(message);
     else if (message.to === this.#options.nodeId) this.#node.step(message);
-    else this.#post(message);
+    else this.#mailer.post(message);
   }
 
   #deliver(responses: readonly Message[]): void {
     for (const response of responses) this.#route(response);
   }
 
-  #post(message: Message): void {
-    const waiting = this.#outbox.get(message.to);
-    const bytes = encodeMessage(message);
-    if (waiting === undefined) this.#outbox.set(message.to, [bytes]);
-    else waiting.push(bytes);
-    // The channel keeps order: whatever follows a snapshot arrives after it, and a broken channel
-    // reports the peer as unreachable, which starts probing again.
-    if (message.type === 'MsgSnap') this.#node.reportSnapshot(message.to, true);
-  }
-
-  #flushOutbox(): void {
-    for (const [to, messages] of this.#outbox) {
-      if (!this.#options.sink.send(to, messages)) this.#node.reportUnreachable(raftNodeId(to));
-    }
-    this.#outbox.clear();
-  }
-
-  #scheduleTick(): void {
-    this.#cancelTick = this.#options.scheduler.after(this.#tuning.tickMs, () => {
-      this.#scheduleTick();
-      // One tick a firing, also after a stall: what a paused process missed must not make it
-      // campaign before it has read what waits in its sockets.
+  #receive(from: number, bytes: Uint8Array, complete: (message: Message) => Message | undefined) {
+    if (this.#stopped) return;
+    try {
+      const message = complete(decodeMessage(bytes, this.#tuning.messageBytesMax));
+      if (message?.from !== from || message.to !== this.#options.nodeId) {
+        this.#event('raft message with a foreign sender or receiver', { from });
+        return;
+      }
+      this.#hearing.note(from, this.#options.scheduler.monotonicMs());
       this.#enter(() => {
-        this.#node.tick();
+        this.#node.step(message);
       });
-    });
+    } catch (error) {
+      this.#refused(from, error);
+    }
   }
 
   #compact(): void {
@@ -333,36 +331,48 @@ export class RaftEngine implements ConsensusEngine {
 
   // --- helpers --------------------------------------------------------------------------------
 
-  #bootstrap(snapshot: Uint8Array): void {
-    const metadata = {
-      index: BOOTSTRAP_INDEX,
-      term: BOOTSTRAP_TERM,
-      confState: this.#applier.confState,
-    };
-    this.#storage.applySnapshot({ data: snapshot, metadata });
-    this.#storage.setHardState({
-      term: BOOTSTRAP_TERM,
-      vote: 0 as NodeId,
-      commit: BOOTSTRAP_INDEX,
+  #refusal(): Error | undefined {
+    if (this.#stopped) return stopped();
+    const { role, lead } = this.#node.basicStatus();
+    return role === 'StateLeader' ? undefined : notLeader(lead);
+  }
+
+  #envelope(sequence: number, command: Uint8Array, opensJournal: boolean): Uint8Array {
+    return encodeEnvelope({ opensJournal, proposer: this.#options.nodeId, sequence, command });
+  }
+
+  #createMailer(): Mailer {
+    return new Mailer({
+      sink: this.#options.sink,
+      onUnreachable: (to) => {
+        this.#node.reportUnreachable(to);
+      },
+      onSnapshotSent: (to, arrived) => {
+        this.#enter(() => {
+          this.#node.reportSnapshot(to, arrived);
+        });
+      },
     });
   }
 
-  #proposeAndWait(sequence: number, timeoutMs: number, propose: () => void): Promise<Applied> {
-    if (this.#stopped) return Promise.reject(stopped());
-    const status = this.#node.basicStatus();
-    if (status.role !== 'StateLeader') {
-      const fields = { leaderId: status.lead };
-      const message = 'this replica does not lead';
-      return Promise.reject(new ReplicaError('REPLICA_NOT_LEADER', message, { fields }));
-    }
-    const answer = this.#applier.proposals.wait(sequence, timeoutMs, 'REPLICA_TIMED_OUT');
-    try {
-      this.#enter(propose);
-    } catch (error) {
-      const refusal = error instanceof RaftError ? busy(error.code, error) : error;
-      this.#applier.proposals.reject(sequence, refusal);
-    }
-    return answer;
+  #createLeaderWatch(): LeaderWatch {
+    const { scheduler, randomInt } = this.#options;
+    return new LeaderWatch({
+      scheduler,
+      randomInt,
+      followed: () => {
+        const { role, lead } = this.#node.basicStatus();
+        return role === 'StateFollower' ? lead : 0;
+      },
+      heard: (nodeId) => this.#hearing.from(nodeId).count,
+      silenceMs: this.#tuning.heartbeatTicks * this.#tuning.tickMs,
+      onGone: () => {
+        this.#enter(() => {
+          this.#node.forgetLeader();
+          this.#node.campaign();
+        });
+      },
+    });
   }
 
   #startRead(context: Uint8Array): void {
@@ -377,8 +387,8 @@ export class RaftEngine implements ConsensusEngine {
   #roleChanged(leads: boolean): void {
     this.#changed = true;
     if (this.#wasLeader && !leads) {
-      const message = 'leadership was lost before the command was applied';
-      this.#applier.proposals.rejectAll(new ReplicaError('REPLICA_OUTCOME_UNKNOWN', message));
+      this.#proposer.leadershipLost();
+      this.#mailer.cancelSnapshots();
     }
     this.#wasLeader = leads;
   }
@@ -394,11 +404,4 @@ export class RaftEngine implements ConsensusEngine {
   #event(event: string, fields: Readonly<Record<string, string | number>>): void {
     this.#options.onEvent?.(event, fields);
   }
-}
-
-function busy(code: string, cause?: unknown): ReplicaError {
-  return new ReplicaError('REPLICA_BUSY', 'the log takes no such entry now', {
-    fields: { code },
-    ...(cause === undefined ? {} : { cause }),
-  });
 }

@@ -24,6 +24,10 @@ export class Waiters<Key, Value> {
     return this.#count;
   }
 
+  has(key: Key): boolean {
+    return this.#waiters.has(key);
+  }
+
   keys(): Key[] {
     return [...this.#waiters.keys()];
   }
