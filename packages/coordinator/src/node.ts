@@ -27,7 +27,7 @@ import { Rules, type PeerClaims } from './evidence/rules.ts';
 import { collectSelfEvidence, type SelfEvidence } from './evidence/self.ts';
 import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
-import { PeerNetwork } from './peers/network.ts';
+import { PeerNetwork, attestedPeers } from './peers/network.ts';
 import { nodeScheduler } from './scheduler.ts';
 import type { Metrics } from '@witan/telemetry';
 import { READ_MS, type ServiceContext } from './services/context.ts';
@@ -137,9 +137,11 @@ class Wiring {
     this.#network = new PeerNetwork({
       self: this.#peer,
       addresses: config.peers,
-      identity: channelIdentity,
-      prover,
-      verifier: () => this.#rules.replicaVerifier(),
+      connect: attestedPeers({
+        identity: channelIdentity,
+        prover,
+        verifier: () => this.#rules.replicaVerifier(),
+      }),
       cluster: () => this.#replica.cluster,
       onLost: (peer) => this.#replica.cluster?.reportUnreachable(peer),
       onEvent: this.#event,
@@ -188,7 +190,8 @@ class Wiring {
       slots: initdata.slots,
       holdsSealedState: this.#directory.holdsSealedState,
       peers: this.#network,
-      send: (to, messages) => this.#network.send(to, messages),
+      send: (to, messages, lane) => this.#network.send(to, messages, lane),
+      sendSnapshot: (to, parcel) => this.#network.sendSnapshot(to, parcel),
       openKeyring: (seed, clusterId, epoch) =>
         createKeyring({ ...this.#keyParts(seed, clusterId, epoch) }),
       openDurableLog: (seed, clusterId, epoch) => this.#openLog(seed, clusterId, epoch),

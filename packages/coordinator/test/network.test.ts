@@ -1,14 +1,15 @@
 /** The lines to other replicas, over real attested channels. */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
-import { clusterId, slotName } from '@witan/core';
+import { clusterId, epoch, slotName } from '@witan/core';
 import { createIncarnationIdentity, type IncarnationIdentity } from '@witan/keys';
 import { PeerService } from '@witan/protocol';
-import type { PeerIdentity } from '@witan/replica';
+import type { ArrivedSnapshot, PeerIdentity } from '@witan/replica';
 import { nodeIdOf } from '@witan/state-machine';
 import { createAttestedServer, serviceRegistration, type ChannelVerifier } from '@witan/transport';
 import type { PeerClaims } from '../src/evidence/rules.ts';
-import { PeerNetwork } from '../src/peers/network.ts';
+import { PeerNetwork, attestedPeers } from '../src/peers/network.ts';
+import { raftStreams, type RaftMember } from '../src/services/raft-streams.ts';
 
 const prover = { evidenceTypes: ['snp'], prove: () => Promise.resolve(Uint8Array.of(1)) };
 /** What is sent is looked at here, not who sends it. */
@@ -25,20 +26,32 @@ function peerOf(slot: string, { id }: IncarnationIdentity, port: number): PeerId
   return { nodeId: nodeIdOf(id), slot: slotName(slot), incarnation: id, address };
 }
 
-/** A replica that takes messages until it is closed. */
+const CLUSTER = { clusterId: clusterId('ab'.repeat(32)), epoch: epoch(1) };
+
+/** A replica that takes messages and snapshots until it is closed. */
 async function serve(identity: IncarnationIdentity) {
   let arrived: () => void = () => undefined;
   const exchanged = new Promise<void>((resolve) => {
     arrived = resolve;
   });
+  const snapshots = Promise.withResolvers<ArrivedSnapshot>();
+  let held = 0;
+  const member: RaftMember = {
+    ...CLUSTER,
+    receive: arrived,
+    expectsSnapshot: () => true,
+    receiveSnapshot: snapshots.resolve,
+  };
+  const streams = raftStreams<PeerClaims>(() => member);
   const service = serviceRegistration<typeof PeerService, PeerClaims>(PeerService, {
     greet: () => Promise.resolve({}),
     deliverGenesis: () => Promise.resolve({ accepted: false, code: '' }),
     join: () => Promise.resolve({}),
-    exchange: async function* (requests) {
-      for await (const _request of requests) {
-        arrived();
-        yield {};
+    exchange: streams.exchange,
+    sendSnapshot: async function* (requests, context) {
+      for await (const answer of streams.sendSnapshot(requests, context)) {
+        held = Number(answer.nextOffset ?? 0n);
+        yield answer;
       }
     },
     execute: () => Promise.resolve({}),
@@ -52,7 +65,7 @@ async function serve(identity: IncarnationIdentity) {
     onEvent: () => undefined,
   });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
-  return { server, port, exchanged };
+  return { server, port, exchanged, snapshot: snapshots.promise, held: () => held };
 }
 
 /** A way to a port that breaks as when the machine behind it dies. */
@@ -71,6 +84,10 @@ async function breakable(port: number) {
   });
   return {
     port: (relay.address() as AddressInfo).port,
+    /** Breaks the connections; new ones may come. */
+    drop: () => {
+      for (const socket of sockets.splice(0)) socket.resetAndDestroy();
+    },
     cut: () => {
       relay.close();
       for (const socket of sockets) socket.resetAndDestroy();
@@ -91,14 +108,12 @@ it('says that a message cannot be sent when its line has just been cut', async (
   const network = new PeerNetwork({
     self,
     addresses: new Map([[peer.slot, peer.address]]),
-    identity: channelOf(own),
-    prover,
-    verifier: () => verifier,
-    cluster: () => ({ clusterId: clusterId('ab'.repeat(32)), epoch: 1 }),
+    connect: attestedPeers({ identity: channelOf(own), prover, verifier: () => verifier }),
+    cluster: () => CLUSTER,
     // As the engine does: it probes, at once, whoever was reported as out of reach.
     onLost: () => {
       try {
-        lost.resolve(network.send(peer, [Uint8Array.of(2)]));
+        lost.resolve(network.send(peer, [Uint8Array.of(2)], 'urgent'));
       } catch (error) {
         lost.resolve(error);
       }
@@ -106,7 +121,7 @@ it('says that a message cannot be sent when its line has just been cut', async (
     onEvent: () => undefined,
   });
   try {
-    while (!network.send(peer, [Uint8Array.of(1)])) {
+    while (!network.send(peer, [Uint8Array.of(1)], 'urgent')) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     await exchanged;
@@ -115,5 +130,44 @@ it('says that a message cannot be sent when its line has just been cut', async (
   } finally {
     await server.close(0);
     network.close();
+  }
+});
+
+it('brings a snapshot over as many lines as it takes, without sending it twice', async () => {
+  const [own, other] = await Promise.all([
+    createIncarnationIdentity(),
+    createIncarnationIdentity(),
+  ]);
+  const receiver = await serve(other);
+  const way = await breakable(receiver.port);
+  const peer = peerOf('witan-1', other, way.port);
+  const broken: unknown[] = [];
+  const network = new PeerNetwork({
+    self: peerOf('witan-0', own, 1),
+    addresses: new Map([[peer.slot, peer.address]]),
+    connect: attestedPeers({ identity: channelOf(own), prover, verifier: () => verifier }),
+    cluster: () => CLUSTER,
+    onLost: () => undefined,
+    onEvent: (event, fields) => {
+      if (event === 'snapshot transfer broke off') broken.push(fields['offset']);
+    },
+  });
+  const state = new Uint8Array(6 * 1024 * 1024).map((_, at) => at % 251);
+  try {
+    const transfer = network.sendSnapshot(peer, { message: Uint8Array.of(7), state });
+    while (receiver.held() < state.byteLength / 3) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    way.drop();
+    expect(await transfer.finished).toBe('arrived');
+    const { from, message, state: arrived } = await receiver.snapshot;
+    expect(from).toMatchObject({ incarnation: own.id });
+    expect([...message]).toEqual([7]);
+    expect(Buffer.from(arrived).equals(state)).toBe(true);
+    expect(Math.max(...broken.map(Number))).toBeGreaterThan(state.byteLength / 4);
+  } finally {
+    await receiver.server.close(0);
+    network.close();
+    way.cut();
   }
 });

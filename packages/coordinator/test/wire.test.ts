@@ -124,9 +124,7 @@ it('says which slot cannot be reached', async () => {
   const network = new PeerNetwork({
     self,
     addresses: new Map(),
-    identity: { privateKeyPem: '', certificatePem: '', spkiDer: new Uint8Array() },
-    prover: { evidenceTypes: ['snp'], prove: () => Promise.reject(new Error('no hardware')) },
-    verifier: () => ({ verify: () => Promise.reject(new Error('not reached')) }),
+    connect: () => Promise.reject(new Error('not reached')),
     cluster: () => undefined,
     onLost: () => undefined,
     onEvent: () => undefined,
@@ -136,7 +134,7 @@ it('says which slot cannot be reached', async () => {
     code: 'COORDINATOR_PEER_UNREACHABLE',
     fields: { slot: 'witan-1' },
   });
-  expect(network.send(self, [])).toBe(false);
+  expect(network.send(self, [], 'bulk')).toBe(false);
   network.close();
 });
 

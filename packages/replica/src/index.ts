@@ -16,21 +16,28 @@ export type {
   Answer,
   DurableLog,
   Keyring,
+  Lane,
   MessageSink,
   PeerCalls,
   Scheduler,
   Seed,
+  SnapshotOutcome,
+  SnapshotParcel,
+  SnapshotTransfer,
 } from './ports.ts';
 export type { RaftEngineOptions } from './raft/options.ts';
 export { RaftEngine } from './raft/raft-engine.ts';
 export { DEFAULT_TUNING, type EngineTuning } from './raft/tuning.ts';
 export { Replica, type Phase, type ReplicaOptions } from './replica.ts';
 export type {
+  ArrivedSnapshot,
   Genesis,
   JoinAnswer,
   JoinRefusal,
   JoinRequest,
   PeerIdentity,
+  SendSnapshotToPeer,
+  SendToPeer,
   Standing,
   StandingKind,
 } from './standing.ts';

@@ -62,10 +62,12 @@ export interface SnapshotParcel {
 
 /** A snapshot under way. */
 export interface SnapshotTransfer {
-  /** Whether the other side has all of it. */
-  readonly finished: Promise<boolean>;
+  readonly finished: Promise<SnapshotOutcome>;
   cancel(): void;
 }
+
+/** `unsupported`: the other side takes no snapshots beside messages; it gets it as a message. */
+export type SnapshotOutcome = 'arrived' | 'failed' | 'unsupported';
 
 /** Where an answer came from: the identity that the channel proved. */
 export interface Answer<Value> {

@@ -30,6 +30,8 @@ import type {
   JoinAnswer,
   JoinRequest,
   PeerIdentity,
+  SendSnapshotToPeer,
+  SendToPeer,
   Standing,
   StandingKind,
 } from './standing.ts';
@@ -58,7 +60,8 @@ export interface ReplicaOptions<ReferenceValues> {
   /** Whether earlier incarnations of this slot left sealed state on disk. */
   readonly holdsSealedState: boolean;
   readonly peers: PeerCalls;
-  readonly send: (to: PeerIdentity, messages: readonly Uint8Array[]) => boolean;
+  readonly send: SendToPeer;
+  readonly sendSnapshot?: SendSnapshotToPeer;
   readonly openKeyring: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => Keyring;
   readonly openDurableLog: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => DurableLog;
   readonly crypto: Crypto;
@@ -353,6 +356,7 @@ export class Replica<ReferenceValues> {
       scheduler: options.scheduler,
       randomInt: (bound) => randomBelow(options.random, bound),
       send: options.send,
+      ...(options.sendSnapshot === undefined ? {} : { sendSnapshot: options.sendSnapshot }),
       ...(options.tuning === undefined ? {} : { tuning: options.tuning }),
       onEvent: options.onEvent,
       onChange: options.onChange,

@@ -3,6 +3,7 @@
  * elsewhere.
  */
 import type { ClusterId, Epoch, IncarnationId, Secret, SlotName } from '@witan/core';
+import type { Lane, SnapshotParcel, SnapshotTransfer } from './ports.ts';
 
 /** A replica as its peers know it. */
 export interface PeerIdentity {
@@ -66,3 +67,19 @@ export type JoinAnswer =
   | { readonly kind: 'not-leader'; readonly leader?: PeerIdentity }
   | { readonly kind: 'busy'; readonly code: string }
   | { readonly kind: 'refused'; readonly code: JoinRefusal };
+
+/** A snapshot that a peer has sent beside its messages. */
+export interface ArrivedSnapshot {
+  readonly from: PeerIdentity;
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  /** The MsgSnap that announces it, with an empty state. */
+  readonly message: Uint8Array;
+  readonly state: Uint8Array;
+}
+
+/** Sends Raft messages to a peer; false when there is no way now. */
+export type SendToPeer = (to: PeerIdentity, messages: readonly Uint8Array[], lane: Lane) => boolean;
+
+/** Sends a snapshot to a peer, beside the messages. */
+export type SendSnapshotToPeer = (to: PeerIdentity, parcel: SnapshotParcel) => SnapshotTransfer;

@@ -1,6 +1,7 @@
 /**
  * Outgoing connections to the other slots: one each, attested both ways, made when needed and again
- * after a pause when lost. Raft messages go over one long stream, calls beside it.
+ * after a pause when lost. Raft messages go over two long streams, so that heartbeats wait behind
+ * no appends; snapshots and calls have streams of their own beside them.
  *
  * Whoever answers at a slot's address is taken for what its channel proved, an incarnation, and
  * messages for another one are not sent there (I1).
@@ -13,8 +14,11 @@ import type {
   Genesis,
   JoinAnswer,
   JoinRequest,
+  Lane,
   PeerCalls,
   PeerIdentity,
+  SnapshotParcel,
+  SnapshotTransfer,
   Standing,
 } from '@witan/replica';
 import type { CommandResult } from '@witan/state-machine';
@@ -30,6 +34,7 @@ import type { PeerClaims } from '../evidence/rules.ts';
 import { CoordinatorError } from '../errors.ts';
 import { decodeResult, type Operation } from '../operations.ts';
 import { Outbox } from './outbox.ts';
+import { sendSnapshot } from './snapshot-out.ts';
 import {
   joinAnswerFromWire,
   memberFromWire,
@@ -46,23 +51,50 @@ const CALL_MS = 10_000;
 const REDIAL_MS = 50;
 const REDIAL_MS_MAX = 500;
 
+/** An established channel to a peer, as much as is needed of it. */
+export type PeerConnection = Pick<
+  AttestedConnection<unknown>,
+  'unary' | 'stream' | 'closed' | 'close' | 'reverify'
+> & { readonly peer: { readonly spkiSha256: string } };
+
 export interface NetworkOptions {
   readonly self: PeerIdentity;
   readonly addresses: ReadonlyMap<SlotName, string>;
-  readonly identity: ChannelIdentity;
-  readonly prover: ChannelProver;
-  readonly verifier: () => ChannelVerifier<PeerClaims>;
+  /** Makes a channel; it names the incarnation that the other end proved to be. */
+  readonly connect: (address: string, signal: AbortSignal) => Promise<PeerConnection>;
   /** The cluster that this replica belongs to, for the first batch of a stream. */
   readonly cluster: () => { readonly clusterId: string; readonly epoch: number } | undefined;
   readonly onLost: (peer: PeerIdentity) => void;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
 
+/** What a channel to a peer is made with. */
+export interface AttestedPeers {
+  readonly identity: ChannelIdentity;
+  readonly prover: ChannelProver;
+  readonly verifier: () => ChannelVerifier<PeerClaims>;
+}
+
+/** Channels attested both ways (I1): the only ones that a Coordinator makes. */
+export function attestedPeers(peers: AttestedPeers): NetworkOptions['connect'] {
+  const { identity, prover, verifier } = peers;
+  return (address, signal) =>
+    connectAttested<PeerClaims>({
+      address,
+      role: 'replica',
+      identity,
+      prover,
+      verifier: verifier(),
+      timeoutMs: CONNECT_MS,
+      signal,
+    });
+}
+
 interface Line {
-  readonly connection: AttestedConnection<PeerClaims>;
+  readonly connection: PeerConnection;
   readonly incarnation: string;
-  outbox: Outbox | undefined;
-  /** The cluster that the stream speaks for. */
+  readonly lanes: Partial<Record<Lane, Outbox>>;
+  /** The cluster that the streams speak for. */
   clusterId: string | undefined;
 }
 
@@ -156,25 +188,45 @@ export class PeerNetwork implements PeerCalls {
   }
 
   /** @returns false when there is no line to that incarnation now; one is being made */
-  send(to: PeerIdentity, messages: readonly Uint8Array[]): boolean {
+  send(to: PeerIdentity, messages: readonly Uint8Array[], lane: Lane): boolean {
     const line = this.#slots.get(to.slot)?.line;
     if (line === undefined) {
       this.#line(to.slot).catch(() => undefined);
       return false;
     }
     if (line.incarnation !== to.incarnation) return false;
-    if (line.clusterId !== this.#options.cluster()?.clusterId) {
-      line.outbox?.close();
-      line.outbox = undefined;
+    const clusterId = this.#options.cluster()?.clusterId;
+    if (line.clusterId !== clusterId) {
+      closeLanes(line);
+      line.clusterId = clusterId;
     }
     try {
-      line.outbox ??= this.#openStream(to, line);
+      const outbox = line.lanes[lane] ?? this.#openStream(to, line, lane);
+      return outbox?.push(messages) ?? false;
     } catch (error) {
       // The connection has just ended, and its end was not seen to yet.
       if (!(error instanceof TransportError)) throw error;
       return false;
     }
-    return line.outbox?.push(messages) ?? false;
+  }
+
+  /** Sends a snapshot to that incarnation, over as many lines as it takes. */
+  sendSnapshot(to: PeerIdentity, parcel: SnapshotParcel): SnapshotTransfer {
+    const origin = this.#origin();
+    return sendSnapshot({
+      parcel,
+      origin: origin ?? {},
+      open: async (requests) => {
+        const line = await this.#line(to.slot);
+        const isStillIts = line.incarnation === to.incarnation && origin !== undefined;
+        if (!isStillIts) throw unreachable(to.slot, 'another incarnation has taken its place');
+        return line.connection.stream(PeerService.method.sendSnapshot, requests);
+      },
+      onBroken: (error, offset) => {
+        const fields = { peer: to.slot, offset, error: describeError(error) };
+        this.#options.onEvent('snapshot transfer broke off', fields);
+      },
+    });
   }
 
   /** The slot has just called, so it can be reached: no need to wait before dialling again. */
@@ -196,29 +248,31 @@ export class PeerNetwork implements PeerCalls {
     for (const slot of this.#slots.values()) slot.line?.connection.close('stopping');
   }
 
-  #openStream(to: PeerIdentity, line: Line): Outbox | undefined {
+  #openStream(to: PeerIdentity, line: Line, lane: Lane): Outbox | undefined {
+    const first = this.#origin();
+    if (first === undefined) return undefined;
+    const outbox = new Outbox();
+    const requests = requestsOf(first, outbox);
+    const responses = line.connection.stream(PeerService.method.exchange, requests);
+    line.lanes[lane] = outbox;
+    void this.#drain(responses, to, { line, lane, outbox });
+    return outbox;
+  }
+
+  #origin(): Origin | undefined {
     const cluster = this.#options.cluster();
     if (cluster === undefined) return undefined;
-    const outbox = new Outbox();
-    line.clusterId = cluster.clusterId;
-    const first = {
+    return {
       clusterId: fromHex(cluster.clusterId),
       epoch: BigInt(cluster.epoch),
       self: memberToWire(this.#options.self),
     };
-    const responses = line.connection.stream(
-      PeerService.method.exchange,
-      requestsOf(first, outbox),
-    );
-    void this.#drain(responses, to, line, outbox);
-    return outbox;
   }
 
   async #drain(
     responses: AsyncIterable<unknown>,
     to: PeerIdentity,
-    line: Line,
-    outbox: Outbox,
+    { line, lane, outbox }: { readonly line: Line; readonly lane: Lane; readonly outbox: Outbox },
   ): Promise<void> {
     try {
       for await (const response of responses) void response;
@@ -226,7 +280,7 @@ export class PeerNetwork implements PeerCalls {
       this.#options.onEvent('message stream ended', { peer: to.slot, error: describeError(error) });
     }
     outbox.close();
-    if (line.outbox === outbox) line.outbox = undefined;
+    if (line.lanes[lane] === outbox) delete line.lanes[lane];
     this.#options.onLost(to);
   }
 
@@ -248,28 +302,15 @@ export class PeerNetwork implements PeerCalls {
     const address = this.#options.addresses.get(slot);
     if (address === undefined) throw unreachable(slot, 'no address is set');
     try {
-      const { identity, prover, verifier } = this.#options;
-      const connection = await connectAttested<PeerClaims>({
-        address,
-        role: 'replica',
-        identity,
-        prover,
-        verifier: verifier(),
-        timeoutMs: CONNECT_MS,
-        signal: this.#abort.signal,
-      });
-      const line: Line = {
-        connection,
-        incarnation: connection.peer.spkiSha256,
-        outbox: undefined,
-        clusterId: undefined,
-      };
+      const connection = await this.#options.connect(address, this.#abort.signal);
+      const incarnation = connection.peer.spkiSha256;
+      const line: Line = { connection, incarnation, lanes: {}, clusterId: undefined };
       state.line = line;
       state.redialMs = REDIAL_MS;
       this.#options.onEvent('peer attested', { peer: slot, incarnation: line.incarnation });
       void connection.closed.then(() => {
         if (state.line === line) state.line = undefined;
-        line.outbox?.close();
+        closeLanes(line);
       });
       return line;
     } catch (error) {
@@ -299,18 +340,28 @@ export class PeerNetwork implements PeerCalls {
   }
 }
 
+/** Who sends, and for which cluster. */
+interface Origin {
+  readonly clusterId: Uint8Array;
+  readonly epoch: bigint;
+  readonly self: ReturnType<typeof memberToWire>;
+}
+
 async function* requestsOf(
-  first: {
-    readonly clusterId: Uint8Array;
-    readonly epoch: bigint;
-    readonly self: ReturnType<typeof memberToWire>;
-  },
+  first: Origin,
   outbox: Outbox,
-): AsyncGenerator<{ messages: Uint8Array[] } & Partial<typeof first>> {
+): AsyncGenerator<{ messages: Uint8Array[] } & Partial<Origin>> {
   let isFirst = true;
   for await (const messages of outbox) {
     yield isFirst ? { ...first, messages: [...messages] } : { messages: [...messages] };
     isFirst = false;
+  }
+}
+
+function closeLanes(line: Line): void {
+  for (const lane of ['urgent', 'bulk'] as const) {
+    line.lanes[lane]?.close();
+    delete line.lanes[lane];
   }
 }
 

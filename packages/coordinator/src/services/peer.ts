@@ -1,8 +1,8 @@
 /** The peer service: what other replicas ask, each by the identity that its channel proved. */
-import { incarnationId, clusterId, epoch, slotName, toHex } from '@witan/core';
+import { incarnationId, slotName } from '@witan/core';
 import { PeerService } from '@witan/protocol';
 import type { ServiceRegistration } from '@witan/transport';
-import { serviceRegistration, PublicError } from '@witan/transport';
+import { serviceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import { encodeResult } from '../operations.ts';
 import {
@@ -13,9 +13,9 @@ import {
   operationFromWire,
   standingFromWire,
   standingToWire,
-  toNumber,
 } from '../peers/wire.ts';
 import { WRITE_MS, type ServiceContext } from './context.ts';
+import { raftStreams } from './raft-streams.ts';
 
 export function peerService(context: ServiceContext): ServiceRegistration<PeerClaims> {
   const { replica, writer } = context;
@@ -39,20 +39,7 @@ export function peerService(context: ServiceContext): ServiceRegistration<PeerCl
       return joinAnswerToWire(answer);
     },
 
-    exchange: async function* (requests, { peer }) {
-      let sender: Parameters<typeof replica.messagesArrived> | undefined;
-      for await (const request of requests) {
-        if (sender === undefined) {
-          const from = memberFromWire(request.self);
-          // The channel says who speaks; the message may only say the same.
-          if (from.incarnation !== peer.spkiSha256) throw notYourself();
-          const cluster = clusterId(toHex(request.clusterId));
-          sender = [from, cluster, epoch(toNumber(request.epoch)), []];
-        }
-        replica.messagesArrived(sender[0], sender[1], sender[2], request.messages);
-      }
-      yield* [];
-    },
+    ...raftStreams<PeerClaims>(() => replica.cluster),
 
     execute: async (request, { peer }) => {
       // Any attested replica may forward a write, a member only of this cluster.
@@ -75,9 +62,4 @@ export function peerService(context: ServiceContext): ServiceRegistration<PeerCl
       }
     },
   });
-}
-
-function notYourself(): PublicError {
-  const message = 'the stream names another sender than its channel proved';
-  return new PublicError('PERMISSION_DENIED', 'IDENTITY_MISMATCH', message);
 }

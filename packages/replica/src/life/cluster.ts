@@ -5,11 +5,19 @@
 import { StateMachine, type StateMachineOptions } from '@witan/state-machine';
 import type { ClusterId, Crypto, Epoch, IncarnationId, SlotName } from '@witan/core';
 import type { Applied, Configuration, ConsensusEngine, EngineStatus } from '../engine.ts';
-import type { DurableLog, Keyring, Scheduler, Seed } from '../ports.ts';
+import type { DurableLog, Keyring, MessageSink, Scheduler, Seed } from '../ports.ts';
 import { BOOTSTRAP_INDEX } from '../raft/engine-storage.ts';
 import { RaftEngine } from '../raft/raft-engine.ts';
 import type { EngineTuning } from '../raft/tuning.ts';
-import type { JoinAnswer, JoinRequest, PeerIdentity, Standing } from '../standing.ts';
+import type {
+  ArrivedSnapshot,
+  JoinAnswer,
+  JoinRequest,
+  PeerIdentity,
+  SendSnapshotToPeer,
+  SendToPeer,
+  Standing,
+} from '../standing.ts';
 import { AdmissionDesk } from './admission.ts';
 import { ClusterState, snapshotHoldsManifest } from './cluster-state.ts';
 import { Directory } from './directory.ts';
@@ -35,7 +43,8 @@ export interface ClusterOptions<ReferenceValues> {
   readonly machine: StateMachineOptions<ReferenceValues>;
   readonly scheduler: Scheduler;
   readonly randomInt: (bound: number) => number;
-  readonly send: (to: PeerIdentity, messages: readonly Uint8Array[]) => boolean;
+  readonly send: SendToPeer;
+  readonly sendSnapshot?: SendSnapshotToPeer;
   readonly tuning?: Partial<EngineTuning>;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
   /** State, role or membership changed. */
@@ -194,6 +203,21 @@ export class Cluster<ReferenceValues> {
     for (const message of messages) this.#raft.receive(from.nodeId, message);
   }
 
+  /** Whether a snapshot from that peer would be looked at. */
+  expectsSnapshot(from: PeerIdentity): boolean {
+    return !this.#directory.isRetired(from.incarnation);
+  }
+
+  /** A snapshot from an attested peer that speaks for this cluster. */
+  receiveSnapshot({ from, message, state }: ArrivedSnapshot): void {
+    if (this.#directory.isRetired(from.incarnation)) {
+      this.#reportZombie(from);
+      return;
+    }
+    this.#directory.meet(from);
+    this.#raft.receiveSnapshot(from.nodeId, message, state);
+  }
+
   /** Once for each: a zombie can send many messages before it learns that it is one. */
   #reportZombie({ slot, incarnation }: PeerIdentity): void {
     if (this.#zombies.has(incarnation)) return;
@@ -245,12 +269,7 @@ export class Cluster<ReferenceValues> {
         founders === undefined ? undefined : { ...bootstrap, snapshot: this.state.snapshot() },
       subscriber: this.state,
       durable: this.#options.durable,
-      sink: {
-        send: (nodeId, messages) => {
-          const peer = this.#directory.find(nodeId);
-          return peer !== undefined && this.#options.send(peer, messages);
-        },
-      },
+      sink: this.#sink(),
       scheduler,
       randomInt: this.#options.randomInt,
       snapshotOpensJournal: snapshotHoldsManifest,
@@ -258,6 +277,25 @@ export class Cluster<ReferenceValues> {
       onEvent: this.#options.onEvent,
       ...(this.#options.tuning === undefined ? {} : { tuning: this.#options.tuning }),
     });
+  }
+
+  #sink(): MessageSink {
+    const { send, sendSnapshot } = this.#options;
+    const sink: MessageSink = {
+      send: (nodeId, messages, lane) => {
+        const peer = this.#directory.find(nodeId);
+        return peer !== undefined && send(peer, messages, lane);
+      },
+    };
+    if (sendSnapshot === undefined) return sink;
+    return {
+      ...sink,
+      sendSnapshot: (nodeId, parcel) => {
+        const peer = this.#directory.find(nodeId);
+        if (peer !== undefined) return sendSnapshot(peer, parcel);
+        return { finished: Promise.resolve('failed'), cancel: () => undefined };
+      },
+    };
   }
 
   #membersChanged(members: readonly PeerIdentity[], configuration: Configuration): void {

@@ -3,7 +3,7 @@
  * votes and acknowledgements; appends, which must keep their order; and snapshots.
  */
 import { encodeMessage, type Message, type NodeId } from 'raft-ts';
-import type { Lane, MessageSink, SnapshotTransfer } from '../ports.ts';
+import type { Lane, MessageSink, SnapshotOutcome, SnapshotTransfer } from '../ports.ts';
 
 /** What a mailer is made from. */
 export interface MailerOptions {
@@ -28,11 +28,11 @@ export class Mailer {
 
   /** Keeps a message until `flush`; a snapshot sets out at once. */
   post(message: Message): void {
+    if (!this.#sendSnapshot(message)) this.#postInline(message);
+  }
+
+  #postInline(message: Message): void {
     const { to, snapshot } = message;
-    if (snapshot !== undefined && this.#options.sink.sendSnapshot !== undefined) {
-      this.#sendSnapshot(message);
-      return;
-    }
     let lanes = this.#waiting.get(to);
     if (lanes === undefined) {
       lanes = { urgent: [], bulk: [] };
@@ -64,26 +64,29 @@ export class Mailer {
     return lanes[lane].length === 0 || this.#options.sink.send(to, lanes[lane], lane);
   }
 
-  #sendSnapshot(message: Message): void {
+  /** @returns false for whatever is no snapshot, or must travel like any other message */
+  #sendSnapshot(message: Message): boolean {
     const { to, snapshot } = message;
-    if (snapshot === undefined) return;
+    if (snapshot === undefined || this.#options.sink.sendSnapshot === undefined) return false;
     // The state goes beside the message, so that it is neither copied nor encoded as a whole.
     const bare = encodeMessage({ ...message, snapshot: { ...snapshot, data: NO_STATE } });
     this.#transfers.get(to)?.cancel();
-    const transfer = this.#options.sink.sendSnapshot?.(to, { message: bare, state: snapshot.data });
-    if (transfer === undefined) {
-      this.#options.onSnapshotSent(to, false);
-      return;
-    }
+    const parcel = { message: bare, state: snapshot.data };
+    const transfer = this.#options.sink.sendSnapshot(to, parcel);
     this.#transfers.set(to, transfer);
-    const report = (arrived: boolean): void => {
+    const report = (outcome: SnapshotOutcome): void => {
+      // A cancelled transfer tells nothing of the one that took its place.
       if (this.#transfers.get(to) !== transfer) return;
       this.#transfers.delete(to);
-      this.#options.onSnapshotSent(to, arrived);
+      if (outcome === 'unsupported') {
+        this.#postInline(message);
+        this.flush();
+      } else this.#options.onSnapshotSent(to, outcome === 'arrived');
     };
     transfer.finished.then(report, () => {
-      report(false);
+      report('failed');
     });
+    return true;
   }
 }
 

@@ -17,6 +17,8 @@ export interface ProposerOptions {
   readonly node: () => RawNode;
   readonly scheduler: Scheduler;
   readonly waitersMax: number;
+  /** Bytes that enter the log at once, except for one larger proposal. */
+  readonly batchBytesMax: number;
   /** How long a former leader waits for the fate of what it has ordered, in milliseconds. */
   readonly afterLossMs: number;
 }
@@ -87,12 +89,14 @@ export class Proposer {
     // Whoever has given up waiting meanwhile was not ordered, and shall not be.
     const batch = this.#queue.filter(({ sequence }) => this.#waiters.has(sequence));
     this.#queue = [];
-    if (batch.length === 0 || this.#order(batch)) return;
-    // One by one, so that as many as the log has room for get in.
-    for (const { sequence, data } of batch) {
-      this.#try(sequence, 'command', () => {
-        this.#options.node().propose(data);
-      });
+    for (const part of partsOf(batch, this.#options.batchBytesMax)) {
+      if (this.#order(part)) continue;
+      // One by one, so that as many as the log has room for get in.
+      for (const { sequence, data } of part) {
+        this.#try(sequence, 'command', () => {
+          this.#options.node().propose(data);
+        });
+      }
     }
   }
 
@@ -165,6 +169,20 @@ export class Proposer {
     if (before !== undefined) this.#waiters.reject(before.sequence, notLeader(0));
     this.#expected.set(index, expected);
   }
+}
+
+function partsOf(queue: readonly Queued[], bytesMax: number): readonly (readonly Queued[])[] {
+  const parts: Queued[][] = [];
+  let bytes = Infinity;
+  for (const one of queue) {
+    bytes += one.data.byteLength;
+    if (bytes > bytesMax) {
+      parts.push([]);
+      bytes = one.data.byteLength;
+    }
+    parts.at(-1)?.push(one);
+  }
+  return parts;
 }
 
 /** Why nothing was ordered: another replica leads, or none. */

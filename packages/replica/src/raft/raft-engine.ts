@@ -69,6 +69,7 @@ export class RaftEngine implements ConsensusEngine {
       node: () => this.#node,
       scheduler: options.scheduler,
       waitersMax,
+      batchBytesMax: this.#tuning.appendBytesMax,
       afterLossMs: 2 * electionTicks * tickMs,
     });
     this.#applier = new Applier({

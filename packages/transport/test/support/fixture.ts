@@ -54,6 +54,9 @@ export const peerHandlers: Handlers<typeof PeerService> = {
   exchange: async function* (requests) {
     for await (const _request of requests) yield {};
   },
+  sendSnapshot: async function* (requests) {
+    for await (const _request of requests) yield {};
+  },
   execute: async () => ({}),
 };
 

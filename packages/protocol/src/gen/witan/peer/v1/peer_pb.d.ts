@@ -436,6 +436,122 @@ export declare type ExchangeResponse = Message<"witan.peer.v1.ExchangeResponse">
 export declare const ExchangeResponseSchema: GenMessage<ExchangeResponse>;
 
 /**
+ * A part of a snapshot: the first message of a stream holds `header`, the others a chunk.
+ *
+ * @generated from message witan.peer.v1.SendSnapshotRequest
+ */
+export declare type SendSnapshotRequest = Message<"witan.peer.v1.SendSnapshotRequest"> & {
+  /**
+   * What is coming.
+   *
+   * @generated from field: witan.peer.v1.SnapshotHeader header = 1;
+   */
+  header?: SnapshotHeader | undefined;
+
+  /**
+   * Place of the chunk in the state, in bytes.
+   *
+   * @generated from field: uint64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * At most 64 KiB.
+   *
+   * @generated from field: bytes chunk = 3;
+   */
+  chunk: Uint8Array;
+
+  /**
+   * CRC-32 of the state from its beginning to the end of this chunk.
+   *
+   * @generated from field: fixed32 crc32 = 4;
+   */
+  crc32: number;
+};
+
+/**
+ * Describes the message witan.peer.v1.SendSnapshotRequest.
+ * Use `create(SendSnapshotRequestSchema)` to create a new message.
+ */
+export declare const SendSnapshotRequestSchema: GenMessage<SendSnapshotRequest>;
+
+/**
+ * What a snapshot is, and whose.
+ *
+ * @generated from message witan.peer.v1.SnapshotHeader
+ */
+export declare type SnapshotHeader = Message<"witan.peer.v1.SnapshotHeader"> & {
+  /**
+   * The cluster that it belongs to.
+   *
+   * @generated from field: bytes cluster_id = 1;
+   */
+  clusterId: Uint8Array;
+
+  /**
+   * The epoch of that cluster.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * The sender; its incarnation must be the channel's.
+   *
+   * @generated from field: witan.common.v1.Member self = 3;
+   */
+  self?: Member | undefined;
+
+  /**
+   * 16 random bytes: the same in every attempt at this transfer, and in no other.
+   *
+   * @generated from field: bytes transfer_id = 4;
+   */
+  transferId: Uint8Array;
+
+  /**
+   * The Raft message that announces it, in the binary encoding of packages/raft-ts, without state.
+   *
+   * @generated from field: bytes message = 5;
+   */
+  message: Uint8Array;
+
+  /**
+   * Length of the state in bytes.
+   *
+   * @generated from field: uint64 size_bytes = 6;
+   */
+  sizeBytes: bigint;
+};
+
+/**
+ * Describes the message witan.peer.v1.SnapshotHeader.
+ * Use `create(SnapshotHeaderSchema)` to create a new message.
+ */
+export declare const SnapshotHeaderSchema: GenMessage<SnapshotHeader>;
+
+/**
+ * How far the receiver is.
+ *
+ * @generated from message witan.peer.v1.SendSnapshotResponse
+ */
+export declare type SendSnapshotResponse = Message<"witan.peer.v1.SendSnapshotResponse"> & {
+  /**
+   * It holds the state up to here, in bytes.
+   *
+   * @generated from field: uint64 next_offset = 1;
+   */
+  nextOffset: bigint;
+};
+
+/**
+ * Describes the message witan.peer.v1.SendSnapshotResponse.
+ * Use `create(SendSnapshotResponseSchema)` to create a new message.
+ */
+export declare const SendSnapshotResponseSchema: GenMessage<SendSnapshotResponse>;
+
+/**
  * A write on behalf of a user or a workload.
  *
  * @generated from message witan.peer.v1.ExecuteRequest
@@ -653,6 +769,17 @@ export declare const PeerService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof ExchangeRequestSchema;
     output: typeof ExchangeResponseSchema;
+  },
+  /**
+   * Brings a snapshot in chunks. Each answer says how much of it the receiver holds, the first one
+   * where to begin: a transfer that broke off goes on in another stream.
+   *
+   * @generated from rpc witan.peer.v1.PeerService.SendSnapshot
+   */
+  sendSnapshot: {
+    methodKind: "bidi_streaming";
+    input: typeof SendSnapshotRequestSchema;
+    output: typeof SendSnapshotResponseSchema;
   },
   /**
    * Runs a write on the leader for a replica that was asked for it.
