@@ -36,8 +36,7 @@ export type {
   JoinRefusal,
   JoinRequest,
   PeerIdentity,
-  SendSnapshotToPeer,
-  SendToPeer,
+  PeerSending,
   Standing,
   StandingKind,
 } from './standing.ts';

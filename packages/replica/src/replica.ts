@@ -30,8 +30,7 @@ import type {
   JoinAnswer,
   JoinRequest,
   PeerIdentity,
-  SendSnapshotToPeer,
-  SendToPeer,
+  PeerSending,
   Standing,
   StandingKind,
 } from './standing.ts';
@@ -53,15 +52,13 @@ export type Phase =
   'discovering' | 'founded' | 'joining' | 'serving' | 'sealed' | 'removed' | 'stopped';
 
 /** What a replica is made from. */
-export interface ReplicaOptions<ReferenceValues> {
+export interface ReplicaOptions<ReferenceValues> extends PeerSending {
   readonly self: PeerIdentity;
   /** Slot names of the measured configuration. */
   readonly slots: readonly SlotName[];
   /** Whether earlier incarnations of this slot left sealed state on disk. */
   readonly holdsSealedState: boolean;
   readonly peers: PeerCalls;
-  readonly send: SendToPeer;
-  readonly sendSnapshot?: SendSnapshotToPeer;
   readonly openKeyring: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => Keyring;
   readonly openDurableLog: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => DurableLog;
   readonly crypto: Crypto;
@@ -173,8 +170,8 @@ export class Replica<ReferenceValues> {
     messages: readonly Uint8Array[],
   ): void {
     const cluster = this.#cluster;
-    if (cluster?.clusterId !== clusterId || cluster.epoch !== epoch) return;
-    cluster.receive(from, messages);
+    if (cluster?.clusterId === clusterId && cluster.epoch === epoch)
+      cluster.receive(from, messages);
   }
 
   async stop(): Promise<void> {

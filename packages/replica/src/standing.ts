@@ -78,8 +78,10 @@ export interface ArrivedSnapshot {
   readonly state: Uint8Array;
 }
 
-/** Sends Raft messages to a peer; false when there is no way now. */
-export type SendToPeer = (to: PeerIdentity, messages: readonly Uint8Array[], lane: Lane) => boolean;
-
-/** Sends a snapshot to a peer, beside the messages. */
-export type SendSnapshotToPeer = (to: PeerIdentity, parcel: SnapshotParcel) => SnapshotTransfer;
+/** What carries Raft from replica to replica. */
+export interface PeerSending {
+  /** @returns false when there is no way to that peer now */
+  readonly send: (to: PeerIdentity, messages: readonly Uint8Array[], lane: Lane) => boolean;
+  /** Sends a snapshot beside the messages; where it is missing, it goes as one of them. */
+  readonly sendSnapshot?: (to: PeerIdentity, parcel: SnapshotParcel) => SnapshotTransfer;
+}

@@ -14,8 +14,7 @@ import type {
   JoinAnswer,
   JoinRequest,
   PeerIdentity,
-  SendSnapshotToPeer,
-  SendToPeer,
+  PeerSending,
   Standing,
 } from '../standing.ts';
 import { AdmissionDesk } from './admission.ts';
@@ -27,7 +26,7 @@ const BEAT_MS = 100;
 const CHANGE_TIMEOUT_MS = 5_000;
 
 /** What a part in a cluster is made from. */
-export interface ClusterOptions<ReferenceValues> {
+export interface ClusterOptions<ReferenceValues> extends PeerSending {
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
   readonly seed: Seed;
@@ -43,8 +42,6 @@ export interface ClusterOptions<ReferenceValues> {
   readonly machine: StateMachineOptions<ReferenceValues>;
   readonly scheduler: Scheduler;
   readonly randomInt: (bound: number) => number;
-  readonly send: SendToPeer;
-  readonly sendSnapshot?: SendSnapshotToPeer;
   readonly tuning?: Partial<EngineTuning>;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
   /** State, role or membership changed. */

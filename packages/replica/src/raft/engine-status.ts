@@ -5,11 +5,7 @@ import type { Applier } from './applier.ts';
 import type { Hearing } from './hearing.ts';
 
 /** Role, place in the log, configuration, and the leader's view of the members. */
-export function engineStatusOf(
-  node: RawNode,
-  applier: Applier,
-  hearing: Hearing,
-): EngineStatus {
+export function engineStatusOf(node: RawNode, applier: Applier, hearing: Hearing): EngineStatus {
   const status = node.status();
   const { appliedIndex, configuration } = applier;
   const learner = !configuration.voters.includes(status.id);

@@ -3,13 +3,13 @@
  * once. A follower that then hears nothing for a heartbeat's time forgets the leader and asks the
  * others (PreVote). Those that still hear from it refuse, so that a broken line deposes nobody.
  */
+import type { BasicStatus } from 'raft-ts';
 import type { Scheduler } from '../ports.ts';
 
 /** What a watch is made from. */
 export interface LeaderWatchOptions {
   readonly scheduler: Scheduler;
-  /** A follower's leader; 0 for none, and for everybody who does not follow. */
-  readonly followed: () => number;
+  readonly status: () => Pick<BasicStatus, 'role' | 'lead'>;
   /** Messages that came from that node so far. */
   readonly heard: (nodeId: number) => number;
   /** Time in which a live leader would be heard, in milliseconds. */
@@ -30,15 +30,20 @@ export class LeaderWatch {
 
   /** The line to a node has ended. */
   lineLost(nodeId: number): void {
-    const { scheduler, followed, heard, silenceMs, randomInt, onGone } = this.#options;
-    if (this.#cancel !== undefined || followed() !== nodeId) return;
+    const { scheduler, heard, silenceMs, randomInt, onGone } = this.#options;
+    if (this.#cancel !== undefined || !this.#follows(nodeId)) return;
     const before = heard(nodeId);
     // Spread over another such time, so that the followers do not all ask at once.
     const waitMs = silenceMs + randomInt(silenceMs);
     this.#cancel = scheduler.after(waitMs, () => {
       this.#cancel = undefined;
-      if (followed() === nodeId && heard(nodeId) === before) onGone();
+      if (this.#follows(nodeId) && heard(nodeId) === before) onGone();
     });
+  }
+
+  #follows(nodeId: number): boolean {
+    const { role, lead } = this.#options.status();
+    return role === 'StateFollower' && lead === nodeId;
   }
 
   stop(): void {

@@ -361,10 +361,7 @@ export class RaftEngine implements ConsensusEngine {
     return new LeaderWatch({
       scheduler,
       randomInt,
-      followed: () => {
-        const { role, lead } = this.#node.basicStatus();
-        return role === 'StateFollower' ? lead : 0;
-      },
+      status: () => this.#node.basicStatus(),
       heard: (nodeId) => this.#hearing.from(nodeId).count,
       silenceMs: this.#tuning.heartbeatTicks * this.#tuning.tickMs,
       onGone: () => {
@@ -395,11 +392,8 @@ export class RaftEngine implements ConsensusEngine {
   }
 
   #refused(from: number, error: unknown): void {
-    if (!(error instanceof RaftError)) {
-      this.#options.fatal(error);
-      return;
-    }
-    this.#event('raft message refused', { from, code: error.code });
+    if (!(error instanceof RaftError)) this.#options.fatal(error);
+    else this.#event('raft message refused', { from, code: error.code });
   }
 
   #event(event: string, fields: Readonly<Record<string, string | number>>): void {
