@@ -339,11 +339,12 @@ export class Replica<ReferenceValues> {
   ): void {
     const options = this.#options;
     const { clusterId, epoch, seed } = facts;
+    const { self, send, sendSnapshot } = options;
     this.#waiting = undefined;
     this.#enteredMs = options.scheduler.monotonicMs();
     this.#cluster = new Cluster({
       ...facts,
-      self: options.self,
+      ...(sendSnapshot === undefined ? { self, send } : { self, send, sendSnapshot }),
       founders,
       known,
       keyring: options.openKeyring(seed, clusterId, epoch),
@@ -352,8 +353,6 @@ export class Replica<ReferenceValues> {
       machine: options.machine,
       scheduler: options.scheduler,
       randomInt: (bound) => randomBelow(options.random, bound),
-      send: options.send,
-      ...(options.sendSnapshot === undefined ? {} : { sendSnapshot: options.sendSnapshot }),
       ...(options.tuning === undefined ? {} : { tuning: options.tuning }),
       onEvent: options.onEvent,
       onChange: options.onChange,
