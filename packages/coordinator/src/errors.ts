@@ -12,6 +12,7 @@ export type CoordinatorErrorCode =
   | 'COORDINATOR_EVIDENCE_UNUSABLE'
   | 'COORDINATOR_DATA_DIRECTORY_UNUSABLE'
   | 'COORDINATOR_PEER_UNREACHABLE'
+  | 'COORDINATOR_SEALED_LOG_UNREADABLE'
   | 'COORDINATOR_WIRE_MALFORMED';
 
 /** Why the Coordinator does not start, or cannot read what a peer sent. */

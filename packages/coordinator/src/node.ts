@@ -36,6 +36,7 @@ import { peerService } from './services/peer.ts';
 import { userService } from './services/user.ts';
 import { workloadService } from './services/workload.ts';
 import { openDataDirectory, type DataDirectory } from './storage/data-directory.ts';
+import { ClaimsNoter } from './storage/claims-noter.ts';
 import { SealedLog } from './storage/durable-log.ts';
 import { createKeyring } from './storage/keyring.ts';
 import { VERSION } from './version.ts';
@@ -100,6 +101,7 @@ class Wiring {
   readonly #server: AttestedServer<PeerClaims>;
   readonly #rules: Rules;
   #log: SealedLog | undefined;
+  #claims: ClaimsNoter | undefined;
   #generation = 0;
   #droppedEarlier = false;
   #cancelReverify: () => void = () => undefined;
@@ -222,6 +224,9 @@ class Wiring {
       },
     });
     this.#log = log;
+    this.#claims = new ClaimsNoter(log, (error) => {
+      this.#options.log.warn('claims not written', { error: describeError(error) });
+    });
     return log;
   }
 
@@ -277,6 +282,8 @@ class Wiring {
       this.#options.onEnd({ kind: 'removed' });
       return;
     }
+    const state = this.#replica.cluster?.state.machine;
+    if (state !== undefined) this.#claims?.stateChanged(state);
     const generation = this.#replica.cluster?.generation ?? 0;
     if (generation !== this.#generation) {
       this.#generation = generation;

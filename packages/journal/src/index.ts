@@ -8,5 +8,5 @@ export { nodeJournalFs } from './node-fs.ts';
 export { dangerDiscardJournal, journalExists, openJournal } from './open.ts';
 export type { Journal, JournalOptions, JournalSync, SnapshotToSave } from './options.ts';
 export type { JournalFinding, Recovered, RecoveredRecord, RecoveredSnapshot } from './recover.ts';
-export { OWNER_BYTES_MAX } from './segment.ts';
+export { OWNER_BYTES_MAX, SEGMENT_VERSION as JOURNAL_FORMAT_VERSION } from './segment.ts';
 export { SNAPSHOT_BYTES_MAX, TAIL_RECORDS_MAX } from './snapshot.ts';

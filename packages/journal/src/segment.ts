@@ -8,15 +8,22 @@
  * name, filled with zeros, synced and renamed, so its header is never torn.
  */
 import { crc32 } from 'node:zlib';
-import { isAllZero, utf8 } from '@witan/core';
+import { bytesEqual, isAllZero, utf8 } from '@witan/core';
 import { JournalError, damaged } from './errors.ts';
-import { FRAME_HEADER_BYTES, hasMarkBehind, readFrame, readFrameClaim } from './frames.ts';
+import {
+  FRAME_HEADER_BYTES,
+  hasMarkBehind,
+  markPayload,
+  readFrame,
+  readFrameClaim,
+} from './frames.ts';
 
 /** Longest owner header in bytes. */
 export const OWNER_BYTES_MAX = 1024;
 
 const MAGIC = utf8('WITANJNL');
-const VERSION = 1;
+/** Version of the files that this code writes; each has its own files in test/fixtures. */
+export const SEGMENT_VERSION = 1;
 const HEADER_FIXED_BYTES = 40;
 const SECTOR_BYTES = 512;
 
@@ -44,7 +51,7 @@ export function writeSegmentHeader(header: SegmentHeader): {
   const bytes = new Uint8Array(segmentHeaderBytes(header.owner.byteLength));
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
-  view.setUint32(8, VERSION);
+  view.setUint32(8, SEGMENT_VERSION);
   view.setUint32(12, header.owner.byteLength);
   view.setBigUint64(16, BigInt(header.sequence));
   view.setBigUint64(24, BigInt(header.bytesPreallocated));
@@ -93,6 +100,10 @@ export function readSegment(path: string, bytes: Uint8Array, sequence: number): 
       return { header: start.header, records, offset, chain, end };
     }
     if (frame.kind === 'record') records.push(frame.payload);
+    // Bytes that check but say that they belong elsewhere: a misdirected write, or an old copy.
+    else if (!bytesEqual(frame.payload, markPayload(sequence, offset))) {
+      throw damaged(path, offset, 'place that the frame names');
+    }
     offset = frame.end;
     chain = frame.crc;
     if (frame.kind === 'end') {
@@ -114,8 +125,8 @@ function readSegmentHeader(
   const ownerBytes = view.getUint32(12);
   const headerBytes = segmentHeaderBytes(ownerBytes);
   const found = view.getUint32(8);
-  if (found !== VERSION) {
-    const fields = { path, expected: VERSION, found };
+  if (found !== SEGMENT_VERSION) {
+    const fields = { path, expected: SEGMENT_VERSION, found };
     const message = 'the journal has an unknown format version';
     throw new JournalError('JOURNAL_VERSION_UNKNOWN', message, { fields });
   }

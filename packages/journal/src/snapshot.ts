@@ -9,7 +9,7 @@
 import { crc32 } from 'node:zlib';
 import { concatBytes, utf8 } from '@witan/core';
 import { JournalError, damaged } from './errors.ts';
-import { OWNER_BYTES_MAX } from './segment.ts';
+import { OWNER_BYTES_MAX, SEGMENT_VERSION } from './segment.ts';
 
 /** Largest snapshot data, in bytes. */
 export const SNAPSHOT_BYTES_MAX: number = 1024 * 1024 * 1024;
@@ -18,7 +18,6 @@ export const SNAPSHOT_BYTES_MAX: number = 1024 * 1024 * 1024;
 export const TAIL_RECORDS_MAX = 1_000_000;
 
 const MAGIC = utf8('WITANSNP');
-const VERSION = 1;
 const HEADER_BYTES = 56;
 const CRC_BYTES = 4;
 
@@ -49,7 +48,7 @@ export function writeSnapshotParts(contents: SnapshotContents): readonly Uint8Ar
   const start = new Uint8Array(HEADER_BYTES);
   const view = new DataView(start.buffer);
   start.set(MAGIC);
-  view.setUint32(8, VERSION);
+  view.setUint32(8, SEGMENT_VERSION);
   view.setUint32(12, header.owner.byteLength);
   view.setBigUint64(16, BigInt(header.index));
   view.setBigUint64(24, BigInt(header.term));
@@ -78,8 +77,8 @@ export function readSnapshot(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!MAGIC.every((byte, at) => bytes[at] === byte)) throw damaged(path, 0, 'snapshot header');
   const found = view.getUint32(8);
-  if (found !== VERSION) {
-    const fields = { path, expected: VERSION, found };
+  if (found !== SEGMENT_VERSION) {
+    const fields = { path, expected: SEGMENT_VERSION, found };
     const message = 'the journal has an unknown format version';
     throw new JournalError('JOURNAL_VERSION_UNKNOWN', message, { fields });
   }

@@ -5,6 +5,7 @@ import {
   OWNER,
   checkRecovered,
   coinOf,
+  lastNumber,
   newLedger,
   open,
   recordOf,
@@ -12,7 +13,7 @@ import {
   type Ledger,
 } from './workload.ts';
 
-const RECORDS = 300;
+const RECORDS = 1000;
 
 /** Runs the workload on a disk until its end or a crash. */
 async function runUntilCrash(fs: CrashFs, ledger: Ledger, last: number): Promise<void> {
@@ -32,20 +33,35 @@ async function stepsOf(image: DiskImage, last: number): Promise<number> {
 }
 
 describe('a crash', () => {
-  it('at any step of a workload loses nothing acknowledged and invents nothing (I3)', async () => {
-    const steps = await stepsOf(new Map(), RECORDS);
-    expect(steps).toBeGreaterThan(200);
-    for (let step = 0; step < steps; step += 1) {
-      const fs = new CrashFs(new Map(), { fault: { kind: 'crash', step } });
-      const ledger = newLedger();
-      await runUntilCrash(fs, ledger, RECORDS);
-      expect(fs.hasCrashed).toBe(true);
-      for (const chance of [0, 0.5, 0.9, 1]) {
-        const image = fs.imageAfterCrash(coinOf(step, chance));
-        const { recovered } = await open(new CrashFs(image));
-        checkRecovered(recovered, ledger);
-      }
+  it('at any step of 1,000 records loses nothing acknowledged, invents nothing (I3)', async () => {
+    const crashes: Crash[] = [];
+    const ledger = newLedger();
+    const fs = new CrashFs(new Map(), {
+      onStep: (step, imageIfCrashed) => {
+        for (const coin of coinsOf(step, imageIfCrashed)) {
+          crashes.push({ step, ledger: { ...ledger }, image: imageIfCrashed(coin) });
+        }
+      },
+    });
+    await runWorkload(fs, ledger, RECORDS);
+    expect(ledger.acknowledged).toBeGreaterThanOrEqual(RECORDS);
+    expect(new Set(crashes.map(({ step }) => step)).size).toBe(fs.steps);
+    expect(fs.steps).toBeGreaterThan(500);
+    for (const crash of crashes) await checkCrash(crash);
+  }, 300_000);
+
+  it('and a restart behind it go on together, again and again (I3)', async () => {
+    let image: DiskImage = new Map();
+    const ledger = newLedger();
+    for (let round = 1; round <= 60; round += 1) {
+      const fault = { kind: 'crash', step: 9 + ((round * 17) % 60) } as const;
+      const fs = new CrashFs(image, { fault });
+      await runUntilCrash(fs, ledger, round * 40);
+      image = fs.imageAfterCrash(coinOf(round));
+      const { recovered } = await open(new CrashFs(image));
+      checkRecovered(recovered, ledger);
     }
+    expect(ledger.acknowledged).toBeGreaterThan(600);
   });
 
   it('during the recovery from a crash loses nothing either (I3)', async () => {
@@ -91,21 +107,22 @@ describe('a crash', () => {
     expect(image.size).toBe(1);
   });
 
-  it('is caught by these checks when a sync is left out (planted violation)', async () => {
+  it.each([
+    ['fdatasync', withoutSync],
+    ['the sync of the directory', withoutDirectorySync],
+  ])('is caught by these checks when %s does nothing (planted violation)', async (_name, spoil) => {
+    const crashes: Crash[] = [];
+    const ledger = newLedger();
+    const fs = new CrashFs(new Map(), {
+      onStep: (step, imageIfCrashed) => {
+        const image = imageIfCrashed(coinOf(step, 0.3));
+        crashes.push({ step, ledger: { ...ledger }, image });
+      },
+    });
+    await runWorkload(spoil(fs), ledger, 130);
     let caught = 0;
-    for (let step = 10; step < 60; step += 1) {
-      const fs = new CrashFs(new Map(), { fault: { kind: 'crash', step } });
-      const ledger = newLedger();
-      await runWorkload(withoutSync(fs), ledger, 60).catch(() => undefined);
-      if (!fs.hasCrashed) continue;
-      try {
-        const { recovered } = await open(new CrashFs(fs.imageAfterCrash(coinOf(step, 0.3))));
-        checkRecovered(recovered, ledger);
-      } catch {
-        caught += 1;
-      }
-    }
-    expect(caught).toBeGreaterThan(0);
+    for (const crash of crashes) await checkCrash(crash).catch(() => (caught += 1));
+    expect(caught).toBeGreaterThan(10);
   });
 });
 
@@ -124,12 +141,68 @@ async function longTornTail(): Promise<{ readonly torn: DiskImage; readonly ledg
   return { torn: new Map([[path, after]]), ledger };
 }
 
+/** What a crash left, and what the process knew. */
+interface Crash {
+  readonly step: number;
+  readonly ledger: Ledger;
+  readonly image: DiskImage;
+}
+
+type ImageIfCrashed = (coin: () => boolean) => DiskImage;
+
+/**
+ * Nothing of what was not synced, all of it, any part of it in any order, a beginning (a torn
+ * write), and an end without the beginning (reordered writes).
+ */
+function coinsOf(step: number, imageIfCrashed: ImageIfCrashed): readonly (() => boolean)[] {
+  let tosses = 0;
+  imageIfCrashed(() => {
+    tosses += 1;
+    return false;
+  });
+  const kept = Math.ceil((tosses * ((step * 37) % 100)) / 100);
+  const after = (count: number, before: boolean): (() => boolean) => {
+    let toss = 0;
+    return () => toss++ < count === before;
+  };
+  const all = [(): boolean => false, (): boolean => true];
+  if (tosses < 2) return all;
+  return [...all, coinOf(step), coinOf(step, 0.9), after(kept, true), after(kept, false)];
+}
+
+/** What is read back is right, and a restart goes on behind it. */
+async function checkCrash({ step, ledger, image }: Crash): Promise<void> {
+  const fs = new CrashFs(image);
+  const { journal, recovered } = await open(fs);
+  checkRecovered(recovered, ledger);
+  if (step % 3 !== 0) return;
+  const next = lastNumber(recovered) + 1;
+  await journal.startSegment(OWNER);
+  await journal.append([recordOf(next)]);
+  const again = await open(new CrashFs(fs.imageAfterCrash(coinOf(step, 0.2))));
+  checkRecovered(again.recovered, { ...ledger, submitted: next, acknowledged: next });
+}
+
 /** The same disk, but fdatasync returns without having done anything. */
 function withoutSync(fs: CrashFs): JournalFs {
+  const nothing = (): Promise<void> => Promise.resolve();
+  return {
+    ...portOf(fs),
+    create: async (path) => ({ ...(await fs.create(path)), sync: nothing }),
+    open: async (path) => ({ ...(await fs.open(path)), sync: nothing }),
+  };
+}
+
+/** The same disk, but new names never become durable. */
+function withoutDirectorySync(fs: CrashFs): JournalFs {
+  return { ...portOf(fs), syncDirectory: () => Promise.resolve() };
+}
+
+function portOf(fs: CrashFs): JournalFs {
   return {
     makeDirectory: (path) => fs.makeDirectory(path),
     list: (directory) => fs.list(directory),
-    create: async (path) => ({ ...(await fs.create(path)), sync: () => Promise.resolve() }),
+    create: (path) => fs.create(path),
     open: (path) => fs.open(path),
     read: (path, bytesMax) => fs.read(path, bytesMax),
     rename: (from, to) => fs.rename(from, to),

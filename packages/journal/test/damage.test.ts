@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { fromUtf8, utf8 } from '@witan/core';
 import { JournalError, dangerDiscardJournal, type Recovered } from '@witan/journal';
 import { CrashFs, type DiskImage } from '@witan/journal/testing';
-import { DIRECTORY, OWNER, numberOf, open, recordOf } from './workload.ts';
+import { DIRECTORY, OWNER, numberOf, open, recordOf, snapshotData } from './workload.ts';
 
 /** The only segment of an image, and the image with other contents in its place. */
 function segmentOf(image: DiskImage, sequence = 1): readonly [string, Uint8Array] {
@@ -23,6 +23,31 @@ async function smallImage(records: number): Promise<DiskImage> {
   await journal.startSegment(OWNER);
   for (let number = 1; number <= records; number += 1) await journal.append([recordOf(number)]);
   return fs.image();
+}
+
+/** A snapshot, two ended segments behind it and one that was being written. */
+async function largeImage(variant = 0): Promise<DiskImage> {
+  const fs = new CrashFs();
+  const { journal } = await open(fs);
+  await journal.startSegment(OWNER);
+  const at = (number: number): Uint8Array => recordOf(number + variant);
+  for (let number = 1; number <= 6; number += 1) await journal.append([at(number)]);
+  const tail = [at(6)];
+  await journal.saveSnapshot({ index: 5, term: 1, data: snapshotData(5), tail });
+  for (let number = 7; number <= 30; number += 1) await journal.append([at(number)]);
+  const image = fs.image();
+  expect(image.size).toBe(4);
+  return image;
+}
+
+/** Where the writes of a segment start. */
+function marksOf(bytes: Uint8Array): readonly number[] {
+  const buffer = Buffer.from(bytes);
+  const marks: number[] = [];
+  for (let at = buffer.indexOf('WITANMRK'); at >= 0; at = buffer.indexOf('WITANMRK', at + 1)) {
+    marks.push(at - 16);
+  }
+  return marks;
 }
 
 async function tryRecover(image: DiskImage): Promise<Recovered | JournalError> {
@@ -129,6 +154,57 @@ describe('a damaged journal', () => {
     expect(await tryRecover(replaced(fs.image(), path, foreign))).toMatchObject({
       code: 'JOURNAL_DAMAGED',
     });
+  });
+
+  it('of several segments and a snapshot never serves a change, whatever flips', async () => {
+    const image = await largeImage();
+    expect(await tryRecover(image)).not.toBeInstanceOf(JournalError);
+    const [last] = segmentOf(image, 4);
+    for (const [path, bytes] of image) {
+      const used = path === last ? usedBytes(bytes) : bytes.byteLength;
+      for (let at = 0; at < used; at += 1) {
+        const flipped = Uint8Array.from(bytes);
+        // Never the whole byte to zero, which would be a torn write.
+        flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 7));
+        const found = await tryRecover(replaced(image, path, flipped));
+        if (!(found instanceof JournalError)) throw new Error(`${path}, byte ${at} was accepted`);
+        if (path.endsWith('.wal')) expect(found.fields['path']).toBe(path);
+      }
+    }
+  }, 300_000);
+
+  it('with a write that landed in the wrong place is refused', async () => {
+    const image = await largeImage();
+    const intact = await tryRecover(image);
+    if (intact instanceof JournalError) throw intact;
+    const written = numbersIn(intact);
+    const [path, bytes] = segmentOf(image, 4);
+    const marks = marksOf(bytes);
+    expect(marks.length).toBeGreaterThan(3);
+    const ends = [...marks.slice(1), usedBytes(bytes)];
+    for (const [from, start] of marks.entries()) {
+      const batch = bytes.subarray(start, ends[from]);
+      for (const to of [...marks, ends.at(-1) ?? 0]) {
+        if (to === start) continue;
+        const moved = Uint8Array.from(bytes);
+        moved.set(batch.subarray(0, moved.byteLength - to), to);
+        const found = await tryRecover(replaced(image, path, moved));
+        if (found instanceof JournalError) expect(found.code).toBe('JOURNAL_DAMAGED');
+        else expect(numbersIn(found).join()).toBe(written.join());
+      }
+    }
+  });
+
+  it('refuses a segment of another run of the same owner, even one that is whole', async () => {
+    const image = await largeImage();
+    const other = await largeImage(1);
+    for (const [path, bytes] of other) {
+      if (!path.endsWith('.wal')) continue;
+      expect(image.has(path)).toBe(true);
+      expect(await tryRecover(replaced(image, path, bytes))).toMatchObject({
+        code: 'JOURNAL_DAMAGED',
+      });
+    }
   });
 
   it('can be discarded', async () => {

@@ -18,6 +18,12 @@ export interface CrashFsOptions {
   readonly fault?: Fault;
   /** Bytes that fit on the disk; default no limit. */
   readonly capacityBytes?: number;
+  /**
+   * Called in the middle of every step, so that one run shows the disk of a crash at each of them.
+   *
+   * @param imageIfCrashed as `imageAfterCrash`, and only valid during the call
+   */
+  readonly onStep?: (step: number, imageIfCrashed: (coin: () => boolean) => DiskImage) => void;
 }
 
 /** The process is gone: every operation after a crash rejects with this. */
@@ -168,15 +174,14 @@ export class CrashFs implements JournalFs {
     return {
       write: async (bytes: Uint8Array, offset: number): Promise<void> => {
         const change: Change = { kind: 'write', offset, bytes: Uint8Array.from(bytes) };
-        // The crash is in the middle of the write: part of it may have reached the disk.
-        await this.#stepOrFault(() => inode.changes.push(change));
+        await this.#stepOrFault({ inode, change });
         this.#checkCapacity(inode, offset + bytes.byteLength);
         inode.contents = applyChange(inode.contents, change);
         inode.changes.push(change);
       },
       truncate: async (byteLength: number): Promise<void> => {
         const change: Change = { kind: 'truncate', byteLength };
-        await this.#stepOrFault(() => inode.changes.push(change));
+        await this.#stepOrFault({ inode, change });
         inode.contents = applyChange(inode.contents, change);
         inode.changes.push(change);
       },
@@ -196,14 +201,20 @@ export class CrashFs implements JournalFs {
     if (used > capacityBytes) throw systemError('ENOSPC');
   }
 
-  async #stepOrFault(beforeCrash?: () => void): Promise<void> {
+  /** @param begun what a crash now leaves half done: part of it may have reached the disk */
+  async #stepOrFault(begun?: { readonly inode: Inode; readonly change: Change }): Promise<void> {
     await this.#turn();
-    const { fault } = this.#options;
+    const { fault, onStep } = this.#options;
     const step = this.#step;
     this.#step += 1;
+    if (onStep !== undefined) {
+      begun?.inode.changes.push(begun.change);
+      onStep(step, (coin) => this.imageAfterCrash(coin));
+      begun?.inode.changes.pop();
+    }
     if (fault?.step !== step) return;
     if (fault.kind === 'fail') throw systemError(fault.systemCode);
-    beforeCrash?.();
+    begun?.inode.changes.push(begun.change);
     this.#crashed = true;
     throw new SimulatedCrash();
   }

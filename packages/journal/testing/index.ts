@@ -8,3 +8,4 @@ export {
   type DiskImage,
   type Fault,
 } from './crash-fs.ts';
+export { FIXTURE_OWNER, FIXTURE_RECORDS, FIXTURE_SNAPSHOT, makeFixture } from './fixture.ts';

@@ -1,5 +1,11 @@
 /**
- * Keys, secrets and certificates of a cluster, on node:crypto and @peculiar/x509.
+ * Keys, secrets and certificates of a cluster, on node:crypto, @peculiar/x509 and jose.
+ *
+ * Recovery: `dealShares` (at the first manifest, and at each change of owners) gives a
+ * `RecoveryHeader`, which is replicated and stands in the clear on every disk. Each owner takes the
+ * JWE with its fingerprint out of it and opens it with `openShare`; `encodeShare` gives the bytes
+ * to hand to any replica. A replica reads a header with `decodeRecoveryHeaderUnverified`, gives the
+ * shares to a `ShareCollector`, and gets the seed from its `open`.
  */
 export * from './errors.ts';
 export { nodeCrypto, nodeRandom, systemClock } from './node-crypto.ts';
@@ -49,6 +55,26 @@ export {
   type MeshCaCertificateRequest,
   type RootCertificateRequest,
 } from './certificates.ts';
+export {
+  decodeRecoveryHeaderUnverified,
+  dealShares,
+  encodeRecoveryHeader,
+  unwrapSeed,
+  type DealOptions,
+  type DealtShare,
+  type RecoveryHeader,
+} from './recovery/recovery-header.ts';
+export {
+  SHARES_MAX,
+  SHARE_BYTES_MAX,
+  commitmentOf,
+  decodeShare,
+  encodeShare,
+  type RecoveryShare,
+  type ShareBinding,
+} from './recovery/share.ts';
+export { ShareCollector, type ShareProgress } from './recovery/share-collector.ts';
+export { SHARE_JWE_CHARS_MAX, openShare, ownerFingerprint } from './recovery/share-envelope.ts';
 export * from './marker-names.ts';
 export { isSimulatedCertificate } from './simulated-marker.ts';
 export {

@@ -10,7 +10,8 @@ export type ReplicaErrorCode =
   | 'REPLICA_TIMED_OUT'
   | 'REPLICA_STOPPED'
   | 'REPLICA_MEMBERSHIP_REFUSED'
-  | 'REPLICA_NO_CLUSTER';
+  | 'REPLICA_NO_CLUSTER'
+  | 'REPLICA_RECORDS_UNREADABLE';
 
 /** What the driver could not do, and what is known about it. */
 export class ReplicaError extends CodedError<ReplicaErrorCode> {

@@ -25,6 +25,17 @@ export type {
   SnapshotParcel,
   SnapshotTransfer,
 } from './ports.ts';
+export {
+  DURABLE_RECORD_VERSION,
+  decodeDurableRecord,
+  encodeDurableRecord,
+  markOfDurableRecord,
+  replayDurableLog,
+  type DurableRecord,
+  type DurableState,
+  type LogMark,
+} from './raft/durable-records.ts';
+export { LINK_BYTES, LogChain, type HashParts } from './raft/log-chain.ts';
 export type { RaftEngineOptions } from './raft/options.ts';
 export { RaftEngine } from './raft/raft-engine.ts';
 export { DEFAULT_TUNING, type EngineTuning } from './raft/tuning.ts';

@@ -2,10 +2,9 @@
  * A slot's disk: the real journal on a file system in memory that loses what was not synced, tears
  * writes, fails and fills up on demand. Keeps old images, to be shown again after a restart.
  */
-import { CanonicalReader } from '@witan/core';
 import { openJournal, type Journal, type JournalFile, type JournalFs } from '@witan/journal';
-import type { DurableLog } from '@witan/replica';
-import { decodeEntry, decodeHardState, decodeSnapshot, type Entry, type HardState } from 'raft-ts';
+import { decodeDurableRecord, type DurableLog } from '@witan/replica';
+import { decodeSnapshot, type Entry, type HardState } from 'raft-ts';
 import { CrashFs, type DiskImage } from '@witan/journal/testing';
 
 const SEGMENT_BYTES = 16 * 1024;
@@ -70,7 +69,7 @@ export class DurableView {
   }
 
   take(record: Uint8Array): void {
-    const { hardState, entries } = decodeRecord(record);
+    const { hardState, entries } = decodeDurableRecord(record);
     if (hardState !== undefined) this.hardState = hardState;
     for (const entry of entries) {
       for (let index = entry.index + 1; index <= this.lastIndex; index += 1) this.#drop(index);
@@ -84,19 +83,6 @@ export class DurableView {
     this.terms.delete(index);
     this.entries.delete(index);
   }
-}
-
-/** A record as the append worker wrote it. */
-export function decodeRecord(bytes: Uint8Array): {
-  readonly hardState: HardState | undefined;
-  readonly entries: readonly Entry[];
-} {
-  const reader = new CanonicalReader(bytes);
-  reader.u8();
-  const max = bytes.byteLength;
-  const hardState = reader.bool() ? decodeHardState(reader.bytes(max), max) : undefined;
-  const entries = reader.list(max, (item) => decodeEntry(item.bytes(max), max));
-  return { hardState, entries };
 }
 
 /** The real journal behind the driver's port; nothing is sealed. */

@@ -1,24 +1,18 @@
 /**
  * The replica's DurableLog port: seals every record and snapshot, then hands it to the journal
- * (I4).
- * The journal opens with the first record, so a cluster without a manifest leaves nothing on disk.
- * What is written is never read back by this process (I2).
+ * (I4). The journal opens with the first record, so a cluster without a manifest leaves nothing on
+ * disk. What is written is never read back by this process (I2); former-log.ts reads it for a later
+ * one.
  */
-import {
-  CanonicalWriter,
-  fromHex,
-  utf8,
-  type ClusterId,
-  type Epoch,
-  type IncarnationId,
-} from '@witan/core';
-import { openJournal, type Journal } from '@witan/journal';
+import type { ClusterId, Epoch, IncarnationId } from '@witan/core';
+import { nodeJournalFs, openJournal, type Journal, type JournalFs } from '@witan/journal';
 import { createSealer, type Seed } from '@witan/keys';
-import type { DurableLog } from '@witan/replica';
+import { markOfDurableRecord, type DurableLog, type LogMark } from '@witan/replica';
+import { encodeClaims, type DiskClaims } from './claims.ts';
+import { encodeOwner } from './journal-owner.ts';
+import { sealRecord, type SealedRecordKind } from './sealed-record.ts';
 
-const OWNER_LABEL = 'witan/journal-owner/v1';
-const RECORD_AAD = utf8('witan/v1/journal-record');
-const SNAPSHOT_AAD = utf8('witan/v1/journal-snapshot');
+const NOTHING = new Uint8Array(0);
 
 export interface SealedLogOptions {
   readonly directory: string;
@@ -29,6 +23,7 @@ export interface SealedLogOptions {
   /** Called once, when the journal holds its first record. */
   readonly onOpen: () => void;
   readonly onSync: (sync: { readonly durationMs: number; readonly bytes: number }) => void;
+  readonly fs?: JournalFs;
 }
 
 export class SealedLog implements DurableLog {
@@ -37,6 +32,8 @@ export class SealedLog implements DurableLog {
   #journal: Promise<Journal> | undefined;
   #sequence = 0;
   #isOpen = false;
+  /** Repeated behind every snapshot, which replaces the record that held them. */
+  #claims: Uint8Array = NOTHING;
 
   constructor(options: SealedLogOptions) {
     this.#options = options;
@@ -50,8 +47,10 @@ export class SealedLog implements DurableLog {
 
   async append(records: readonly Uint8Array[]): Promise<void> {
     const journal = await this.#open();
-    await journal.append(records.map((record) => this.#seal(record)));
+    await journal.append(records.map((record) => this.#sealEntries(record)));
+    if (this.#isOpen) return;
     this.#isOpen = true;
+    await journal.append(this.#sealedClaims());
   }
 
   async saveSnapshot(
@@ -63,10 +62,21 @@ export class SealedLog implements DurableLog {
     await journal.saveSnapshot({
       index: label.index,
       term: label.term,
-      data: this.#sealer.seal(snapshot, SNAPSHOT_AAD),
-      tail: tail.map((record) => this.#seal(record)),
+      data: this.#seal('snapshot', undefined, NOTHING, snapshot),
+      tail: [...tail.map((record) => this.#sealEntries(record)), ...this.#sealedClaims()],
     });
     this.#isOpen = true;
+  }
+
+  /**
+   * Writes what the disk may claim in the clear, once the journal is open. Resolves when that is
+   * durable; nothing waits for it.
+   */
+  async note(claims: DiskClaims): Promise<void> {
+    this.#claims = encodeClaims(claims);
+    if (!this.#isOpen) return;
+    const journal = await this.#open();
+    await journal.append(this.#sealedClaims());
   }
 
   async close(): Promise<void> {
@@ -74,11 +84,24 @@ export class SealedLog implements DurableLog {
     await journal?.close();
   }
 
-  /** Each record is bound to its place, so that moved or dropped ones do not open in sequence. */
-  #seal(record: Uint8Array): Uint8Array {
+  #sealEntries(record: Uint8Array): Uint8Array {
+    return this.#seal('entries', markOfDurableRecord(record), NOTHING, record);
+  }
+
+  #sealedClaims(): readonly Uint8Array[] {
+    if (this.#claims.byteLength === 0) return [];
+    return [this.#seal('claims', undefined, this.#claims, NOTHING)];
+  }
+
+  /** To be handed to the journal in the same turn, so that sequence and place agree. */
+  #seal(
+    kind: SealedRecordKind,
+    mark: LogMark | undefined,
+    publicPart: Uint8Array,
+    secret: Uint8Array,
+  ): Uint8Array {
     this.#sequence += 1;
-    const place = new CanonicalWriter().fixed(RECORD_AAD).u64(this.#sequence).finish();
-    return this.#sealer.seal(record, place);
+    return sealRecord(this.#sealer, { kind, sequence: this.#sequence, mark, publicPart }, secret);
   }
 
   #open(): Promise<Journal> {
@@ -87,15 +110,9 @@ export class SealedLog implements DurableLog {
   }
 
   async #start(): Promise<Journal> {
-    const { directory, clusterId, epoch, incarnation, onOpen, onSync } = this.#options;
-    const { journal } = await openJournal({ directory, onSync });
-    const owner = new CanonicalWriter()
-      .text(OWNER_LABEL)
-      .fixed(fromHex(clusterId))
-      .u64(epoch)
-      .fixed(fromHex(incarnation))
-      .finish();
-    await journal.startSegment(owner);
+    const { directory, onOpen, onSync, fs } = this.#options;
+    const { journal } = await openJournal({ directory, onSync, fs: fs ?? nodeJournalFs });
+    await journal.startSegment(encodeOwner(this.#options));
     onOpen();
     return journal;
   }

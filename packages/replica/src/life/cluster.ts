@@ -6,6 +6,7 @@ import { StateMachine, type StateMachineOptions } from '@witan/state-machine';
 import type { ClusterId, Crypto, Epoch, IncarnationId, SlotName } from '@witan/core';
 import type { Applied, Configuration, ConsensusEngine, EngineStatus } from '../engine.ts';
 import type { DurableLog, Keyring, MessageSink, Scheduler, Seed } from '../ports.ts';
+import { LogChain } from '../raft/log-chain.ts';
 import { BOOTSTRAP_INDEX } from '../raft/engine-storage.ts';
 import { RaftEngine } from '../raft/raft-engine.ts';
 import type { EngineTuning } from '../raft/tuning.ts';
@@ -55,6 +56,8 @@ export interface ClusterOptions<ReferenceValues> extends PeerSending {
 export class Cluster<ReferenceValues> {
   readonly engine: ConsensusEngine;
   readonly state: ClusterState<ReferenceValues>;
+  /** The hash chain over the log: confirms what a journal was found to hold (I4). */
+  readonly chain: LogChain;
   readonly #raft: RaftEngine;
   readonly #options: ClusterOptions<ReferenceValues>;
   readonly #directory: Directory;
@@ -96,6 +99,7 @@ export class Cluster<ReferenceValues> {
       },
       machine,
     );
+    this.chain = new LogChain((...parts) => options.crypto.hash('sha256', ...parts));
     this.#raft = this.#createEngine();
     this.engine = this.#raft;
     this.#desk = new AdmissionDesk({
@@ -270,6 +274,7 @@ export class Cluster<ReferenceValues> {
       scheduler,
       randomInt: this.#options.randomInt,
       snapshotOpensJournal: snapshotHoldsManifest,
+      chain: this.chain,
       fatal: this.#options.fatal,
       onEvent: this.#options.onEvent,
       ...(this.#options.tuning === undefined ? {} : { tuning: this.#options.tuning }),

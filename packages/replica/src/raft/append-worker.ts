@@ -12,20 +12,17 @@
 import {
   NO_NODE,
   isEmptyHardState,
-  encodeEntry,
-  encodeHardState,
   encodeSnapshot,
   type Entry,
   type HardState,
   type Message,
   type Snapshot,
 } from 'raft-ts';
-import { CanonicalWriter } from '@witan/core';
 import type { DurableLog } from '../ports.ts';
+import { encodeDurableRecord } from './durable-records.ts';
 import { decodeEnvelope } from './envelope.ts';
 import type { EngineStorage } from './engine-storage.ts';
-
-const RECORD_VERSION = 1;
+import { splitLink } from './log-chain.ts';
 
 export interface AppendWorkerOptions {
   readonly storage: EngineStorage;
@@ -38,18 +35,6 @@ export interface AppendWorkerOptions {
   readonly deliver: (responses: readonly Message[]) => void;
   /** A write failed. Retrying would be wrong: the pages may be marked clean (fsync, ATC'20). */
   readonly fatal: (error: unknown) => void;
-}
-
-/** One record of the journal: hard state, if it changed, and entries. */
-export function encodeRecord(
-  hardState: HardState | undefined,
-  entries: readonly Entry[],
-): Uint8Array {
-  return new CanonicalWriter()
-    .u8(RECORD_VERSION)
-    .optional(hardState, (writer, state) => writer.bytes(encodeHardState(state)))
-    .list(entries, (writer, entry) => writer.bytes(encodeEntry(entry)))
-    .finish();
 }
 
 /** A message for the append thread, or a snapshot of our own that shortens the journal. */
@@ -154,18 +139,20 @@ export class AppendWorker {
     return term !== this.#promised.term || vote !== this.#promised.vote;
   }
 
+  /** Called right after `entries` were put into the storage, so the last one is the log's last. */
   #record(entries: readonly Entry[]): Uint8Array {
     const state = this.#unwritten;
     this.#unwritten = undefined;
     this.#promised = state ?? this.#promised;
-    return encodeRecord(state, entries);
+    const mark = this.#options.storage.mark();
+    return encodeDurableRecord({ mark, hardState: state, entries });
   }
 
   async #takeSnapshot(snapshot: Snapshot, fromLeader: boolean): Promise<void> {
     const { storage, durable, snapshotOpensJournal, restore } = this.#options;
     if (fromLeader) {
       storage.applySnapshot(snapshot);
-      restore(snapshot);
+      restore({ ...snapshot, data: splitLink(snapshot.data).data });
       if (!this.#open && snapshotOpensJournal(snapshot)) this.#open = true;
     }
     if (!this.#open) return;

@@ -2,6 +2,7 @@
  * The log that Raft reads: all of it in memory, with snapshots made when one is asked for. What is
  * on disk is a copy that nothing here ever reads (I2, I4).
  */
+import { assert } from '@witan/core';
 import {
   MemoryStorage,
   NO_NODE,
@@ -14,6 +15,8 @@ import {
   type Storage,
   type Term,
 } from 'raft-ts';
+import type { LogMark } from './durable-records.ts';
+import { LogChain, NO_HASH, joinLink, splitLink } from './log-chain.ts';
 
 /** Index of the genesis state: above 0, so that the log of every founder starts behind it. */
 export const BOOTSTRAP_INDEX = 1;
@@ -21,6 +24,8 @@ const BOOTSTRAP_TERM = 1;
 
 /** Makes the state machine's snapshot as of the last applied entry. */
 export interface SnapshotSource {
+  /** Kept in step with the log; absent: one without links. */
+  readonly chain?: LogChain | undefined;
   appliedIndex(): Index;
   confState(): ConfState;
   data(): Uint8Array;
@@ -28,18 +33,28 @@ export interface SnapshotSource {
 
 export class EngineStorage implements Storage {
   readonly #log: MemoryStorage = new MemoryStorage();
+  /** The hash chain over the log. */
+  readonly chain: LogChain;
   readonly #source: SnapshotSource;
   #cached: Snapshot | undefined;
 
   constructor(source: SnapshotSource) {
     this.#source = source;
+    this.chain = source.chain ?? new LogChain(NO_HASH);
+  }
+
+  /** The last entry; undefined while the log is blank. */
+  mark(): LogMark | undefined {
+    const index = this.lastIndex();
+    const link = this.chain.at(index);
+    return link === undefined ? undefined : { index, term: this.term(index), link };
   }
 
   /** Puts the genesis state, alike on every founder, in front of the log. */
   bootstrap(data: Uint8Array): void {
     const confState = this.#source.confState();
     const metadata = { index: BOOTSTRAP_INDEX, term: BOOTSTRAP_TERM, confState };
-    this.applySnapshot({ data, metadata });
+    this.applySnapshot({ data: joinLink(data, this.chain.genesis()), metadata });
     this.setHardState({ term: BOOTSTRAP_TERM, vote: NO_NODE, commit: BOOTSTRAP_INDEX });
   }
 
@@ -68,25 +83,31 @@ export class EngineStorage implements Storage {
     const index = this.#source.appliedIndex();
     if (this.#cached?.metadata.index !== index) {
       const metadata = { index, term: this.#log.term(index), confState: this.#source.confState() };
-      this.#cached = { data: this.#source.data(), metadata };
+      const link = this.chain.at(index);
+      assert(link !== undefined, 'what was applied is in the chain');
+      this.#cached = { data: joinLink(this.#source.data(), link), metadata };
     }
     return this.#cached;
   }
 
   append(entries: readonly Entry[]): void {
     this.#log.append(entries);
+    this.chain.append(entries);
   }
 
   setHardState(state: HardState): void {
     this.#log.setHardState(state);
   }
 
+  /** @param snapshot from a leader, with the link behind its data */
   applySnapshot(snapshot: Snapshot): void {
     this.#log.applySnapshot(snapshot);
+    this.chain.reset(snapshot.metadata.index, splitLink(snapshot.data).link);
     this.#cached = undefined;
   }
 
   compact(index: Index): void {
     this.#log.compact(index);
+    this.chain.compact(index);
   }
 }

@@ -8,6 +8,7 @@ import {
 } from 'raft-ts';
 import type { Configuration, MembershipChange, StateSubscriber } from '../engine.ts';
 import type { DurableLog, MessageSink, Scheduler } from '../ports.ts';
+import type { LogChain } from './log-chain.ts';
 import type { EngineTuning } from './tuning.ts';
 
 /** Everything that an engine needs from outside. */
@@ -28,6 +29,11 @@ export interface RaftEngineOptions {
   readonly fatal: (error: unknown) => void;
   readonly onEvent?: (event: string, fields: Readonly<Record<string, string | number>>) => void;
   readonly tuning?: Partial<EngineTuning>;
+  /**
+   * The hash chain over the log, which the engine keeps in step with it. Without one nothing that a
+   * journal holds can be confirmed.
+   */
+  readonly chain?: LogChain;
 }
 
 /** Raft as Witan runs it: PreVote and CheckQuorum on, safe reads, nothing forwarded by the core. */

@@ -90,6 +90,7 @@ export class RaftEngine implements ConsensusEngine {
     });
     this.#snapshotIndex = this.#applier.appliedIndex;
     this.#storage = new EngineStorage({
+      chain: options.chain,
       appliedIndex: () => this.#applier.appliedIndex,
       confState: () => this.#applier.confState,
       data: () => options.subscriber.snapshot(),
@@ -331,7 +332,6 @@ export class RaftEngine implements ConsensusEngine {
   }
 
   // --- helpers --------------------------------------------------------------------------------
-
   #refusal(): Error | undefined {
     if (this.#stopped) return stopped();
     const { role, lead } = this.#node.basicStatus();

@@ -1,0 +1,154 @@
+/**
+ * The journal of an earlier incarnation: a summary without the seed, and its contents with it.
+ *
+ * Neither gives a right to vote (I2), and neither says that nothing newer exists (I4). A newcomer
+ * reuses the contents only as far as a live leader's hash chain confirms the mark; full recovery
+ * compares the marks of all disks, above every floor that owners present.
+ */
+import {
+  CanonicalError,
+  CodedError,
+  type ClusterId,
+  type Epoch,
+  type IncarnationId,
+} from '@witan/core';
+import { nodeJournalFs, openJournal, type JournalFs, type Recovered } from '@witan/journal';
+import { createUnsealer, nodeCrypto, type Seed, type Unsealer } from '@witan/keys';
+import { replayDurableLog, type DurableState, type LogMark } from '@witan/replica';
+import { decodeClaims, type DiskClaims } from './claims.ts';
+import { decodeOwner, type JournalOwner } from './journal-owner.ts';
+import { openSealedRecord, readHeadUnverified, unreadable } from './sealed-record.ts';
+
+/** What a disk claims to hold. Unverified: whoever holds the disk may have written all of it. */
+export interface DiskSummary {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  readonly incarnation: IncarnationId;
+  /** The last log entry; `link` is its hash chain. Absent where no entry says so. */
+  readonly mark: LogMark | undefined;
+  /** The last configuration, transition and recovery header. */
+  readonly claims: DiskClaims | undefined;
+}
+
+/** The contents of a disk: authentic, complete from the snapshot on, but perhaps old. */
+export interface FormerLog {
+  readonly owner: JournalOwner;
+  readonly state: DurableState;
+  readonly claims: DiskClaims | undefined;
+}
+
+/**
+ * Reads what a disk claims, without the seed. Changes nothing but the lock file.
+ *
+ * @returns undefined where there is no journal
+ * @throws CoordinatorError COORDINATOR_SEALED_LOG_UNREADABLE; JournalError as `openJournal`
+ */
+export async function readSummaryUnverified(
+  directory: string,
+  fs: JournalFs = nodeJournalFs,
+): Promise<DiskSummary | undefined> {
+  const recovered = await readJournal(directory, fs);
+  const values = valuesOf(recovered);
+  if (values.length === 0) return undefined;
+  const owner = ownerOf(recovered);
+  let mark: LogMark | undefined;
+  let claims: DiskClaims | undefined;
+  for (const value of values) {
+    const head = readHeadUnverified(value);
+    mark = head.mark ?? mark;
+    if (head.kind === 'claims') claims = claimsOf(head.publicPart);
+  }
+  return { ...owner, mark, claims };
+}
+
+/**
+ * Opens a disk's contents with the seed, and checks that nothing is missing, moved or repeated.
+ *
+ * @returns undefined where there is no journal
+ * @throws CoordinatorError COORDINATOR_SEALED_LOG_UNREADABLE; KeysError KEYS_SEAL_* for a foreign
+ *   or altered value; ReplicaError REPLICA_RECORDS_UNREADABLE; JournalError as `openJournal`
+ */
+export async function readFormerLog(
+  directory: string,
+  seed: Seed,
+  fs: JournalFs = nodeJournalFs,
+): Promise<FormerLog | undefined> {
+  const recovered = await readJournal(directory, fs);
+  const values = valuesOf(recovered);
+  if (values.length === 0) return undefined;
+  const owner = ownerOf(recovered);
+  const unsealer = createUnsealer({ seed, clusterId: owner.clusterId, use: 'journal-record' });
+  const opened = openAll(values, unsealer, owner);
+  const snapshot = opened.snapshots.at(0);
+  const hash = (...parts: readonly Uint8Array[]): Uint8Array => nodeCrypto.hash('sha256', ...parts);
+  return {
+    owner,
+    state: replayDurableLog(snapshot, opened.records, hash),
+    claims: opened.claims,
+  };
+}
+
+function openAll(values: readonly Uint8Array[], unsealer: Unsealer, owner: JournalOwner) {
+  const snapshots: Uint8Array[] = [];
+  const records: Uint8Array[] = [];
+  let claims: DiskClaims | undefined;
+  let sequence: number | undefined;
+  for (const value of values) {
+    const { head, secret, sealedBy } = openSealedRecord(unsealer, value);
+    if (sealedBy.incarnation !== owner.incarnation || sealedBy.epoch !== owner.epoch) {
+      throw unreadable('writer', { expected: owner.incarnation, found: sealedBy.incarnation });
+    }
+    // Only a snapshot may stand for what was dropped before it.
+    const expected = sequence === undefined ? firstSequence(head) : sequence + 1;
+    if (head.sequence !== expected) {
+      throw unreadable('sequence', { expected, found: head.sequence });
+    }
+    sequence = head.sequence;
+    if (head.kind === 'snapshot') snapshots.push(secret);
+    else if (head.kind === 'entries') records.push(secret);
+    else claims = claimsOf(head.publicPart);
+  }
+  return { snapshots, records, claims };
+}
+
+function firstSequence(head: { readonly kind: string; readonly sequence: number }): number {
+  return head.kind === 'snapshot' ? head.sequence : 1;
+}
+
+async function readJournal(directory: string, fs: JournalFs): Promise<Recovered> {
+  const { journal, recovered } = await openJournal({ directory, fs });
+  await journal.close();
+  return recovered;
+}
+
+/** The snapshot first, if there is one, and all records behind it. */
+function valuesOf(recovered: Recovered): readonly Uint8Array[] {
+  const records = recovered.records.map(({ data }) => data);
+  return recovered.snapshot === undefined ? records : [recovered.snapshot.data, ...records];
+}
+
+/** The one writer of a journal: each incarnation has its own directory. */
+function ownerOf(recovered: Recovered): JournalOwner {
+  const owners = recovered.records.map(({ owner }) => owner);
+  if (recovered.snapshot !== undefined) owners.unshift(recovered.snapshot.owner);
+  const [first = new Uint8Array(0)] = owners;
+  if (owners.some((owner) => !Buffer.from(owner).equals(first))) throw unreadable('owners');
+  const owner = reading('owner', () => decodeOwner(first));
+  if (owner === undefined) throw unreadable('owner');
+  return owner;
+}
+
+function claimsOf(bytes: Uint8Array): DiskClaims {
+  const claims = reading('claims', () => decodeClaims(bytes));
+  if (claims === undefined) throw unreadable('claims');
+  return claims;
+}
+
+function reading<Value>(check: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof CanonicalError) && !(cause instanceof CodedError)) throw cause;
+    throw unreadable(check, {}, cause);
+  }
+}
