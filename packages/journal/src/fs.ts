@@ -11,6 +11,12 @@ export interface JournalFile {
   /** Writes all of `bytes` at `offset`. Not durable before `sync`. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
   truncate(byteLength: number): Promise<void>;
+  /**
+   * Writes all of `bytes` at `offset` and makes them durable, in one step where the system can
+   * (O_DSYNC). Missing where it cannot: `write` and `sync` do the same, with a second way to the
+   * disk. Its failure is that of a sync: nobody knows what is on the disk.
+   */
+  writeDurably?(bytes: Uint8Array, offset: number): Promise<void>;
   /** Makes contents and size durable (fdatasync, which also persists a size it needs). */
   sync(): Promise<void>;
   close(): Promise<void>;

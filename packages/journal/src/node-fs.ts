@@ -2,7 +2,7 @@
  * JournalFs on node:fs. Nothing is retried: after a failed sync the kernel may have dropped the
  * pages, so a second sync would lie ("Can Applications Recover from fsync Failures?", ATC 2020).
  */
-import { mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { constants, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { systemCodeOf } from './errors.ts';
 import type { JournalFile, JournalFs } from './fs.ts';
@@ -15,7 +15,15 @@ const CHUNK_BYTES_MAX: number = 256 * 1024 * 1024;
 export const nodeJournalFs: JournalFs = {
   makeDirectory: (path: string): Promise<void> => makePath(resolve(path)),
   list: (directory: string): Promise<readonly string[]> => readdir(directory),
-  create: async (path: string): Promise<JournalFile> => fileOf(await open(path, 'w', 0o600)),
+  create: async (path: string): Promise<JournalFile> => {
+    const handle = await open(path, 'w', 0o600);
+    try {
+      return fileOf(handle, await open(path, constants.O_WRONLY | constants.O_DSYNC));
+    } catch (error) {
+      await handle.close().catch(() => undefined);
+      throw error;
+    }
+  },
   open: async (path: string): Promise<JournalFile> => fileOf(await open(path, 'r+')),
   async read(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
     const handle = await open(path, 'r');
@@ -36,19 +44,27 @@ export const nodeJournalFs: JournalFs = {
   lock: lockDirectory,
 };
 
-function fileOf(handle: FileHandle): JournalFile {
+/** @param durable the same file, opened so that each write is synced before it returns */
+function fileOf(handle: FileHandle, durable?: FileHandle): JournalFile {
   return {
-    async write(bytes: Uint8Array, offset: number): Promise<void> {
-      let written = 0;
-      while (written < bytes.byteLength) {
-        const rest = Math.min(bytes.byteLength - written, CHUNK_BYTES_MAX);
-        written += (await handle.write(bytes, written, rest, offset + written)).bytesWritten;
-      }
-    },
+    write: (bytes: Uint8Array, offset: number): Promise<void> => writeAll(handle, bytes, offset),
+    ...(durable === undefined
+      ? {}
+      : { writeDurably: (bytes, offset): Promise<void> => writeAll(durable, bytes, offset) }),
     truncate: (byteLength: number): Promise<void> => handle.truncate(byteLength),
     sync: (): Promise<void> => handle.datasync(),
-    close: (): Promise<void> => handle.close(),
+    async close(): Promise<void> {
+      await Promise.all([handle.close(), durable?.close()]);
+    },
   };
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  let written = 0;
+  while (written < bytes.byteLength) {
+    const rest = Math.min(bytes.byteLength - written, CHUNK_BYTES_MAX);
+    written += (await handle.write(bytes, written, rest, offset + written)).bytesWritten;
+  }
 }
 
 /**

@@ -108,11 +108,21 @@ export class SegmentWriter {
       chain = writeFrame(batch, offset, 'record', record, chain);
       offset += frameBytes(record.byteLength);
     }
-    await wrapWrite('write', this.#path, () => this.#file.write(batch, start));
-    await wrapSync(this.#path, () => this.#file.sync());
+    await this.#makeDurable(batch, start);
     this.#offset = start + offset;
     this.#chain = chain;
     this.#recordCount += records.length;
+  }
+
+  async #makeDurable(batch: Uint8Array, start: number): Promise<void> {
+    const file = this.#file;
+    if (file.writeDurably !== undefined) {
+      const written = file.writeDurably(batch, start);
+      await wrapSync(this.#path, () => written);
+      return;
+    }
+    await wrapWrite('write', this.#path, () => file.write(batch, start));
+    await wrapSync(this.#path, () => file.sync());
   }
 
   /**

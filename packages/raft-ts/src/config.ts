@@ -82,7 +82,8 @@ export type Config = {
   readonly stepDownOnRemoval?: boolean | undefined;
   /**
    * A leader sends each member what the steps since the last Ready call for in as few appends as
-   * possible, instead of one for each proposal and each acknowledgement. Default false.
+   * possible, instead of one for each proposal and each acknowledgement. A commit index alone waits
+   * for the next entries, a heartbeat or `announceCommit`. Default false.
    */
   readonly coalesceAppends?: boolean | undefined;
 };

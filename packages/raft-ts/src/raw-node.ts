@@ -26,7 +26,7 @@ import { applyConfChange } from './reconfigure.ts';
 import { becomeFollower } from './roles.ts';
 import { reportSnapshot, reportUnreachable } from './snapshot.ts';
 import { basicStatusOf, statusOf, type BasicStatus, type Status } from './status.ts';
-import { sendDueAppends } from './send-append.ts';
+import { announceCommit, sendDueAppends } from './send-append.ts';
 import { step, stepChecked } from './step.ts';
 import { tick } from './ticks.ts';
 import {
@@ -256,6 +256,11 @@ export class RawNode {
     core.emit({ kind: 'leader-forgotten', leader: core.lead });
     core.reads.reset();
     core.lead = NO_NODE;
+  }
+
+  /** With `coalesceAppends`: tells the others the commit index now. Of no effect elsewhere. */
+  announceCommit(): void {
+    announceCommit(this.#core);
   }
 
   /** Appends to this member were probably lost. */

@@ -84,8 +84,7 @@ function handleAcknowledgement(core: Core, message: Message, progress: Progress)
     releasePostponed(core);
     broadcastAppend(core);
   } else if (from !== core.id && progress.canBumpCommit(core.log.committed)) {
-    if (core.config.coalesceAppends) core.appendsDue = true;
-    else sendAppend(core, from);
+    if (!core.config.coalesceAppends) sendAppend(core, from);
   }
   if (from === core.id) return;
   // The window may have room again for several messages.

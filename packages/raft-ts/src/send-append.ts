@@ -53,15 +53,22 @@ export function broadcastAppend(core: Core): void {
   for (const id of core.tracker.progress.keys()) if (id !== core.id) sendAppend(core, id);
 }
 
-/** Sends each member what it lacks, if anything was put off. */
+/** Sends each member the entries that it lacks, if anything was put off. */
 export function sendDueAppends(core: Core): void {
   if (!core.appendsDue) return;
   core.appendsDue = false;
   if (core.role !== 'StateLeader') return;
-  for (const [id, progress] of core.tracker.progress) {
+  for (const id of core.tracker.progress.keys()) {
     if (id === core.id) continue;
-    maybeSendAppend(core, id, progress.canBumpCommit(core.log.committed));
     while (maybeSendAppend(core, id, false));
+  }
+}
+
+/** Tells every member the commit index that does not know it yet. */
+export function announceCommit(core: Core): void {
+  if (core.role !== 'StateLeader') return;
+  for (const [id, progress] of core.tracker.progress) {
+    if (id !== core.id && progress.canBumpCommit(core.log.committed)) sendAppend(core, id);
   }
 }
 

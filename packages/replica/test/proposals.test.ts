@@ -194,6 +194,30 @@ describe('the disk', () => {
   });
 });
 
+describe('an acknowledgement', () => {
+  it('waits until the disks of a majority have confirmed (I3)', async () => {
+    const group = new Group();
+    const leader = await group.leader();
+    const confirm: (() => void)[] = [];
+    for (const { disk } of group.members) {
+      disk.append = () => new Promise((resolve) => confirm.push(resolve));
+    }
+    let isDone = false;
+    const proposal = leader.engine.propose(utf8('x'), PROPOSE).then(() => {
+      isDone = true;
+    });
+    await group.scheduler.run(300);
+    expect(confirm).toHaveLength(3);
+    confirm.shift()?.();
+    await group.scheduler.run(300);
+    expect(isDone).toBe(false);
+    confirm.shift()?.();
+    await group.scheduler.run(300);
+    expect(isDone).toBe(true);
+    await proposal;
+  });
+});
+
 describe('a dead leader', () => {
   it('is replaced well before the election timeout when its lines end', async () => {
     const group = new Group({ electionTicks: 100 });

@@ -14,7 +14,7 @@ import { assert } from '@witan/core';
 import type { Configuration, StateSubscriber } from '../engine.ts';
 import type { Scheduler } from '../ports.ts';
 import { decodeEnvelope, type Envelope } from './envelope.ts';
-import type { EntryPlace } from './proposer.ts';
+import type { Proposer } from './proposer.ts';
 import { Waiters } from './waiters.ts';
 
 const CONF_CHANGE_BYTES_MAX = 64 * 1024;
@@ -34,10 +34,8 @@ export interface ApplierOptions {
   /** Puts a configuration into force in the core. */
   readonly applyConfChange: (change: ConfChangeV2) => ConfState;
   readonly onMembership: () => void;
-  /** An entry was applied; `own` is this node's number for it, if it proposed it. */
-  readonly onApplied: (place: EntryPlace, own: number | undefined, outcome: unknown) => void;
-  /** A snapshot took the place of everything up to `index`. */
-  readonly onSkipped: (index: number) => void;
+  /** Learns what became of its proposals. */
+  readonly proposer: Pick<Proposer, 'applied' | 'skippedTo'>;
 }
 
 export class Applier {
@@ -48,6 +46,8 @@ export class Applier {
   #confState: ConfState;
   /** The first message of the queue, as far as it is applied: how many of its entries. */
   #done = 0;
+  /** Bytes of commands applied so far. */
+  appliedBytes = 0;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -105,7 +105,7 @@ export class Applier {
     this.#appliedIndex = index;
     this.#options.subscriber.restore(index, this.configuration, snapshot.data);
     this.#options.onMembership();
-    this.#options.onSkipped(index);
+    this.#options.proposer.skippedTo(index);
     for (const key of this.#indexes.keys()) {
       if (key <= index) this.#indexes.resolve(key, undefined);
     }
@@ -124,6 +124,7 @@ export class Applier {
   #apply(entry: Entry): void {
     assert(entry.index === this.#appliedIndex + 1, 'entries are applied in order without a gap');
     this.#appliedIndex = entry.index;
+    this.appliedBytes += entry.data.byteLength;
     if (entry.type === 'EntryNormal') this.#applyCommand(entry);
     else this.#applyConfChange(entry);
     this.#indexes.resolve(entry.index, undefined);
@@ -134,11 +135,11 @@ export class Applier {
     if (envelope === undefined) {
       // The empty entry that starts a term, or a change that was void.
       this.#options.subscriber.advance(entry.index);
-      this.#options.onApplied(entry, undefined, undefined);
+      this.#options.proposer.applied(entry, undefined, undefined);
       return;
     }
     const outcome = this.#options.subscriber.apply(entry.index, envelope.command);
-    this.#options.onApplied(entry, this.#ownSequence(envelope), outcome);
+    this.#options.proposer.applied(entry, this.#ownSequence(envelope), outcome);
   }
 
   #applyConfChange(entry: Entry): void {
@@ -148,7 +149,7 @@ export class Applier {
     const context = envelope?.command ?? new Uint8Array(0);
     this.#options.subscriber.applyMembership(entry.index, this.configuration, context);
     this.#options.onMembership();
-    this.#options.onApplied(entry, this.#ownSequence(envelope), this.configuration);
+    this.#options.proposer.applied(entry, this.#ownSequence(envelope), this.configuration);
   }
 
   #ownSequence(envelope: Envelope | undefined): number | undefined {

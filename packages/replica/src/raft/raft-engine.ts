@@ -27,6 +27,8 @@ import type {
 import { stopped } from '../errors.ts';
 import { AppendWorker } from './append-worker.ts';
 import { Applier } from './applier.ts';
+import { CommitAnnouncer } from './commit-announcer.ts';
+import { Compactor } from './compactor.ts';
 import { engineStatusOf } from './engine-status.ts';
 import { BOOTSTRAP_INDEX, EngineStorage } from './engine-storage.ts';
 import { confChangeOf, confStateOf, raftConfigOf, type RaftEngineOptions } from './options.ts';
@@ -51,10 +53,11 @@ export class RaftEngine implements ConsensusEngine {
   readonly #proposer: Proposer;
   readonly #mailer: Mailer;
   readonly #leaderWatch: LeaderWatch;
+  readonly #commits: CommitAnnouncer;
+  readonly #compactor: Compactor;
   readonly #stopTicking: () => void;
   readonly #listeners = new Set<() => void>();
   readonly #hearing = new Hearing();
-  #snapshotIndex: number;
   #wasLeader = false;
   #pumpWanted = false;
   #changed = false;
@@ -81,14 +84,8 @@ export class RaftEngine implements ConsensusEngine {
       onMembership: () => {
         this.#changed = true;
       },
-      onApplied: (place, own, outcome) => {
-        this.#proposer.applied(place, own, outcome);
-      },
-      onSkipped: (index) => {
-        this.#proposer.skippedTo(index);
-      },
+      proposer: this.#proposer,
     });
-    this.#snapshotIndex = this.#applier.appliedIndex;
     this.#storage = new EngineStorage({
       chain: options.chain,
       appliedIndex: () => this.#applier.appliedIndex,
@@ -105,11 +102,11 @@ export class RaftEngine implements ConsensusEngine {
       snapshotOpensJournal: (snapshot) => options.snapshotOpensJournal(snapshot.data),
       restore: (snapshot) => {
         this.#applier.restore(snapshot);
-        this.#snapshotIndex = snapshot.metadata.index;
+        this.#compactor.restored(snapshot.metadata.index);
       },
       deliver: (responses) => {
         this.#enter(() => {
-          this.#deliver(responses);
+          for (const response of responses) this.#route(response);
         });
       },
       fatal: options.fatal,
@@ -121,8 +118,12 @@ export class RaftEngine implements ConsensusEngine {
       retryMs: readRetryMs,
       waitersMax,
     });
+    this.#compactor = this.#createCompactor();
     this.#mailer = this.#createMailer();
     this.#leaderWatch = this.#createLeaderWatch();
+    this.#commits = new CommitAnnouncer(options.scheduler, this.#tuning.commitLingerMs, () => {
+      this.#enter(() => this.#node.announceCommit());
+    });
     this.#stopTicking = startTicking(options.scheduler, tickMs, () => {
       this.#enter(() => {
         this.#node.tick();
@@ -260,8 +261,8 @@ export class RaftEngine implements ConsensusEngine {
       this.#proposer.flush();
       while (this.#node.hasReady() || this.#applier.hasWork) {
         if (this.#node.hasReady()) this.#carryOut(this.#node.ready());
-        this.#deliver(this.#applier.next());
-        this.#compact();
+        for (const response of this.#applier.next()) this.#route(response);
+        this.#compactor.look();
         if (this.#isStopped()) return;
         if (!this.#applier.hasWork) continue;
         // More to apply: ticks and messages have their turn before it.
@@ -269,6 +270,7 @@ export class RaftEngine implements ConsensusEngine {
         break;
       }
       this.#mailer.flush();
+      this.#commits.look(this.#node);
     } catch (error) {
       this.#options.fatal(error);
       return;
@@ -300,10 +302,6 @@ export class RaftEngine implements ConsensusEngine {
     else this.#mailer.post(message);
   }
 
-  #deliver(responses: readonly Message[]): void {
-    for (const response of responses) this.#route(response);
-  }
-
   #receive(from: number, bytes: Uint8Array, complete: (message: Message) => Message | undefined) {
     if (this.#stopped) return;
     try {
@@ -321,16 +319,6 @@ export class RaftEngine implements ConsensusEngine {
     }
   }
 
-  #compact(): void {
-    const { snapshotEntries, keepEntries } = this.#tuning;
-    const { appliedIndex } = this.#applier;
-    if (appliedIndex - this.#snapshotIndex < snapshotEntries) return;
-    this.#snapshotIndex = appliedIndex;
-    const keepFrom = appliedIndex - keepEntries;
-    if (keepFrom > this.#storage.firstIndex()) this.#storage.compact(keepFrom);
-    this.#append.shorten(this.#storage.snapshot());
-  }
-
   // --- helpers --------------------------------------------------------------------------------
   #refusal(): Error | undefined {
     if (this.#stopped) return stopped();
@@ -340,6 +328,17 @@ export class RaftEngine implements ConsensusEngine {
 
   #envelope(sequence: number, command: Uint8Array, opensJournal: boolean): Uint8Array {
     return encodeEnvelope({ opensJournal, proposer: this.#options.nodeId, sequence, command });
+  }
+
+  #createCompactor(): Compactor {
+    return new Compactor({
+      tuning: this.#tuning,
+      applier: this.#applier,
+      storage: this.#storage,
+      onSnapshot: (snapshot) => {
+        this.#append.shorten(snapshot);
+      },
+    });
   }
 
   #createMailer(): Mailer {

@@ -20,10 +20,14 @@ export interface EngineTuning {
   readonly inflightBytesMax: number;
   /** Largest message accepted from a peer, in bytes; holds a snapshot. */
   readonly messageBytesMax: number;
-  /** Entries between snapshots. */
+  /** Entries between snapshots, at most. */
   readonly snapshotEntries: number;
+  /** Bytes of commands between snapshots, about; what is in memory and on disk grows no larger. */
+  readonly snapshotBytes: number;
   /** Entries kept behind a snapshot for followers that lag a little. */
   readonly keepEntries: number;
+  /** A commit index waits so long for entries to travel with, in milliseconds; 0 for not at all. */
+  readonly commitLingerMs: number;
   /** A read round without an answer is repeated, under a new id, after this many milliseconds. */
   readonly readRetryMs: number;
   /** Requests waiting at one replica, of each kind. */
@@ -43,8 +47,10 @@ export const DEFAULT_TUNING: EngineTuning = {
   inflightMessagesMax: 256,
   inflightBytesMax: 16 * 1024 * 1024,
   messageBytesMax: 256 * 1024 * 1024,
-  snapshotEntries: 10_000,
+  snapshotEntries: 100_000,
+  snapshotBytes: 32 * 1024 * 1024,
   keepEntries: 5_000,
+  commitLingerMs: 2,
   readRetryMs: 250,
   waitersMax: 10_000,
 };
