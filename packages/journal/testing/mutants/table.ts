@@ -24,9 +24,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'acknowledge-before-sync',
     file: WRITER,
-    from: `    await wrapWrite('write', this.#path, () => this.#file.write(batch, start));
-    await wrapSync(this.#path, () => this.#file.sync());`,
-    to: `    await wrapWrite('write', this.#path, () => this.#file.write(batch, start));`,
+    from: `    await wrapWrite('write', this.#path, () => file.write(batch, start));
+    await wrapSync(this.#path, () => file.sync());`,
+    to: `    await wrapWrite('write', this.#path, () => file.write(batch, start));`,
     breaks: 'an append is confirmed only after fdatasync',
   },
   {
