@@ -20,6 +20,7 @@ const HINT_BYTES = 16;
 
 /** The context of a refusal: commit index and the term of the entry there. */
 export function commitHint(core: Core): Uint8Array {
+  if (!core.config.commitHints) return NO_BYTES;
   const index = core.log.committed;
   const term = core.log.term(index);
   if (index === 0 || term === undefined) return NO_BYTES;
@@ -36,7 +37,7 @@ export function commitHint(core: Core): Uint8Array {
  */
 export function learnCommit(core: Core, message: Message): boolean {
   const { context } = message;
-  if (context.byteLength === 0) return false;
+  if (!core.config.commitHints || context.byteLength === 0) return false;
   const index = numberFromBytes(context.subarray(0, 8));
   const term = numberFromBytes(context.subarray(8));
   if (context.byteLength !== HINT_BYTES || index === undefined || term === undefined) {

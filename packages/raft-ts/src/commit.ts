@@ -6,6 +6,7 @@ import { appendOwn, shrinkUncommitted } from './own-entries.ts';
 import { jointCommittedIndex } from './quorum/joint.ts';
 import { broadcastAppend } from './send-append.ts';
 import { encodeConfChangeV2 } from './codec.ts';
+import { trace } from './trace.ts';
 import { LEAVE_JOINT } from './membership/conf-change.ts';
 import { NO_NODE, entriesSizeBytes, payloadSizeBytes, type Entry, type Index } from './types.ts';
 
@@ -15,6 +16,12 @@ import { NO_NODE, entriesSizeBytes, payloadSizeBytes, type Entry, type Index } f
  * @returns whether the commit index advanced
  */
 export function maybeCommit(core: Core): boolean {
+  const advanced = commitQuorum(core);
+  trace(core, 'Commit');
+  return advanced;
+}
+
+function commitQuorum(core: Core): boolean {
   const { membership, progress } = core.tracker;
   const index = jointCommittedIndex(membership.voters, (id) => progress.get(id)?.match);
   if (index <= core.log.committed) return false;

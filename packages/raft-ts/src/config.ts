@@ -4,6 +4,7 @@
 import { RaftError } from './errors.ts';
 import type { RaftEvent } from './events.ts';
 import type { Storage } from './storage.ts';
+import { ignoreTrace, type TraceEvent } from './trace.ts';
 import { NODE_ID_MAX, type Index, type NodeId } from './types.ts';
 
 /** How a leader makes sure that it still leads before it answers a read. */
@@ -70,6 +71,11 @@ export type Config = {
   readonly randomInt: (boundExclusive: number) => number;
   /** Called during a step; must not call back into the node. */
   readonly onEvent?: ((event: RaftEvent) => void) | undefined;
+  /**
+   * Called with each step of the protocol in the format of etcd's traces, for a model to replay;
+   * must not call back into the node. Default: nothing is traced, at no cost.
+   */
+  readonly onTrace?: ((event: TraceEvent) => void) | undefined;
   /** A follower drops proposals instead of sending them to the leader. Default false. */
   readonly disableProposalForwarding?: boolean | undefined;
   /**
@@ -86,6 +92,16 @@ export type Config = {
    * for the next entries, a heartbeat or `announceCommit`. Default false.
    */
   readonly coalesceAppends?: boolean | undefined;
+  /**
+   * A refused vote tells the candidate what the voter knows to be committed; see commit-hint.ts.
+   * Off: as etcd's raft does, with the deadlock that is described there. Default true.
+   */
+  readonly commitHints?: boolean | undefined;
+  /**
+   * Ignore snapshots whose membership does not list this node, as etcd's raft does. A member that
+   * was removed then never learns it from a snapshot. Default false.
+   */
+  readonly snapshotsForMembersOnly?: boolean | undefined;
 };
 
 /** A Config that was checked, with every default filled in. */
@@ -117,10 +133,13 @@ export function validateConfig(config: Config): ValidatedConfig {
     maxPendingReads: config.maxPendingReads ?? 4096,
     randomInt: config.randomInt,
     onEvent: config.onEvent ?? ignoreEvent,
+    onTrace: config.onTrace ?? ignoreTrace,
     disableProposalForwarding: config.disableProposalForwarding ?? false,
     disableConfChangeValidation: config.disableConfChangeValidation ?? false,
     stepDownOnRemoval: config.stepDownOnRemoval ?? true,
     coalesceAppends: config.coalesceAppends ?? false,
+    commitHints: config.commitHints ?? true,
+    snapshotsForMembersOnly: config.snapshotsForMembersOnly ?? false,
   };
   checkIntegers(full);
   if (full.electionTicks <= full.heartbeatTicks) {

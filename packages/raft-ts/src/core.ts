@@ -10,6 +10,7 @@ import { adoptTracker, restoreTracker, type ChangeContext } from './membership/c
 import type { InflightLimits, Tracker } from './membership/tracker.ts';
 import type { Progress } from './progress/progress.ts';
 import { ReadQueue, type ReadState } from './read-queue.ts';
+import { traceMessage } from './trace.ts';
 import {
   NO_NODE,
   isEmptyHardState,
@@ -128,10 +129,12 @@ export class Core {
     if (type === 'MsgAppResp' || type === 'MsgVoteResp' || type === 'MsgPreVoteResp') {
       // These promise something about stable storage (Raft paper, figure 2).
       this.messagesAfterAppend.push(message);
+      traceMessage(this, 'Send', message);
       return;
     }
     assert(message.to !== this.id, 'only promises are sent to oneself');
     this.messages.push(message);
+    traceMessage(this, 'Send', message);
   }
 }
 

@@ -75,6 +75,8 @@ export { RawNode } from './raw-node.ts';
 export type { ReadState } from './read-queue.ts';
 export type { Ready, SoftState } from './ready.ts';
 export type { BasicStatus, Status } from './status.ts';
+export { traceLine } from './trace.ts';
+export type { TraceConfChange, TraceEvent, TraceEventName, TraceMessage } from './trace.ts';
 export { MemoryStorage } from './storage.ts';
 export type { InitialState, Storage } from './storage.ts';
 export {

@@ -2,6 +2,8 @@
  * Entries that a leader adds to its own log, and the limit on those that are not applied yet.
  */
 import type { Core } from './core.ts';
+import { decodeChange } from './own-changes.ts';
+import { ignoreTrace, trace, traceChangeConf } from './trace.ts';
 import { payloadSizeBytes, type Entry } from './types.ts';
 
 /** An entry before the leader has given it its place. */
@@ -20,9 +22,17 @@ export function appendOwn(core: Core, bodies: readonly EntryBody[]): boolean {
     data: body.data,
   }));
   if (!growUncommitted(core, payloadSizeBytes(entries))) return false;
+  for (const entry of entries) traceEntry(core, entry);
   const index = core.log.append(entries);
   core.send({ type: 'MsgAppResp', to: core.id, index });
   return true;
+}
+
+function traceEntry(core: Core, entry: Entry): void {
+  if (core.config.onTrace === ignoreTrace) return;
+  const change = decodeChange(entry);
+  if (change === undefined) trace(core, 'Replicate');
+  else traceChangeConf(core, change.changes);
 }
 
 function growUncommitted(core: Core, bytes: number): boolean {

@@ -1,19 +1,16 @@
 /**
  * Proposals: commands and membership changes, on the leader or forwarded to it.
  */
-import { decodeConfChange, decodeConfChangeV2 } from './codec.ts';
 import type { Core } from './core.ts';
 import { RaftError } from './errors.ts';
 import type { ConfChangeRefusal } from './events.ts';
 import { applyChange } from './membership/changer.ts';
-import { asConfChangeV2, leavesJoint, type ConfChangeV2 } from './membership/conf-change.ts';
+import { leavesJoint, type ConfChangeV2 } from './membership/conf-change.ts';
 import { isJoint } from './membership/tracker.ts';
+import { decodeChange } from './own-changes.ts';
 import { appendOwn, type EntryBody } from './own-entries.ts';
 import { broadcastAppend } from './send-append.ts';
 import { NO_BYTES, NO_NODE, type Entry, type Message } from './types.ts';
-
-/** Most bytes of an encoded membership change that a leader takes from a peer. */
-const CONF_CHANGE_BYTES_MAX = 1024 * 1024;
 
 /**
  * Appends proposals to the leader's log, or forwards them to the leader.
@@ -51,18 +48,6 @@ function propose(core: Core, message: Message): void {
     throw dropped('uncommitted-tail-full');
   }
   broadcastAppend(core);
-}
-
-/** @throws RaftError RAFT_CODEC_… if the bytes are not a change */
-function decodeChange(entry: Entry): ConfChangeV2 | undefined {
-  switch (entry.type) {
-    case 'EntryNormal':
-      return undefined;
-    case 'EntryConfChange':
-      return asConfChangeV2(decodeConfChange(entry.data, CONF_CHANGE_BYTES_MAX));
-    case 'EntryConfChangeV2':
-      return decodeConfChangeV2(entry.data, CONF_CHANGE_BYTES_MAX);
-  }
 }
 
 /** A change that must not be made now is replaced by an empty entry, so that its index is used. */

@@ -29,6 +29,7 @@ import { basicStatusOf, statusOf, type BasicStatus, type Status } from './status
 import { announceCommit, sendDueAppends } from './send-append.ts';
 import { step, stepChecked } from './step.ts';
 import { tick } from './ticks.ts';
+import { trace } from './trace.ts';
 import {
   NO_NODE,
   entriesSizeBytes,
@@ -61,6 +62,7 @@ export class RawNode {
   constructor(config: Config) {
     this.#core = new Core(config);
     this.#async = this.#core.config.asyncStorageWrites;
+    trace(this.#core, 'InitState');
     becomeFollower(this.#core, this.#core.term, NO_NODE);
     this.#lastSoftState = this.#softState();
     this.#lastHardState = this.#core.hardState();
@@ -198,9 +200,11 @@ export class RawNode {
     core.messagesAfterAppend = [];
     core.log.unstable.acceptInProgress();
     const last = ready.committedEntries.at(-1);
-    if (last === undefined) return;
-    const bytes = entriesSizeBytes(ready.committedEntries);
-    core.log.acceptApplying(last.index, bytes, !this.#async);
+    if (last !== undefined) {
+      const bytes = entriesSizeBytes(ready.committedEntries);
+      core.log.acceptApplying(last.index, bytes, !this.#async);
+    }
+    trace(core, 'Ready');
   }
 
   #prepareAdvance(ready: Ready): void {

@@ -8,9 +8,10 @@ import type { Core } from './core.ts';
 import { adoptTracker, applyChange, restoreTracker } from './membership/changer.ts';
 import type { ConfChangeV2 } from './membership/conf-change.ts';
 import { isVoter, toConfState, type Tracker } from './membership/tracker.ts';
-import { releaseConfirmed } from './read-index.ts';
+import { releaseConfirmed, releasePostponed } from './read-index.ts';
 import { becomeFollower } from './roles.ts';
 import { broadcastAppend, maybeSendAppend } from './send-append.ts';
+import { traceApplyConfChange } from './trace.ts';
 import { abortTransfer } from './transfer-state.ts';
 import { NO_NODE, type ConfState } from './types.ts';
 
@@ -34,6 +35,7 @@ export function trackerOf(core: Core, confState: ConfState): Tracker {
 
 /** Makes `tracker` the membership of this node and acts on the difference. */
 export function adopt(core: Core, tracker: Tracker): ConfState {
+  traceApplyConfChange(core, tracker.membership.voters.incoming);
   core.tracker = adoptTracker(tracker);
   const confState = toConfState(tracker.membership);
   core.emit({ kind: 'conf-changed', confState });
@@ -45,8 +47,12 @@ export function adopt(core: Core, tracker: Tracker): ConfState {
   }
   if (confState.voters.length === 0) return confState;
   // A smaller quorum may already hold more entries.
-  if (maybeCommit(core)) broadcastAppend(core);
-  else probeNewMembers(core);
+  if (maybeCommit(core)) {
+    releasePostponed(core);
+    broadcastAppend(core);
+  } else {
+    probeNewMembers(core);
+  }
   const transferee = core.leadTransferee;
   if (transferee !== NO_NODE && !isVoter(tracker.membership, transferee)) abortTransfer(core);
   releaseConfirmed(core);

@@ -6,6 +6,7 @@ import { assert } from './errors.ts';
 import type { Role } from './events.ts';
 import { Progress } from './progress/progress.ts';
 import { appendOwn } from './own-entries.ts';
+import { trace } from './trace.ts';
 import { abortTransfer } from './transfer-state.ts';
 import { NO_BYTES, NO_NODE, type NodeId, type Term } from './types.ts';
 
@@ -49,8 +50,15 @@ export function becomeLeader(core: Core): void {
   assert(appended, 'an empty entry is never refused');
 }
 
+const TRACE_NAMES = {
+  StateFollower: 'BecomeFollower',
+  StateCandidate: 'BecomeCandidate',
+  StateLeader: 'BecomeLeader',
+} as const;
+
 function enter(core: Core, role: Role): void {
   core.role = role;
+  if (role !== 'StatePreCandidate') trace(core, TRACE_NAMES[role]);
   core.emit({ kind: 'role-changed', role, term: core.term, leader: core.lead });
 }
 

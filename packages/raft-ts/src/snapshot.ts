@@ -5,7 +5,7 @@ import { appliedTo } from './commit.ts';
 import type { Core } from './core.ts';
 import { RaftError, assert } from './errors.ts';
 import { adopt, trackerOf } from './reconfigure.ts';
-import type { Message, NodeId, Snapshot } from './types.ts';
+import type { ConfState, Message, NodeId, Snapshot } from './types.ts';
 
 /** Follower: replaces the log by a snapshot, or says how far its own log reaches. */
 export function handleSnapshot(core: Core, message: Message): void {
@@ -23,9 +23,13 @@ function restore(core: Core, snapshot: Snapshot): boolean {
     return false;
   }
   assert(core.role === 'StateFollower', 'only a follower takes snapshots');
+  checkMembership(core, snapshot);
   // This node need not be a member in the snapshot: it may have been added since, which the entries
   // that follow will tell, or it may have been removed, which it is good to know.
-  checkMembership(core, snapshot);
+  if (core.config.snapshotsForMembersOnly && !isListed(confState, core.id)) {
+    core.emit({ kind: 'snapshot-ignored', index, commit: core.log.committed });
+    return false;
+  }
   if (core.log.matchesTerm(index, term)) {
     // The log already holds the entry that the snapshot ends with: everything up to it is decided.
     core.log.commitTo(index);
@@ -54,6 +58,11 @@ function checkMembership(core: Core, snapshot: Snapshot): void {
       cause,
     );
   }
+}
+
+function isListed(confState: ConfState, id: NodeId): boolean {
+  const { voters, votersOutgoing, learners } = confState;
+  return [voters, votersOutgoing, learners].some((ids) => ids.includes(id));
 }
 
 /** Notes that a received snapshot is durable and in use. */

@@ -22,6 +22,7 @@ import {
 } from './replication.ts';
 import { becomeFollower } from './roles.ts';
 import { handleSnapshot, snapshotApplied } from './snapshot.ts';
+import { traceMessage } from './trace.ts';
 import { transferLeader } from './transfer.ts';
 import { NO_NODE, type Message } from './types.ts';
 
@@ -37,6 +38,7 @@ export function step(core: Core, message: Message): void {
 
 /** The same for messages that this node made itself. */
 export function stepChecked(core: Core, message: Message): void {
+  traceMessage(core, 'Receive', message);
   if (message.term > core.term) {
     if (!admitHigherTerm(core, message)) return;
   } else if (message.term !== 0 && message.term < core.term) {

@@ -1,130 +1,39 @@
 /** The commands of interaction scripts, and the interpreter that runs a whole script. */
 import {
-  EMPTY_SNAPSHOT,
+  RaftError,
   describeProgress,
   makeMessage,
   nodeId,
   type ConfChangeTransition,
-  type MessageType,
   type NodeId,
-  type Snapshot,
 } from '../src/index.ts';
+import { addNodes } from './add-nodes.ts';
+import { Arguments } from './arguments.ts';
+import { CommandError } from './command-error.ts';
 import { describeEntry, describeMessage, parseChanges } from './describe.ts';
-import { Environment, type Recipient } from './environment.ts';
+import { Environment, describeRefusal, type EnvironmentOptions } from './environment.ts';
 import { parseLogLevel } from './output.ts';
-import type { Argument, Directive } from './script.ts';
+import type { Directive } from './script.ts';
 
 type Command = (env: Environment, args: Arguments, input: string) => void;
 
-/** Access to a directive's arguments by position or by name. */
-class Arguments {
-  readonly #all: readonly Argument[];
-
-  constructor(all: readonly Argument[]) {
-    this.#all = all;
-  }
-
-  /** The bare arguments, as node ids. */
-  ids(): readonly number[] {
-    return this.#all.filter((arg) => arg.values.length === 0).map((arg) => Number(arg.key));
-  }
-
-  id(position = 0): number {
-    return Number(this.word(position));
-  }
-
-  word(position: number): string {
-    const word = this.#all[position]?.key;
-    if (word === undefined) throw new Error(`argument ${position} is missing`);
-    return word;
-  }
-
-  list(key: string): readonly string[] | undefined {
-    return this.#all.find((arg) => arg.key === key)?.values;
-  }
-
-  text(key: string): string | undefined {
-    return this.list(key)?.[0];
-  }
-
-  number(key: string): number | undefined {
-    const text = this.text(key);
-    return text === undefined ? undefined : Number(text);
-  }
-
-  flag(key: string): boolean {
-    return this.text(key) === 'true';
-  }
-
-  /** In the order written: bare ids are delivered to, those of `drop=` are dropped. */
-  recipients(): readonly Recipient[] {
-    return this.#all.flatMap((arg): readonly Recipient[] => {
-      if (arg.key === 'type') return [];
-      if (arg.key === 'drop') return arg.values.map((id) => ({ id: Number(id), drop: true }));
-      return [{ id: Number(arg.key), drop: false }];
-    });
-  }
-}
-
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
 
-function addNodes(env: Environment, args: Arguments): void {
-  const bootstrap = bootstrapOf(args);
-  const settings = {
-    electionTicks: 3,
-    heartbeatTicks: 1,
-    // The longest timeout: no node campaigns unless the script makes it.
-    randomInt: (bound: number) => bound - 1,
-    maxSizePerMessageBytes: args.number('max-size-per-msg') ?? UNLIMITED,
-    maxCommittedSizePerReadyBytes: args.number('max-committed-size-per-ready') ?? UNLIMITED,
-    maxUncommittedEntriesBytes: args.number('max-uncommitted') ?? 0,
-    maxInflightMessages: args.number('inflight') ?? 2 ** 31 - 1,
-    maxInflightBytes: args.number('inflight-bytes') ?? 0,
-    asyncStorageWrites: args.flag('async-storage-writes'),
-    preVote: args.flag('prevote'),
-    checkQuorum: args.flag('checkquorum'),
-    disableConfChangeValidation: args.flag('disable-conf-change-validation'),
-    disableProposalForwarding: args.flag('disable-proposal-forwarding'),
-    readOnly:
-      args.text('read-only') === 'lease-based' ? ('lease-based' as const) : ('safe' as const),
-    stepDownOnRemoval: args.flag('step-down-on-removal'),
-  };
-  for (let i = 0; i < args.id(); i += 1) env.addNode(settings, bootstrap);
-}
-
-function bootstrapOf(args: Arguments): Snapshot {
-  const keys = ['voters', 'learners', 'index', 'content'];
-  if (keys.every((key) => args.list(key) === undefined)) return EMPTY_SNAPSHOT;
-  const ids = (key: string): readonly NodeId[] =>
-    (args.list(key) ?? []).map((id) => nodeId(Number(id)));
-  const index = args.number('index') ?? 0;
-  if (index <= 1) throw new Error('index must be specified as > 1 due to bootstrap');
-  return {
-    data: new TextEncoder().encode(args.text('content') ?? ''),
-    metadata: {
-      index,
-      term: 1,
-      confState: {
-        voters: ids('voters'),
-        votersOutgoing: [],
-        learners: ids('learners'),
-        learnersNext: [],
-        autoLeave: false,
-      },
-    },
-  };
-}
+const TRANSITIONS: readonly ConfChangeTransition[] = ['auto', 'implicit', 'explicit'];
 
 function proposeConfChange(env: Environment, args: Arguments, input: string): void {
   const changes = parseChanges(input);
   const context = new Uint8Array(0);
-  const [single] = changes;
   const { raw } = env.node(args.id());
-  if (args.flag('v1') && single !== undefined) {
-    return env.attempt(() => raw.proposeConfChange({ ...single, context }));
+  const word = args.text('transition') ?? 'auto';
+  const transition = TRANSITIONS.find((name) => name === word);
+  if (transition === undefined) throw new CommandError(`unknown transition ${word}`);
+  if (!args.flag('v1')) return raw.proposeConfChange({ transition, changes, context });
+  const [single] = changes;
+  if (single === undefined || changes.length > 1 || transition !== 'auto') {
+    throw new CommandError('v1 conf change can only have one operation and no transition');
   }
-  const transition = (args.text('transition') ?? 'auto') as ConfChangeTransition;
-  env.attempt(() => raw.proposeConfChange({ transition, changes, context }));
+  raw.proposeConfChange({ ...single, context });
 }
 
 /** Several nodes get headings and indentation, a single one does not. */
@@ -150,12 +59,15 @@ function stabilize(env: Environment, args: Arguments): void {
   const level = args.text('log-level');
   if (level !== undefined) env.output.level = parseLogLevel(level);
   const ids = args.ids();
-  env.stabilize(ids.length > 0 ? ids : env.nodes.map((_, position) => position + 1));
-  env.output.level = before;
+  try {
+    env.stabilize(ids.length > 0 ? ids : env.nodes.map((_, position) => position + 1));
+  } finally {
+    env.output.level = before;
+  }
 }
 
 function deliverMessages(env: Environment, args: Arguments): void {
-  const count = env.deliver(args.recipients(), args.text('type'));
+  const count = env.deliver(args.recipients(), args.messageType());
   if (count === 0) env.output.print('no messages');
 }
 
@@ -204,7 +116,7 @@ function forEachRecipientMessage(
   change: (taken: readonly ReturnType<typeof makeMessage>[]) => void,
 ): void {
   const ids = new Set(args.ids());
-  const type = args.text('type');
+  const type = args.messageType();
   const from = args.number('from');
   const taken = env.take(
     (message) =>
@@ -217,8 +129,10 @@ function forEachRecipientMessage(
 }
 
 function injectMessage(env: Environment, args: Arguments): void {
+  const type = args.messageType();
+  if (type === undefined) throw new CommandError('inject-msg needs type=');
   const message = makeMessage({
-    type: args.text('type') as MessageType,
+    type,
     to: nodeId(args.number('to') ?? 0),
     from: nodeId(args.number('from') ?? 0),
     term: args.number('term') ?? 0,
@@ -236,7 +150,7 @@ function injectMessage(env: Environment, args: Arguments): void {
 const COMMANDS: Readonly<Record<string, Command>> = {
   _breakpoint: () => undefined,
   'add-nodes': addNodes,
-  campaign: (env, args) => env.attempt(() => env.node(args.id()).raw.campaign()),
+  campaign: (env, args) => env.node(args.id()).raw.campaign(),
   compact: (env, args) => {
     env.node(args.id()).compact(args.id(1));
     raftLog(env, args.id());
@@ -259,14 +173,14 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     forEachNode(env, args, 'handling Ready', (id) => env.processReady(id)),
   propose: (env, args) => {
     const data = new TextEncoder().encode(args.word(1));
-    env.attempt(() => env.node(args.id()).raw.propose(data));
+    env.node(args.id()).raw.propose(data);
   },
   'propose-conf-change': proposeConfChange,
   'raft-log': (env, args) => raftLog(env, args.id()),
   'raft-state': raftState,
   'read-index': (env, args) => {
     const context = new TextEncoder().encode(args.word(1));
-    env.attempt(() => env.node(args.id()).raw.readIndex(context));
+    env.node(args.id()).raw.readIndex(context);
   },
   'release-msgs': (env) => {
     env.messages.push(...env.held);
@@ -299,15 +213,27 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
+/** Whether a command is one of interaction scripts. */
+export function isInteractionCommand(command: string): boolean {
+  return Object.hasOwn(COMMANDS, command);
+}
+
 /** Runs every directive in a fresh environment. @returns the output of each, in order */
-export function runScript(directives: readonly Directive[]): readonly string[] {
-  const env = new Environment();
+export function runScript(
+  directives: readonly Directive[],
+  options: EnvironmentOptions = {},
+): readonly string[] {
+  const env = new Environment(options);
   return directives.map((directive) => {
-    const command = COMMANDS[directive.command];
-    if (command === undefined) {
-      throw new Error(`line ${directive.line}: unknown command ${directive.command}`);
+    try {
+      if (!isInteractionCommand(directive.command)) throw new CommandError('unknown command');
+      COMMANDS[directive.command]?.(env, new Arguments(directive.args), directive.input);
+    } catch (error) {
+      // A refusal is output, at every log level. Anything else is a mistake of this program.
+      if (error instanceof RaftError) env.output.printError(describeRefusal(error));
+      else if (error instanceof CommandError) env.output.printError(error.message);
+      else throw error;
     }
-    command(env, new Arguments(directive.args), directive.input);
     return env.output.take();
   });
 }

@@ -11,6 +11,7 @@ import {
   simpleChange,
   type Tracker,
 } from '../src/index.ts';
+import { CommandError } from './command-error.ts';
 import { parseChanges } from './describe.ts';
 import type { Directive } from './script.ts';
 
@@ -22,6 +23,7 @@ export function runConfChanges(directives: readonly Directive[]): readonly strin
       tracker = adoptTracker(runOne(tracker, directive, lastIndex));
       return describeTracker(tracker);
     } catch (error) {
+      if (error instanceof CommandError) return error.message;
       if (!(error instanceof RaftError)) throw error;
       return String(error.fields['reason']);
     }
@@ -44,7 +46,7 @@ function runOne(tracker: Tracker, directive: Directive, lastIndex: number): Trac
     case 'leave-joint':
       return leaveJoint(tracker);
     default:
-      throw new Error(`unknown command ${directive.command}`);
+      throw new CommandError('unknown command');
   }
 }
 

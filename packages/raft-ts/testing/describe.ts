@@ -2,6 +2,7 @@
 import {
   LocalAppendThread,
   LocalApplyThread,
+  NO_NODE,
   decodeConfChange,
   decodeConfChangeV2,
   isEmptySnapshot,
@@ -15,6 +16,8 @@ import {
   type Ready,
   type Snapshot,
 } from '../src/index.ts';
+import { CommandError } from './command-error.ts';
+import { quote } from './quote.ts';
 
 const CHANGE_LETTERS: Readonly<Record<ConfChangeType, string>> = {
   'add-voter': 'v',
@@ -32,7 +35,8 @@ export function parseChanges(text: string): readonly ConfChangeSingle[] {
   const words = text.split(/\s+/).filter((word) => word !== '');
   return words.map((word) => {
     const type = TYPES_BY_LETTER.get(word.charAt(0));
-    if (type === undefined) throw new Error(`unknown change ${word}`);
+    if (type === undefined) throw new CommandError(`unknown input: ${word}`);
+    if (!/^\d+$/.test(word.slice(1))) throw new CommandError(`unknown token ${word}`);
     return { type, nodeId: Number(word.slice(1)) as NodeId };
   });
 }
@@ -58,11 +62,6 @@ function describeBody(entry: Entry): string {
   }
 }
 
-/** Printable text as a quoted string with escapes. */
-export function quote(data: Uint8Array): string {
-  return JSON.stringify(new TextDecoder().decode(data));
-}
-
 export function describeConfState(state: ConfState): string {
   const list = (ids: readonly NodeId[]): string => `[${ids.join(' ')}]`;
   return (
@@ -85,6 +84,7 @@ function describeHardState(state: HardState): string {
 function describeEndpoint(id: NodeId): string {
   if (id === LocalAppendThread) return 'AppendThread';
   if (id === LocalApplyThread) return 'ApplyThread';
+  if (id === NO_NODE) return 'None';
   return id.toString(16);
 }
 
@@ -120,7 +120,7 @@ export function describeReady(ready: Ready): string {
   if (softState !== undefined) lines.push(`Lead:${softState.lead} State:${softState.role}`);
   if (hardState !== undefined) lines.push(`HardState ${describeHardState(hardState)}`);
   if (readStates.length > 0) {
-    const reads = readStates.map((read) => `${read.index}:${quote(read.requestContext)}`);
+    const reads = readStates.map((read) => `{${read.index} [${read.requestContext.join(' ')}]}`);
     lines.push(`ReadStates [${reads.join(' ')}]`);
   }
   if (ready.entries.length > 0) lines.push('Entries:', ...ready.entries.map(describeEntry));

@@ -9,7 +9,9 @@ import {
   type NodeId,
   type RaftEvent,
   type Snapshot,
+  type TraceEvent,
 } from '../src/index.ts';
+import { CommandError } from './command-error.ts';
 import { describeMessage, describeReady } from './describe.ts';
 import { Output } from './output.ts';
 import { ScriptNode, hardStateOf, withoutResponses, type NodeSettings } from './script-node.ts';
@@ -20,33 +22,35 @@ const STABILIZE_ROUNDS_MAX = 1000;
 /** Whose messages to deliver, or to drop. */
 export type Recipient = { readonly id: number; readonly drop: boolean };
 
+/** What watches a script from outside. */
+export type EnvironmentOptions = {
+  /** Receives the trace of every node, in order. */
+  readonly onTrace?: ((event: TraceEvent) => void) | undefined;
+};
+
 export class Environment {
+  readonly #options: EnvironmentOptions;
   readonly output: Output = new Output();
   readonly nodes: ScriptNode[] = [];
   messages: Message[] = [];
   /** Messages that a script keeps back, to be released later. */
   held: Message[] = [];
 
-  addNode(settings: Omit<NodeSettings, 'id' | 'onEvent'>, bootstrap: Snapshot): void {
+  constructor(options: EnvironmentOptions = {}) {
+    this.#options = options;
+  }
+
+  addNode(settings: Omit<NodeSettings, 'id' | 'onEvent' | 'onTrace'>, bootstrap: Snapshot): void {
     const id = (this.nodes.length + 1) as NodeId;
     const onEvent = (event: RaftEvent): void => this.#logEvent(id, event);
-    this.nodes.push(new ScriptNode({ ...settings, id, onEvent }, bootstrap));
+    const { onTrace } = this.#options;
+    this.nodes.push(new ScriptNode({ ...settings, id, onEvent, onTrace }, bootstrap));
   }
 
   node(id: number): ScriptNode {
     const node = this.nodes[id - 1];
-    if (node === undefined) throw new Error(`no node ${id}`);
+    if (node === undefined) throw new CommandError(`no node ${id}`);
     return node;
-  }
-
-  /** Runs one input; a typed refusal becomes a line of output. */
-  attempt(action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      if (!(error instanceof RaftError)) throw error;
-      this.output.printError(describeRefusal(error));
-    }
   }
 
   processReady(id: number): void {
@@ -128,7 +132,7 @@ export class Environment {
   stabilize(ids: readonly number[]): void {
     let rounds = 0;
     for (let busy = true; busy; rounds += 1) {
-      if (rounds > STABILIZE_ROUNDS_MAX) throw new Error('the nodes do not come to rest');
+      if (rounds > STABILIZE_ROUNDS_MAX) throw new CommandError('the nodes do not come to rest');
       busy = false;
       const round = (what: string, has: (id: number) => boolean, work: (id: number) => void) => {
         for (const id of ids) {
@@ -179,13 +183,21 @@ function isLocal(message: Message): boolean {
   return message.from === message.to || isLocalThread(message.from) || isLocalThread(message.to);
 }
 
-/** The words that the recorded files use for two refusals; the code of any other. */
-function describeRefusal(error: RaftError): string {
+/** The words that the recorded files use for refusals; the code where they have none. */
+export function describeRefusal(error: RaftError): string {
   switch (error.code) {
     case 'RAFT_PEER_NOT_FOUND':
       return 'raft: cannot step as peer not found';
+    case 'RAFT_LOCAL_MESSAGE':
+      return 'raft: cannot step raft local message';
     case 'RAFT_PROPOSAL_DROPPED':
       return 'raft proposal dropped';
+    case 'RAFT_COMPACTED':
+      return 'requested index is unavailable due to compaction';
+    case 'RAFT_SNAPSHOT_OUT_OF_DATE':
+      return 'requested index is older than the existing snapshot';
+    case 'RAFT_UNAVAILABLE':
+      return 'requested entry at index is unavailable';
     default:
       return `refused: ${error.code}`;
   }

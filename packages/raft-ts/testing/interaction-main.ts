@@ -1,32 +1,27 @@
-/**
- * Runs interaction scripts: `node interaction-main.ts [--rewrite] FILE|DIR…`.
- * Prints a line per file and a summary; exits with 1 if any file failed.
- */
-import { listScripts } from './list-scripts.ts';
+/** Runs interaction scripts; see HELP. Exits with 1 if any file failed, or none was there. */
+import { runFiles } from './command-line.ts';
 import { checkFile, rewriteFile } from './run-file.ts';
 
-function run(args: readonly string[]): number {
-  const rewrite = args.includes('--rewrite');
-  const files = listScripts(args.filter((arg) => !arg.startsWith('--')));
-  let failed = 0;
-  for (const file of files) {
-    try {
-      if (rewrite) rewriteFile(file);
-      const difference = checkFile(file);
-      if (difference === undefined) {
-        console.log(`PASS ${file}`);
-        continue;
-      }
-      const { line, command, expected, found } = difference;
-      console.log(`FAIL ${file}:${line} ${command}`);
-      console.log(`--- expected\n${expected}\n--- found\n${found}\n---`);
-    } catch (error) {
-      console.log(`FAIL ${file}: ${String(error instanceof Error ? error.stack : error)}`);
-    }
-    failed += 1;
-  }
-  console.log(`${files.length - failed} passed, ${failed} failed`);
-  return failed > 0 || files.length === 0 ? 1 : 0;
-}
+const HELP = `Usage: npm run raft:interaction -- [--rewrite] [--json] FILE|DIR...
 
-process.exitCode = run(process.argv.slice(2));
+Runs scripts in the format of etcd's raft interaction tests against raft-ts and compares every
+output strictly, with log lines masked. Prints a line per file and "N passed, N failed"; the first
+difference of each file that failed is shown. Files of other kinds are named and left.
+
+  --rewrite  record the present output in the files instead
+  --json     one JSON document instead of lines
+
+Example: npm run raft:interaction -- test/scenarios/raft`;
+
+process.exitCode = runFiles(
+  {
+    help: HELP,
+    kinds: ['interaction'],
+    runFile: (path, rewrite) => {
+      if (rewrite) rewriteFile(path);
+      const difference = checkFile(path);
+      return { total: 1, differences: difference === undefined ? [] : [difference] };
+    },
+  },
+  process.argv.slice(2),
+);

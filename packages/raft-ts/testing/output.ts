@@ -1,4 +1,5 @@
 /** Collects the output of one command: plain lines, log lines by level, indentation. */
+import { CommandError } from './command-error.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal', 'none'] as const;
 
@@ -6,7 +7,8 @@ export type LogLevel = (typeof LEVELS)[number];
 
 export function parseLogLevel(text: string): LogLevel {
   const level = LEVELS.find((name) => name === text.toLowerCase());
-  if (level === undefined) throw new Error(`unknown log level ${text}`);
+  if (level === undefined)
+    throw new CommandError(`log levels must be either of [${LEVELS.join(' ').toUpperCase()}]`);
   return level;
 }
 

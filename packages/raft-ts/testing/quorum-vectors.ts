@@ -21,9 +21,8 @@ export function runQuorum(directive: Directive): string {
   const isJoint = zero || outgoing.length > 0;
   const values = list(directive.command === 'vote' ? 'votes' : 'idx');
   const ids = [...new Set([...incoming, ...outgoing])];
-  if (values.length !== ids.length) {
-    return `error: mismatched input (explicit or _) for voters ${ids.length}: ${values.length}`;
-  }
+  if (directive.command !== 'vote' && directive.command !== 'committed') return 'unknown command';
+  if (values.length !== ids.length) return describeMismatch(ids, values);
   const known = new Map<NodeId, string>();
   for (const [at, id] of ids.entries()) {
     const value = values[at];
@@ -31,6 +30,15 @@ export function runQuorum(directive: Directive): string {
   }
   if (directive.command === 'vote') return runVote(voters, isJoint, known);
   return runCommitted(voters, isJoint, known);
+}
+
+/** In the words of the recorded files' harness: a set of ids, and numbers in place of `y`, `n`, `_`. */
+function describeMismatch(ids: readonly NodeId[], values: readonly string[]): string {
+  const known: Readonly<Record<string, string>> = { _: '0', y: '2', n: '1' };
+  const numbers = values.map((value) => known[value] ?? value);
+  const voters = ids.toSorted((left, right) => left - right).map((id) => `${id}:{}`);
+  const list = numbers.length === 0 ? '[]' : `[${numbers.join(' ')}]`;
+  return `error: mismatched input (explicit or _) for voters map[${voters.join(' ')}]: ${list}`;
 }
 
 function runVote(
@@ -69,8 +77,28 @@ function runCommitted(
       byDefinition(voters.incoming, acked),
     ];
     if (alternatives.some((other) => other !== result)) lines.push('not the same by other means');
+    if (!staysWhenLowered(voters.incoming, acked, result)) lines.push('not the same when lowered');
   }
+  const swapped = { incoming: voters.outgoing, outgoing: voters.incoming };
+  if (jointCommittedIndex(swapped, acked) !== result) lines.push('not symmetric');
   return `${lines.join('\n')}${Number.isFinite(result) ? result : '∞'}`;
+}
+
+/** An acknowledgement below the result may be lowered further without any effect. */
+function staysWhenLowered(
+  voters: ReadonlySet<NodeId>,
+  acked: (id: NodeId) => number | undefined,
+  result: number,
+): boolean {
+  return [...voters].every((id) => {
+    const own = acked(id) ?? 0;
+    if (own === 0 || own >= result) return true;
+    return [own - 1, 0].every((lowered) => {
+      const overlay = (other: NodeId): number | undefined =>
+        other === id ? lowered : acked(other);
+      return majorityCommittedIndex(voters, overlay) === result;
+    });
+  });
 }
 
 /** The largest acknowledged index that a majority has reached, by trying each. */

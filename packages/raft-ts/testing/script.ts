@@ -19,14 +19,29 @@ export type Directive = {
   readonly outputEnd: number;
 };
 
-/** Splits a script into its directives. Throws on a command without output separator. */
+/** A file that is not a script of this format. */
+export class ScriptSyntaxError extends Error {
+  override readonly name: string = 'ScriptSyntaxError';
+}
+
+/** Marks a part of a file for the reader of test reports. Has no output, and does nothing. */
+const SUBTEST = /^subtest(\s|$)/;
+
+function linesOf(text: string): readonly string[] {
+  return text.split(/\r?\n/);
+}
+
+/**
+ * Splits a script into its directives.
+ * @throws ScriptSyntaxError on a command without output separator
+ */
 export function parseScript(text: string): readonly Directive[] {
-  const lines = text.split('\n');
+  const lines = linesOf(text);
   const directives: Directive[] = [];
   let at = 0;
   while (at < lines.length) {
     const trimmed = (lines[at] ?? '').trim();
-    if (trimmed === '' || trimmed.startsWith('#')) {
+    if (trimmed === '' || trimmed.startsWith('#') || SUBTEST.test(trimmed)) {
       at += 1;
       continue;
     }
@@ -47,13 +62,15 @@ function parseDirective(lines: readonly string[], start: number): Directive {
   at += 1;
   const input: string[] = [];
   while (lines[at] !== '----') {
-    if (at >= lines.length) throw new Error(`line ${start + 1}: command without ----`);
+    if (at >= lines.length) {
+      throw new ScriptSyntaxError(`line ${start + 1}: command without ----`);
+    }
     input.push(lines[at] ?? '');
     at += 1;
   }
   const outputStart = at + 1;
   const { expected, end } = parseExpected(lines, outputStart);
-  const [command = '', ...rest] = splitTopLevel(commandLine, ' ');
+  const [command = '', ...rest] = splitTopLevel(commandLine.replaceAll('\t', ' '), ' ');
   return {
     command,
     args: rest.filter((word) => word !== '').map(parseArgument),
@@ -73,7 +90,7 @@ function parseExpected(
   let end = doubled ? start + 1 : start;
   const isEnd = (): boolean =>
     end >= lines.length ||
-    (doubled ? lines[end] === '----' && lines[end + 1] === '----' : lines[end] === '');
+    (doubled ? lines[end] === '----' && lines[end + 1] === '----' : lines[end]?.trim() === '');
   while (!isEnd()) end += 1;
   const expected = lines.slice(doubled ? start + 1 : start, end).join('\n');
   return { expected, end: doubled ? Math.min(end + 2, lines.length) : end };
@@ -109,19 +126,22 @@ export function rewriteScript(
   directives: readonly Directive[],
   outputs: readonly string[],
 ): string {
-  const lines = text.split('\n');
+  const lines = linesOf(text);
   const result: string[] = [];
   let at = 0;
   for (const [position, directive] of directives.entries()) {
     result.push(...lines.slice(at, directive.outputStart));
-    result.push(...(outputs[position] ?? '').replace(/\n$/, '').split('\n'));
+    const output = (outputs[position] ?? '').replace(/\n$/, '').split('\n');
+    // A blank line would end the plain form.
+    const doubled = output.some((line) => line.trim() === '');
+    result.push(...(doubled ? ['----', ...output, '----', '----'] : output));
     at = directive.outputEnd;
   }
   result.push(...lines.slice(at));
   return result.join('\n');
 }
 
-const LOG_LINE = /^\s*(DEBUG|INFO|WARN|ERROR) /;
+const LOG_LINE = /^\s*(DEBUG|INFO|WARN|ERROR|FATAL) /;
 
 /**
  * What is compared: the output without log lines, whose wording belongs to each implementation. A

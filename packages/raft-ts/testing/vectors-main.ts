@@ -1,25 +1,26 @@
-/**
- * Runs quorum and membership vectors: `node vectors-main.ts FILE|DIR…`.
- * Prints a line per file and a summary of directives; exits with 1 if any differed.
- */
-import { listScripts } from './list-scripts.ts';
-import { checkVectors } from './run-vectors.ts';
+/** Runs quorum and membership vectors; see HELP. Exits with 1 if any differed, or none was there. */
+import { runFiles } from './command-line.ts';
+import { checkVectors, rewriteVectors } from './run-vectors.ts';
 
-function run(paths: readonly string[]): number {
-  let passed = 0;
-  let failed = 0;
-  for (const file of listScripts(paths)) {
-    const { total, differences } = checkVectors(file);
-    passed += total - differences.length;
-    failed += differences.length;
-    const verdict = differences.length === 0 ? 'PASS' : 'FAIL';
-    console.log(`${verdict} ${file} ${total - differences.length}/${total}`);
-    for (const { line, expected, found } of differences) {
-      console.log(`line ${line}\n--- expected\n${expected}\n--- found\n${found}\n---`);
-    }
-  }
-  console.log(`${passed} passed, ${failed} failed`);
-  return failed > 0 || passed === 0 ? 1 : 0;
-}
+const HELP = `Usage: npm run raft:vectors -- [--rewrite] [--json] FILE|DIR...
 
-process.exitCode = run(process.argv.slice(2));
+Runs etcd's pure scripts against raft-ts: quorums (committed, vote) and membership changes (simple,
+enter-joint, leave-joint). Prints a line per file, and "N passed, N failed" over all directives.
+Files of other kinds are named and left.
+
+  --rewrite  record the present output in the files instead
+  --json     one JSON document instead of lines
+
+Example: npm run raft:vectors -- ../shared/vectors/raft`;
+
+process.exitCode = runFiles(
+  {
+    help: HELP,
+    kinds: ['quorum', 'confchange'],
+    runFile: (path, rewrite) => {
+      if (rewrite) rewriteVectors(path);
+      return checkVectors(path);
+    },
+  },
+  process.argv.slice(2),
+);

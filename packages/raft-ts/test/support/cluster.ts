@@ -8,6 +8,7 @@ import {
   nodeId,
   type ConfChangeSingle,
   type Message,
+  type TraceEvent,
 } from '../../src/index.ts';
 import { Checkers } from './checkers.ts';
 import { bytes, confStateOf, ids, seededInt, text } from './ids.ts';
@@ -23,6 +24,8 @@ export type ClusterOptions = {
   readonly asyncStorageWrites: boolean;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
+  /** Receives the trace of all nodes, which then keep to what etcd's model knows. */
+  readonly onTrace?: ((event: TraceEvent) => void) | undefined;
 };
 
 export class Cluster {
@@ -57,6 +60,9 @@ export class Cluster {
         maxCommittedSizePerReadyBytes: [1, 4096][this.#int(2)] ?? 1,
         maxInflightMessages: 1 + this.#int(8),
         maxUncommittedEntriesBytes: 500,
+        onTrace: options.onTrace,
+        commitHints: options.onTrace === undefined,
+        snapshotsForMembersOnly: options.onTrace !== undefined,
       };
       return new SimNode(settings, storage, this.#observer());
     });
