@@ -1,6 +1,6 @@
 /**
- * Traces in the format of etcd's raft (design of its TLA+ trace validation): one event for each step
- * of the protocol, which a model can replay. Off unless `Config.onTrace` is given; then each place
+ * Traces in the format of etcd's raft (its TLA+ trace validation): one event for each step of the
+ * protocol, which a model can replay. Off unless `Config.onTrace` is given; then each place
  * that traces costs one comparison.
  *
  * Not traced, as there: PreVote, ReadIndex, leadership transfer. Different from there: leaving a

@@ -1,4 +1,4 @@
-/** What the runners of script files share: arguments, the line per file, the summary, exit codes. */
+/** What the runners of script files share: arguments, a line per file, the summary, exit codes. */
 import { parseArgs } from 'node:util';
 import type { Kind } from './kinds.ts';
 import { PathError, describeKind, selectScripts } from './list-scripts.ts';

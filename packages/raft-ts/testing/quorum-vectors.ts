@@ -32,7 +32,7 @@ export function runQuorum(directive: Directive): string {
   return runCommitted(voters, isJoint, known);
 }
 
-/** In the words of the recorded files' harness: a set of ids, and numbers in place of `y`, `n`, `_`. */
+/** In the words of the recorded files' harness: a set of ids; numbers in place of `y`, `n`, `_`. */
 function describeMismatch(ids: readonly NodeId[], values: readonly string[]): string {
   const known: Readonly<Record<string, string>> = { _: '0', y: '2', n: '1' };
   const numbers = values.map((value) => known[value] ?? value);

@@ -9,8 +9,8 @@ import { replay } from './traces/replay.ts';
 import { TraceViolation } from './traces/servers.ts';
 import { parseTrace, reasonNotToReplay, traceOfCluster, traceOfScript } from './traces/sources.ts';
 
-const HELP = `Usage: npm run raft:traces -- [--out DIR] [--seeds N] [--first SEED] [--events N] [--json]
-                            [FILE|DIR...]
+const HELP = `Usage: npm run raft:traces -- [--out DIR] [--seeds N] [--first SEED] [--events N]
+                            [--json] [FILE|DIR...]
 
 Makes traces of raft-ts in the format of etcd's raft (one JSON document per line, all nodes in one
 file) and replays each against an independent model of Raft with its invariants. Sources: random

@@ -1,4 +1,4 @@
-/** Runs quorum and membership vectors; see HELP. Exits with 1 if any differed, or none was there. */
+/** Runs quorum and membership vectors; see HELP. Exits with 1 if any differed or none was there. */
 import { runFiles } from './command-line.ts';
 import { checkVectors, rewriteVectors } from './run-vectors.ts';
 

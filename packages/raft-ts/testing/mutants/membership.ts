@@ -83,16 +83,23 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
   {
     name: 'smaller-quorum-not-counted',
     file: 'src/reconfigure.ts',
-    from: '  if (maybeCommit(core)) broadcastAppend(core);\n  else probeNewMembers(core);\n',
-    to: '  probeNewMembers(core);\n',
+    from: '  if (maybeCommit(core)) {\n    releasePostponed(core);',
+    to: '  if (core.term < 0) {\n    releasePostponed(core);',
     breaks: 'entries are counted again when the membership changes',
   },
   {
     name: 'new-member-not-probed',
     file: 'src/reconfigure.ts',
-    from: '  else probeNewMembers(core);\n',
+    from: '    probeNewMembers(core);\n',
     to: '',
     breaks: 'a new member is contacted when it is added',
+  },
+  {
+    name: 'snapshot-taken-by-stranger',
+    file: 'src/snapshot.ts',
+    from: 'if (core.config.snapshotsForMembersOnly && !isListed(confState, core.id)) {',
+    to: 'if (core.config.snapshotsForMembersOnly && core.term < 0) {',
+    breaks: 'with snapshotsForMembersOnly, a node that is not listed leaves a snapshot',
   },
   {
     name: 'new-member-counts-as-silent',

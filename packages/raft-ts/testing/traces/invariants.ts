@@ -1,4 +1,4 @@
-/** The invariants that hold after each event, by the names of etcd's TLA+ model where it has them. */
+/** The invariants that hold after each event; names as in etcd's TLA+ model, where it has them. */
 import {
   holds,
   isQuorum,

@@ -43,9 +43,8 @@ const CANDIDATES: readonly string[] = ['StateCandidate', 'StateFollower', 'State
 
 export class Replay {
   readonly #servers = new Map<string, Server>();
-  readonly #lives = new Map<string, number>();
-  /** Newest first would be faster to find; few messages have the same key. */
-  readonly #sent = new Map<string, SentMessage[]>();
+  /** Everything that ever left a server: it may arrive any number of times. */
+  readonly #sent = new Map<string, SentMessage>();
   readonly #invariants = new Invariants(this.#servers);
   /** The entries that every server started with. */
   readonly #genesis: ModelEntry[] = [];
@@ -56,6 +55,8 @@ export class Replay {
     const server = this.#servers.get(nid);
     require(server !== undefined, 'InitState', `server ${nid} has not started`);
     if (name !== 'BecomeFollower') this.#carryOutPending(server, event);
+    // A membership counts from the moment after ApplyConfChange, which still shows the one before.
+    if (name !== 'ApplyConfChange') this.#adopt(server, event.conf);
     this.#step(server, event);
     this.#compare(server, event);
     this.#invariants.check(server);
@@ -64,14 +65,11 @@ export class Replay {
   #init(event: TraceEvent): void {
     const { nid, state, log, conf } = event;
     const old = this.#servers.get(nid);
-    this.#lives.set(nid, (this.#lives.get(nid) ?? 0) + 1);
     const entries = old === undefined ? this.#genesisUpTo(log) : [...old.durable.log];
     const stored = old?.durable ?? { ...state, log: entries };
-    require(state.term === stored.term &&
-      state.vote === stored.vote &&
-      log ===
-        stored.log
-          .length, 'Restart', `server ${nid} came back with other term, vote or log than it had made durable`);
+    const { term, vote } = stored;
+    const asStored = state.term === term && state.vote === vote && log === stored.log.length;
+    require(asStored, 'Restart', `server ${nid} came back without what it had made durable`);
     require(state.commit <= log, 'Restart', `server ${nid} came back with a commit beyond its log`);
     const server: Server = {
       id: nid,
@@ -79,13 +77,15 @@ export class Replay {
       vote: state.vote,
       role: 'StateFollower',
       commit: state.commit,
-      log: entries,
+      log: [...entries],
       conf: { incoming: conf[0], outgoing: conf[1] },
       durable: { ...stored, commit: state.commit },
       votes: new Map(),
       match: new Map(),
       pending: undefined,
+      voteRequest: undefined,
       nextConf: undefined,
+      outbox: [],
     };
     this.#servers.set(nid, server);
     this.#invariants.started(server);
@@ -174,14 +174,9 @@ export class Replay {
   #ready(server: Server): void {
     const { term, vote, commit, log } = server;
     server.durable = { term, vote, commit, log: [...log] };
-    const life = this.#lives.get(server.id) ?? 0;
-    for (const message of this.#promises.get(server.id) ?? []) {
-      if (message.life === life) message.released = true;
-    }
-    this.#promises.set(server.id, []);
+    for (const message of server.outbox) this.#sent.set(keyOf(message.msg), message);
+    server.outbox = [];
   }
-
-  readonly #promises = new Map<string, SentMessage[]>();
 
   #message(server: Server, event: TraceEvent): void {
     const { msg, name } = event;
@@ -189,12 +184,7 @@ export class Replay {
     if (name.startsWith('Receive')) return this.#receive(server, msg);
     require(msg.from === server.id, name, 'sent under another name');
     const entries = this.#checkSend(server, msg);
-    const promise = msg.type.endsWith('Resp') && msg.type !== 'MsgHeartbeatResp';
-    const life = this.#lives.get(server.id) ?? 0;
-    const sent = { msg, entries, released: !promise, life };
-    const key = keyOf(msg);
-    this.#sent.set(key, [...(this.#sent.get(key) ?? []), sent]);
-    if (promise) this.#promises.set(server.id, [...(this.#promises.get(server.id) ?? []), sent]);
+    server.outbox.push({ msg, entries });
   }
 
   /** @returns the entries that go with the message */
@@ -251,24 +241,26 @@ export class Replay {
     require(free, 'ElectionSafety', `server ${server.id} votes twice in term ${msg.term}`);
     server.vote = msg.to;
     if (msg.to === server.id) return;
-    const request = [...this.#sent.values()].flat().find(({ msg: asked }) => {
-      return asked.type === 'MsgVote' && asked.from === msg.to && asked.term === msg.term;
-    });
-    require(request !== undefined, 'RequestVote', 'a vote that nobody asked for');
-    const candidate = { term: request.msg.logTerm, index: request.msg.index };
+    const asked = server.voteRequest;
+    const fits = asked?.from === msg.to && asked.term === msg.term;
+    require(asked !== undefined && fits, 'RequestVote', 'a vote that nobody asked for');
+    const candidate = { term: asked.logTerm, index: asked.index };
     const upToDate = isUpToDate(candidate, last(server.log));
     require(upToDate, 'RequestVote', `the log of ${msg.to} is behind that of ${server.id}`);
   }
 
   #receive(server: Server, msg: TraceMessage): void {
     require(msg.to === server.id, 'Receive', 'it arrived at another server');
-    const sent = this.#sent.get(keyOf(msg))?.findLast(({ released }) => released);
-    require(sent !== undefined, 'Receive', `${msg.type} was not sent, or not yet durable`);
+    const sent = this.#sent.get(keyOf(msg));
+    require(sent !== undefined, 'Receive', `${msg.type} was not sent, or not before a Ready`);
     switch (msg.type) {
       case 'MsgApp':
       case 'MsgHeartbeat':
       case 'MsgSnap':
         server.pending = sent;
+        return;
+      case 'MsgVote':
+        server.voteRequest = msg;
         return;
       case 'MsgAppResp': {
         if (msg.term !== server.term || server.role !== 'StateLeader' || msg.reject) return;
@@ -321,7 +313,7 @@ export class Replay {
 
   /** The event must show what the model has. */
   #compare(server: Server, event: TraceEvent): void {
-    const { state, role, log, conf, name } = event;
+    const { state, role, log, name } = event;
     // A vote is noted after its answer was queued.
     const voting = name === 'SendRequestVoteResponse' && state.vote === NOBODY;
     const same =
@@ -329,17 +321,17 @@ export class Replay {
       (state.vote === server.vote || voting) &&
       state.commit === server.commit &&
       (role === server.role || role === 'StatePreCandidate');
-    const found = `${role} term ${state.term} vote ${state.vote} commit ${state.commit}`;
-    const expected = `${server.role} term ${server.term} vote ${server.vote} commit ${server.commit}`;
+    const found = describeState(role, state.term, state.vote, state.commit);
+    const expected = describeState(server.role, server.term, server.vote, server.commit);
     require(same, name, `server ${server.id} is ${found}, not ${expected}`);
     const appending = name === 'Replicate' || name === 'ChangeConf';
     const length = server.log.length;
     const logOk = appending ? log < length : log === length || server.pending !== undefined;
     require(logOk, name, `the log of ${server.id} ends at ${log}, not at ${length}`);
-    if (name !== 'ApplyConfChange') this.#adopt(server, { incoming: conf[0], outgoing: conf[1] });
   }
 
-  #adopt(server: Server, conf: Server['conf']): void {
+  #adopt(server: Server, [incoming, outgoing]: TraceEvent['conf']): void {
+    const conf = { incoming, outgoing };
     const before = server.conf;
     if (String(conf.incoming) === String(before.incoming)) {
       if (String(conf.outgoing) === String(before.outgoing)) return;
@@ -355,4 +347,8 @@ export class Replay {
 /** Messages of equal content are the same. */
 function keyOf(msg: TraceMessage): string {
   return JSON.stringify(msg);
+}
+
+function describeState(role: string, term: number, vote: string, commit: number): string {
+  return `${role} term ${term} vote ${vote} commit ${commit}`;
 }

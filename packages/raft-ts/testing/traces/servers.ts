@@ -65,6 +65,10 @@ export type Server = {
   match: Map<string, number>;
   /** A request that arrived and is carried out before the next event but BecomeFollower. */
   pending: SentMessage | undefined;
+  /** The newest request for a vote that arrived. */
+  voteRequest: TraceMessage | undefined;
+  /** Messages leave with the next Ready; a crash before it loses them. */
+  outbox: SentMessage[];
   /** The membership that the next event must show. */
   nextConf: readonly string[] | undefined;
 };
@@ -74,10 +78,6 @@ export type SentMessage = {
   readonly msg: TraceMessage;
   /** Entries of an append, or the whole log of a snapshot. */
   readonly entries: readonly ModelEntry[];
-  /** Promises may leave only after the next Ready of their sender. */
-  released: boolean;
-  /** Number of the life of its sender. */
-  readonly life: number;
 };
 
 export const NOBODY = '0';

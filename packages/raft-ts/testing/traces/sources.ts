@@ -68,7 +68,7 @@ export function parseTrace(text: string): readonly TraceEvent[] {
 function parseLine(line: string, number: number): TraceEvent | undefined {
   let parsed: { readonly tag?: unknown; readonly event?: Partial<TraceEvent> };
   try {
-    parsed = JSON.parse(line);
+    parsed = JSON.parse(line) as typeof parsed;
   } catch {
     throw new TraceViolation('Format', `line ${number} is no JSON`);
   }
