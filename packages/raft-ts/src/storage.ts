@@ -3,7 +3,7 @@
  * Reads are synchronous: a driver keeps the tail of the log that raft may ask for in memory.
  */
 import { RaftError, assert } from './errors.ts';
-import { limitEntriesBytes } from './log/entries.ts';
+import { sliceWithinBytes } from './log/entries.ts';
 import {
   EMPTY_HARD_STATE,
   EMPTY_SNAPSHOT,
@@ -61,7 +61,7 @@ export class MemoryStorage implements Storage {
     if (lo <= this.#offset.index) throw compacted(lo, this.firstIndex());
     if (hi > this.lastIndex() + 1) throw unavailable(hi - 1, this.lastIndex());
     const from = lo - this.#offset.index - 1;
-    return limitEntriesBytes(this.#entries.slice(from, hi - this.#offset.index - 1), maxBytes);
+    return sliceWithinBytes(this.#entries, from, hi - this.#offset.index - 1, maxBytes);
   }
 
   term(index: Index): Term {

@@ -9,7 +9,7 @@ import {
   entrySizeBytes,
   type Entry,
 } from '../src/index.ts';
-import { limitEntriesBytes } from '../src/log/entries.ts';
+import { sliceWithinBytes } from '../src/log/entries.ts';
 import { RaftLog } from '../src/log/raft-log.ts';
 import { Unstable } from '../src/log/unstable.ts';
 import { bytes, confStateOf } from './support/ids.ts';
@@ -37,12 +37,12 @@ function codeOf(action: () => unknown): string {
   }
 }
 
-describe('limitEntriesBytes', () => {
+describe('sliceWithinBytes', () => {
   it('takes the longest prefix within the limit, and at least one entry', () => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: 9 })), fc.nat({ max: 200 }), (sizes, bytesMax) => {
         const entries = sizes.map((size, at) => entry(1, at + 1, 'x'.repeat(size)));
-        const found = limitEntriesBytes(entries, bytesMax);
+        const found = sliceWithinBytes(entries, 0, entries.length, bytesMax);
         const size = (some: readonly Entry[]): number =>
           some.reduce((sum, each) => sum + entrySizeBytes(each), 0);
         expect(found).toEqual(entries.slice(0, found.length));
@@ -54,6 +54,21 @@ describe('limitEntriesBytes', () => {
       }),
     );
   });
+});
+
+it('sliceWithinBytes reads no more than it returns, and the entry that does not fit', () => {
+  let read = 0;
+  const whole = Array.from({ length: 1000 }, (_, at) => entry(1, at + 1, 'abc'));
+  const counted = new Proxy(whole, {
+    get: (target, key, receiver) => {
+      if (typeof key === 'string' && /^\d+$/.test(key)) read += 1;
+      return Reflect.get(target, key, receiver) as unknown;
+    },
+  });
+  const size = entrySizeBytes(entry(1, 1, 'abc'));
+  expect(sliceWithinBytes(counted, 10, 1000, 3 * size)).toEqual(whole.slice(10, 13));
+  // Four while measuring, three while copying.
+  expect(read).toBe(7);
 });
 
 describe('the log', () => {
@@ -71,7 +86,7 @@ describe('the log', () => {
           const log = new RaftLog(storage, 1000);
           log.append(all.slice(Math.min(split, count)));
           const lo = Math.min(from, count - 1) + 1;
-          const expected = limitEntriesBytes(all.slice(lo - 1), bytesMax);
+          const expected = sliceWithinBytes(all, lo - 1, count, bytesMax);
           expect(log.entriesFrom(lo, bytesMax)).toEqual(expected);
         },
       ),
@@ -158,7 +173,7 @@ describe('the unstable end', () => {
             if (kept) stable = Math.max(stable, last.index);
           }
           expect(unstable.offset).toBe(stable + 1);
-          expect(unstable.slice(stable + 1, model.length + 1)).toEqual(model.slice(stable));
+          expect(unstable.slice(stable + 1, model.length + 1, 10_000)).toEqual(model.slice(stable));
         }
       }),
     );

@@ -6,7 +6,6 @@
 import { RaftError, assert } from '../errors.ts';
 import type { Storage } from '../storage.ts';
 import { entriesSizeBytes, type Entry, type Index, type Snapshot, type Term } from '../types.ts';
-import { limitEntriesBytes } from './entries.ts';
 import { Unstable } from './unstable.ts';
 
 export type EntryId = { readonly term: Term; readonly index: Index };
@@ -96,13 +95,13 @@ export class RaftLog {
     if (lo < this.firstIndex()) return undefined;
     if (lo === hi) return [];
     const offset = this.unstable.offset;
-    if (lo >= offset) return limitEntriesBytes(this.unstable.slice(lo, hi), maxBytes);
+    if (lo >= offset) return this.unstable.slice(lo, hi, maxBytes);
     const cut = Math.min(hi, offset);
     const stable = unlessCompacted(() => this.#storage.entries(lo, cut, maxBytes));
     if (stable === undefined || hi <= offset || stable.length < cut - lo) return stable;
     const room = maxBytes - entriesSizeBytes(stable);
     if (room <= 0) return stable;
-    const rest = limitEntriesBytes(this.unstable.slice(offset, hi), room);
+    const rest = this.unstable.slice(offset, hi, room);
     if (entriesSizeBytes(rest) > room) return stable;
     return [...stable, ...rest];
   }

@@ -4,6 +4,7 @@
  */
 import { assert } from '../errors.ts';
 import type { Entry, Index, Snapshot, Term } from '../types.ts';
+import { sliceWithinBytes } from './entries.ts';
 
 export class Unstable {
   /** Received from a leader and not yet durable. */
@@ -50,11 +51,11 @@ export class Unstable {
     return metadata?.index === index ? metadata.term : undefined;
   }
 
-  /** Entries from `lo` (included) to `hi` (excluded), all of which must be here. */
-  slice(lo: Index, hi: Index): readonly Entry[] {
+  /** Entries from `lo` (included) to `hi` (excluded), all of which must be here, by size. */
+  slice(lo: Index, hi: Index, maxBytes: number): readonly Entry[] {
     assert(lo >= this.#offset, 'a slice starts within the unstable entries');
     assert(hi <= this.#offset + this.#entries.length, 'a slice ends within the unstable entries');
-    return this.#entries.slice(lo - this.#offset, hi - this.#offset);
+    return sliceWithinBytes(this.#entries, lo - this.#offset, hi - this.#offset, maxBytes);
   }
 
   hasNextEntries(): boolean {
