@@ -93,6 +93,13 @@ export const REPLICATION_MUTANTS: readonly Mutant[] = [
     breaks: 'an append is refused unless the preceding entry agrees (paper, section 5.3)',
   },
   {
+    name: 'append-acknowledged-by-own-last-index',
+    file: 'src/replication.ts',
+    from: "core.send({ type: 'MsgAppResp', to, index: lastAgreed });",
+    to: "core.send({ type: 'MsgAppResp', to, index: core.log.lastIndex() });",
+    breaks: 'only what the append has shown to agree is acknowledged (CCF issue 6016)',
+  },
+  {
     name: 'stale-append-acknowledged-by-its-index',
     file: 'src/replication.ts',
     from: "core.send({ type: 'MsgAppResp', to, index: core.log.committed });",
