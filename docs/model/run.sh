@@ -3,10 +3,18 @@
 # Needs `spin` and a C compiler (Debian: spin, gcc). Installs nothing. With a folder in TRAILS, the
 # steps to each expected violation are written there.
 set -u
+case "${1:-}" in
+  -h | --help)
+    sed -n '2,4s/^# //p' "$0"
+    echo 'Example: TRAILS=/tmp/trails npm run model'
+    exit 0
+    ;;
+esac
 here=$(cd "$(dirname "$0")" && pwd)
 for tool in spin "${CC:-gcc}"; do
   if ! command -v "$tool" >/dev/null; then
-    echo "$tool is not installed (Debian: apt-get install spin gcc)" >&2
+    echo "error: $tool is not installed (Debian: apt-get install spin gcc); nothing was checked" >&2
+    echo '0 passed, 0 failed'
     exit 2
   fi
 done

@@ -70,7 +70,8 @@ describe('text forms', () => {
       }),
     );
     expect(text.split('\n')).toEqual([
-      '1->AppendThread MsgStorageAppend Term:3 Log:0/0 Rejected (Hint: 9) Commit:4 Vote:2 Entries:[',
+      '1->AppendThread MsgStorageAppend Term:3 Log:0/0 Rejected (Hint: 9) Commit:4 Vote:2 ' +
+        'Entries:[',
       '  1/5 EntryNormal "x"',
       '  1/6 EntryNormal "x"',
       ']',

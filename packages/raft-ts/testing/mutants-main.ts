@@ -6,12 +6,16 @@
  */
 import { parseArgs } from 'node:util';
 import type { Mutant } from './mutants/mutant.ts';
-import { allSuites, checkUnmutated, judge, type Verdict } from './mutants/run.ts';
+import { allSuites, checkUnmutated, judge, type TimeLimits, type Verdict } from './mutants/run.ts';
 import { vectorSuites, type Suite } from './mutants/suites.ts';
 import { MUTANTS } from './mutants/table.ts';
 import { WorkCopy } from './mutants/work-copy.ts';
 
-type Options = { readonly everySuite: boolean; readonly json: boolean };
+type Options = {
+  readonly everySuite: boolean;
+  readonly json: boolean;
+  readonly limits?: TimeLimits;
+};
 
 function select(names: readonly string[]): readonly Mutant[] {
   const unknown = names.find((name) => !MUTANTS.some((mutant) => mutant.name === name));
@@ -20,10 +24,14 @@ function select(names: readonly string[]): readonly Mutant[] {
 }
 
 function judgeOne(copy: WorkCopy, mutant: Mutant, suites: readonly Suite[], options: Options) {
-  const { everySuite, json } = options;
+  const { everySuite, json, limits } = options;
   let verdict: Verdict;
   try {
-    verdict = judge(copy, mutant, { suites, everySuite });
+    verdict = judge(copy, mutant, {
+      suites,
+      everySuite,
+      ...(limits === undefined ? {} : { limits }),
+    });
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     verdict = { name: mutant.name, breaks: mutant.breaks, killedBy: [], detail };
@@ -44,8 +52,10 @@ function run(mutants: readonly Mutant[], options: Options): number {
     if (vectorSuites().length === 0 && !options.json) {
       console.log('SKIPPED  the suites of recorded vectors: they are not present');
     }
-    checkUnmutated(copy, suites);
-    const verdicts = mutants.map((mutant) => judgeOne(copy, mutant, suites, options));
+    const limits = checkUnmutated(copy, suites);
+    const verdicts = mutants.map((mutant) => {
+      return judgeOne(copy, mutant, suites, { ...options, limits });
+    });
     const passed = verdicts.filter(({ killedBy }) => killedBy.length > 0).length;
     const failed = verdicts.length - passed;
     if (options.json) console.log(JSON.stringify({ verdicts, passed, failed }, undefined, 2));

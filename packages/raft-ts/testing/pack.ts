@@ -58,13 +58,20 @@ function published(source: Manifest): Readonly<Record<string, unknown>> {
 }
 
 function compile(out: string): void {
-  const options = [
-    ...['--project', PACKAGE, '--outDir', out, '--rootDir', join(PACKAGE, 'src')],
-    ...['--target', TARGET, '--rewriteRelativeImportExtensions', 'true'],
-    ...['--emitDeclarationOnly', 'false', '--composite', 'false', '--incremental', 'false'],
-    ...['--tsBuildInfoFile', 'null', '--declaration', 'true'],
-  ];
-  run(process.execPath, [TSC, ...options], REPOSITORY);
+  const options = {
+    project: PACKAGE,
+    outDir: out,
+    rootDir: join(PACKAGE, 'src'),
+    target: TARGET,
+    rewriteRelativeImportExtensions: 'true',
+    emitDeclarationOnly: 'false',
+    composite: 'false',
+    incremental: 'false',
+    tsBuildInfoFile: 'null',
+    declaration: 'true',
+  };
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+  run(process.execPath, [TSC, ...args], REPOSITORY);
 }
 
 function run(command: string, args: readonly string[], cwd: string): void {

@@ -60,6 +60,7 @@ export class Cluster {
         maxCommittedSizePerReadyBytes: [1, 4096][this.#int(2)] ?? 1,
         maxInflightMessages: 1 + this.#int(8),
         maxUncommittedEntriesBytes: 500,
+        coalesceAppends: options.seed % 4 === 3,
         onTrace: options.onTrace,
         commitHints: options.onTrace === undefined,
         snapshotsForMembersOnly: options.onTrace !== undefined,

@@ -1,6 +1,15 @@
 /** Judges seeded bugs: each must make at least one suite fail. */
 import type { Mutant } from './mutant.ts';
-import { SLOW_SUITES, runSuite, scenarioSuite, vectorSuites, type Suite } from './suites.ts';
+import {
+  SLOW_SUITES,
+  TIMEOUT_FACTOR,
+  TIMEOUT_MS_MAX,
+  TIMEOUT_MS_MIN,
+  runSuite,
+  scenarioSuite,
+  vectorSuites,
+  type Suite,
+} from './suites.ts';
 import type { WorkCopy } from './work-copy.ts';
 
 /** What became of one seeded bug. */
@@ -17,12 +26,24 @@ export function allSuites(): readonly Suite[] {
   return [scenarioSuite(), ...vectorSuites(), ...SLOW_SUITES];
 }
 
-/** @throws Error if a suite fails without a seeded bug, so that its failures mean nothing */
-export function checkUnmutated(copy: WorkCopy, suites: readonly Suite[]): void {
+/** How long each suite may take in ms, by name. */
+export type TimeLimits = ReadonlyMap<string, number>;
+
+/**
+ * Runs every suite without a bug.
+ * @returns how long each may take with one
+ * @throws Error if a suite fails without a seeded bug, so that its failures mean nothing
+ */
+export function checkUnmutated(copy: WorkCopy, suites: readonly Suite[]): TimeLimits {
+  const limits = new Map<string, number>();
   for (const suite of suites) {
-    const { outcome, detail } = runSuite(suite, copy.root);
+    const start = performance.now();
+    const { outcome, detail } = runSuite(suite, copy.root, TIMEOUT_MS_MAX);
     if (outcome !== 'passed') throw new Error(`${suite.name} fails without a bug: ${detail}`);
+    const limit = Math.ceil((performance.now() - start) * TIMEOUT_FACTOR);
+    limits.set(suite.name, Math.max(TIMEOUT_MS_MIN, limit));
   }
+  return limits;
 }
 
 /** How to judge. */
@@ -30,6 +51,7 @@ export type JudgeOptions = {
   readonly suites: readonly Suite[];
   /** Go on after the first suite that notices the bug. */
   readonly everySuite?: boolean;
+  readonly limits?: TimeLimits;
 };
 
 /**
@@ -43,7 +65,8 @@ export function judge(copy: WorkCopy, mutant: Mutant, options: JudgeOptions): Ve
     let detail = '';
     const first = script === undefined ? [] : [scenarioSuite(script)];
     for (const suite of [...first, ...options.suites]) {
-      const run = runSuite(suite, copy.root);
+      const limit = options.limits?.get(suite.name) ?? TIMEOUT_MS_MIN;
+      const run = runSuite(suite, copy.root, limit);
       if (run.outcome !== 'passed') {
         if (killedBy.length === 0) detail = run.detail;
         killedBy.push(suite.name);
