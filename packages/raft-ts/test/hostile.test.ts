@@ -3,7 +3,7 @@
  * and no damage to what was there before.
  */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   INDEX_MAX,
   LocalAppendThread,
@@ -17,6 +17,9 @@ import {
 } from '../src/index.ts';
 import { bytes, ids } from './support/ids.ts';
 import { Network } from './support/network.ts';
+
+// Long on a busy machine, never in idle time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const number = fc.oneof(
   { weight: 8, arbitrary: fc.nat({ max: 8 }) },

@@ -3,13 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LocalAppendThread, NO_NODE, makeMessage, nodeId } from '../src/index.ts';
 import { runScript } from '../testing/commands.ts';
 import { describeMessage, describeReady } from '../testing/describe.ts';
 import { quote } from '../testing/quote.ts';
 import { runQuorum } from '../testing/quorum-vectors.ts';
 import { parseScript, rewriteScript } from '../testing/script.ts';
+
+// Long on a busy machine, never in idle time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

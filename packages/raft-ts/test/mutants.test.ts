@@ -1,12 +1,15 @@
 /** The table of seeded bugs, and a few of them. `testing/mutants-main.ts` runs all. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Mutant } from '../testing/mutants/mutant.ts';
 import { judge } from '../testing/mutants/run.ts';
 import { scenarioSuite } from '../testing/mutants/suites.ts';
 import { MUTANTS } from '../testing/mutants/table.ts';
 import { WorkCopy, mutate } from '../testing/mutants/work-copy.ts';
+
+// Long on a busy machine, never in idle time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PACKAGE = join(import.meta.dirname, '..');
 const SCENARIOS = join(PACKAGE, '../../test/scenarios/raft');

@@ -1,9 +1,12 @@
 /** Traces: what the core tells is accepted by the model, and what is wrong is not. */
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { traceLine, type TraceEvent } from '../src/index.ts';
 import { replay } from '../testing/traces/replay.ts';
 import { parseTrace, traceOfCluster, traceOfScript } from '../testing/traces/sources.ts';
+
+// Long on a busy machine, never in idle time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const SCENARIOS = join(import.meta.dirname, '../../../test/scenarios/raft');
 const script = (name: string): readonly TraceEvent[] => traceOfScript(join(SCENARIOS, name));
