@@ -4,7 +4,8 @@
 import type { Crypto, ErrorFields, UnixMillis } from '@witan/core';
 import type { Check, Claims, Finding, RefusedVerdict, Verdict } from './claims.ts';
 import type { AttestationErrorCode } from './errors.ts';
-import type { Evidence, EvidenceKind } from './evidence.ts';
+import type { Evidence } from './evidence.ts';
+import type { AzureReferenceValues } from './azure/reference-values.ts';
 import type { ReferenceValues } from './reference-values.ts';
 import type { RevocationMode } from './snp/options.ts';
 import type { SnpChainCache } from './snp/chain-cache.ts';
@@ -12,6 +13,9 @@ import { AMD_ROOTS } from './snp/roots.ts';
 import { concludeSnp, establishSnp, type EstablishedSnp } from './snp/verify.ts';
 import { INTEL_ROOTS } from './tdx/options.ts';
 import { concludeTdx, establishTdx, type EstablishedTdx } from './tdx/verify.ts';
+
+/** Reference values of every kind, as one list may hold them. */
+export type AnyReferenceValues = ReferenceValues | AzureReferenceValues;
 
 /** Everything beside evidence and reference values on which a verdict depends. */
 export interface AppraisalContext {
@@ -63,16 +67,24 @@ export type AppraisalResult =
  */
 export function appraise(
   evidence: Evidence,
-  referenceValues: readonly ReferenceValues[],
+  referenceValues: readonly AnyReferenceValues[],
   context: AppraisalContext,
 ): AppraisalResult {
   if (referenceValues.length === 0) {
     return { kind: 'refused', code: 'APPRAISAL_NO_REFERENCE_VALUES', refusals: [] };
   }
   const established = establish(evidence, referenceValues, context);
+  return anyOf(referenceValues, (entry) => judge(evidence, established, entry, context));
+}
+
+/** Judges against each of at least one entry in turn: the first that fits accepts. */
+export function anyOf<Entry>(
+  entries: readonly Entry[],
+  judgeOne: (entry: Entry) => Verdict,
+): AppraisalResult {
   const refusals: Refusal[] = [];
-  for (const [entryIndex, entry] of referenceValues.entries()) {
-    const verdict = judge(evidence, established, entry, context);
+  for (const [entryIndex, entry] of entries.entries()) {
+    const verdict = judgeOne(entry);
     if (verdict.ok) {
       const { claims, checks, findings, validUntil } = verdict;
       return { kind: 'accepted', entryIndex, claims, checks, findings, validUntil };
@@ -86,12 +98,12 @@ export function appraise(
 /** The evidence's own part of the work, done once however many entries there are. */
 function establish(
   evidence: Evidence,
-  referenceValues: readonly ReferenceValues[],
+  referenceValues: readonly AnyReferenceValues[],
   { now, crypto, revocation, developmentRoots, snpChainCache }: AppraisalContext,
 ): EstablishedSnp | EstablishedTdx | RefusedVerdict<never> {
   const listed = referenceValues
     .filter(({ tee }) => tee === evidence.kind)
-    .flatMap((entry) => entry.developmentRoots ?? []);
+    .flatMap((entry) => ('hardware' in entry ? [] : (entry.developmentRoots ?? [])));
   const development = developmentRoots === 'as-listed' ? listed : [];
   const established =
     evidence.kind === 'snp'
@@ -113,7 +125,7 @@ function establish(
 function judge(
   evidence: Evidence,
   established: EstablishedSnp | EstablishedTdx | RefusedVerdict<never>,
-  entry: ReferenceValues,
+  entry: AnyReferenceValues,
   { expectedReportData }: AppraisalContext,
 ): Verdict {
   if (entry.tee !== evidence.kind) return otherTee(evidence.kind, entry.tee);
@@ -127,7 +139,8 @@ function judge(
   return otherTee(established.tee, entry.tee);
 }
 
-function otherTee(found: EvidenceKind, expected: EvidenceKind): RefusedVerdict<never> {
+/** The verdict on evidence of one kind against an entry of another. */
+export function otherTee(found: string, expected: string): RefusedVerdict<never> {
   const code = 'APPRAISAL_TEE_MISMATCH';
   const checks: readonly Check[] = [{ code, passed: false, expected, found }];
   return { ok: false, code, detail: { expected, found }, established: [], checks };

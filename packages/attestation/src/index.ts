@@ -1,7 +1,13 @@
 /**
  * Judging hardware evidence: a pure function of evidence, endorsements, reference values and time.
  */
-export * from './appraise.ts';
+export {
+  appraise,
+  type AnyReferenceValues,
+  type AppraisalContext,
+  type AppraisalResult,
+  type Refusal,
+} from './appraise.ts';
 export * from './claims.ts';
 export * from './errors.ts';
 export * from './evidence.ts';
@@ -64,6 +70,7 @@ export {
 } from './snp/launch/digest.ts';
 export type { DirectBoot } from './snp/launch/kernel-hashes.ts';
 export type { VmmKind } from './snp/launch/vmsa.ts';
+export * from './azure/appraise.ts';
 export type { AzureClaims } from './azure/claims.ts';
 export * from './azure/evidence.ts';
 export { HCL_MAGIC, HCL_OFFSETS, parseHclReport, type HclReport } from './azure/hcl-report.ts';

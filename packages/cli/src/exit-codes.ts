@@ -24,7 +24,15 @@ Exit codes:
   4  conflict: the update does not build on the newest transition`;
 
 /** Codes of errors that say that a file or an option is wrong. */
-const INPUT_PREFIXES = ['MANIFEST_', 'KUBERNETES_', 'KEYS_', 'ID_', 'BYTES_', 'REFERENCE_VALUES_'];
+const INPUT_PREFIXES = [
+  'MANIFEST_',
+  'KUBERNETES_',
+  'KEYS_',
+  'ID_',
+  'BYTES_',
+  'REFERENCE_VALUES_',
+  'LAUNCH_',
+];
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ClientError) return exitCodeOfClient(error);

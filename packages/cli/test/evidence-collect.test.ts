@@ -1,5 +1,4 @@
-/** `witan evidence collect`, and tokens. */
-import { createPublicKey, verify as verifySignature } from 'node:crypto';
+/** `witan evidence collect`. */
 import { existsSync } from 'node:fs';
 import { inProcessEvidenceProvider } from '@witan/tee-sim';
 import { systemClock } from '@witan/keys';
@@ -9,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Said } from './support/desk.ts';
 import { EvidenceScene, HOST_DATA, MEASUREMENT, withEvidence } from './support/evidence-scene.ts';
 
-const hasJose = isInstalled('jose');
 let scene: EvidenceScene;
 
 beforeAll(async () => {
@@ -19,14 +17,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await scene.close();
 });
-
-function isInstalled(name: string): boolean {
-  try {
-    return import.meta.resolve(name) !== '';
-  } catch {
-    return false;
-  }
-}
 
 /** Runs `collect` in a simulated guest. */
 async function collect(...argv: readonly string[]): Promise<Said> {
@@ -92,48 +82,4 @@ describe('collect', () => {
       expect(said.stderr).toMatch(/^witan: ATTESTER_NO_(TSM|TEE): .*nextStep=.*\n$/);
     },
   );
-});
-
-describe('a token', () => {
-  async function keyFiles(): Promise<{ readonly key: string; readonly pub: string }> {
-    const out = scene.desk.path('keys');
-    await scene.desk.witan(['owner', 'create', '--name', 'judge', '--out', out]);
-    return { key: `${out}/judge.key.pem`, pub: 'judge.pub.pem' };
-  }
-
-  it.skipIf(!hasJose)('is signed for an accepted verdict, until its basis ends', async () => {
-    const { key, pub } = await keyFiles();
-    const evidence = await scene.encoded('token-evidence.bin');
-    const root = await scene.rootFile();
-    const token = scene.desk.path('verdict.jwt');
-    const argv = ['verify', evidence, '--trust-root', root, '--token', token, '--token-key', key];
-    const { code, value } = await scene.json(...argv);
-    expect(code).toBe(0);
-    expect(value['token']).toBe(token);
-    const [head = '', body = '', signature = ''] = (await scene.desk.read('verdict.jwt'))
-      .trim()
-      .split('.');
-    const payload = JSON.parse(Buffer.from(body, 'base64url').toString()) as {
-      readonly [name: string]: unknown;
-    };
-    expect(payload).toMatchObject({ verdict: 'accepted', simulated: true });
-    expect(payload['exp']).toBe(Date.parse(String(value['validUntil'])) / 1000);
-    const publicKey = createPublicKey(await scene.desk.read('keys', pub));
-    const good = verifySignature(
-      'sha256',
-      utf8(`${head}.${body}`),
-      { key: publicKey, dsaEncoding: 'ieee-p1363' },
-      Buffer.from(signature, 'base64url'),
-    );
-    expect(good).toBe(true);
-  });
-
-  it('is not written for refused evidence', async () => {
-    const evidence = await scene.encoded('refused.bin');
-    const { key } = await keyFiles();
-    const token = scene.desk.path('refused.jwt');
-    const said = await scene.witan('verify', evidence, '--token', token, '--token-key', key);
-    expect(said.code).toBe(3);
-    expect(existsSync(token)).toBe(false);
-  });
 });

@@ -140,12 +140,6 @@ describe('other files are refused (exit 2), by what they are', () => {
     expect(said.stderr).toContain('expected=1184 bytes');
   });
 
-  it('a certificate, with a hint where it belongs', async () => {
-    const said = await scene.witan('show', await scene.rootFile());
-    expect(said.code).toBe(2);
-    expect(said.stderr).toContain('give endorsements with --endorsements');
-  });
-
   it('encoded evidence that is cut off, or has bytes behind it', async () => {
     const encoded = encodeEvidence(await scene.collect());
     for (const bytes of [encoded.subarray(0, -1), new Uint8Array([...encoded, 0])]) {

@@ -92,11 +92,19 @@ describe('without reference values', () => {
     }
   });
 
-  it('says that a debug guest can be read by its host', async () => {
+  it('refuses a guest that its host can read, unless that is allowed by name', async () => {
     const file = await scene.encoded('debug.bin', { policy: 0xb0000n });
     const said = await scene.witan('verify', file, '--trust-root', root);
-    expect(said.code).toBe(0);
-    expect(said.stdout).toContain('DEBUG is allowed');
+    expect(said.code).toBe(3);
+    expect(said.stdout).toContain('REFUSED: SNP_POLICY_DEBUG');
+    expect(said.stdout).toContain('use --allow-debug');
+    const allowed = await scene.witan('verify', file, '--trust-root', root, '--allow-debug');
+    expect(allowed.code).toBe(0);
+    expect(allowed.stdout).toContain('DEBUG is allowed');
+    const values = await scene.values('debug.json', { debug: true });
+    const argv = ['verify', file, '--trust-root', root, '--reference-values', values];
+    expect((await scene.witan(...argv)).code).toBe(0);
+    expect((await scene.witan(...argv, '--allow-debug')).code).toBe(2);
   });
 });
 
@@ -250,7 +258,11 @@ describe('options', () => {
     [['--report-data', 'zz'], '--report-data'],
     [['--report-data', '00'.repeat(64), '--nonce', 'x'], 'both'],
     [['--nonce', ''], '--nonce'],
-    [['--token', '/tmp/token'], '--token alone'],
+    [['--token', '/tmp/token'], 'no --signing-key'],
+    [['--signing-key', '/tmp/key'], 'no --token'],
+    [['--quote-nonce', '00'], 'evidence of Azure'],
+    [['--event-log', '/dev/null'], 'a TDX quote'],
+    [['--quote-nonce', 'x'], '--quote-nonce'],
   ])('%j is refused (exit 2)', async (options, named) => {
     const said = await scene.witan('verify', evidence, ...options);
     expect(said.code).toBe(2);

@@ -13,6 +13,8 @@ import { EventLogReader } from './reader.ts';
 
 /** One measured event. */
 export interface LogEvent {
+  /** Where it begins in the log, in bytes. */
+  readonly offset: number;
   /** Measurement register by UEFI's numbers: 1 to 4 are RTMR0 to RTMR3. */
   readonly register: number;
   /** TCG event type, such as 0x80000003. */
@@ -110,6 +112,7 @@ function readHeader(reader: EventLogReader): ReadonlyMap<number, number> {
 }
 
 function readEvent(reader: EventLogReader, digestBytes: ReadonlyMap<number, number>): LogEvent {
+  const { offset } = reader;
   const register = reader.u32('register');
   const type = reader.u32('event type');
   const count = reader.u32('number of digests');
@@ -128,7 +131,7 @@ function readEvent(reader: EventLogReader, digestBytes: ReadonlyMap<number, numb
   const size = reader.u32('event size');
   if (size > EVENT_DATA_BYTES_MAX) throw tooLarge('event data', EVENT_DATA_BYTES_MAX, size);
   const data = reader.take(size, 'event data');
-  return { register, type, digest: digests.get(ALG_SHA384), data };
+  return { offset, register, type, digest: digests.get(ALG_SHA384), data };
 }
 
 /** Where nothing but zeros or nothing but ones follow: what is left of the log's area. */

@@ -5,16 +5,21 @@
 import {
   CERTIFICATE_TABLE_BYTES_MAX,
   decodeEvidence,
+  looksLikeEventLog,
   SNP_REPORT_BYTES,
   TDX_QUOTE_BYTES_MAX,
+  type AzureEvidence,
   type Evidence,
 } from '@witan/attestation';
 import { isAllZero, toHex } from '@witan/core';
 import { nodeCrypto } from '@witan/keys';
 
+/** Evidence of every kind that the commands know. */
+export type AnyEvidence = Evidence | AzureEvidence;
+
 /** Evidence with what is known of its form. */
 export interface RecognisedEvidence {
-  readonly evidence: Evidence;
+  readonly evidence: AnyEvidence;
   /** For people, such as `SEV-SNP report with certificate table`. */
   readonly format: string;
   /** What else the file says, for people. */
@@ -31,6 +36,7 @@ const REPORT_VERSION_MAX = 15;
 const FIRMWARE_RESPONSE_HEADER_BYTES = 32;
 const HCL = { magic: 0x414c4348, report: 32, data: 1216, json: 1236, typeSnp: 2 } as const;
 const TEE_TYPE_TDX = 0x81;
+const TPM_GENERATED = 0xff544347;
 const INTEL_VENDOR_ID = '939a7233f79c4ca9940a0db3957f0607';
 const QUOTE_VERSION_MAX = 15;
 const QUOTE_HEADER_BYTES = 48;
@@ -64,6 +70,13 @@ export function recogniseEvidence(bytes: Uint8Array): RecognisedEvidence | Recog
   if (first === TEE_TYPE_TDX && bytes.byteLength === TD_REPORT_BYTES) {
     const found = 'a TDREPORT, which only its own machine can check';
     return { found, expected: 'the quote that the quoting service makes of it' };
+  }
+  if (looksLikeEventLog(bytes)) {
+    return { found: 'a TCG2 event log', expected: 'a TDX quote (give the log with --event-log)' };
+  }
+  if (view.getUint32(0) === TPM_GENERATED) {
+    const expected = 'JSON with hcl_report and tpm_quote';
+    return { found: 'an attested structure of a TPM alone', expected };
   }
   if (bytes[0] === 0x30) {
     const found = 'DER, such as a certificate or revocation list';
@@ -119,8 +132,8 @@ function recogniseHcl(bytes: Uint8Array, view: DataView): RecognisedEvidence | R
     return { found: `${bytes.byteLength} bytes that begin like an Azure HCL report` };
   }
   if (view.getUint32(HCL.data + 8, true) !== HCL.typeSnp) {
-    const found = 'an Azure HCL report that is not of SEV-SNP';
-    return { found, expected: 'for TDX: the quote that the host makes of it' };
+    const found = 'an Azure HCL report of TDX, whose TDREPORT only its own machine can check';
+    return { found, expected: 'JSON with hcl_report, tpm_quote and the td_quote of the host' };
   }
   const report = bytes.subarray(HCL.report, HCL.report + SNP_REPORT_BYTES);
   const runtime = bytes.subarray(HCL.json, HCL.json + view.getUint32(HCL.data + 16, true));
@@ -128,5 +141,6 @@ function recogniseHcl(bytes: Uint8Array, view: DataView): RecognisedEvidence | R
   const note = bound
     ? 'the runtime data of the HCL report has the SHA-256 that REPORT_DATA begins with'
     : 'REPORT_DATA DOES NOT BIND the runtime data of the HCL report';
-  return snp(report, undefined, 'SEV-SNP report in an Azure HCL report', [note]);
+  const alone = 'no quote of the vTPM is here: nothing says when this report was made';
+  return snp(report, undefined, 'SEV-SNP report in an Azure HCL report', [note, alone]);
 }

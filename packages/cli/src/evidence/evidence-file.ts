@@ -1,13 +1,13 @@
 /** Evidence in a file, whatever its form: format and encoding are recognised by content. */
 import {
   AttestationError,
+  azureEvidenceOf,
   CERTIFICATE_BYTES_MAX,
   EVIDENCE_BYTES_MAX,
   parsePemCertificates,
   TDX_QUOTE_BYTES_MAX,
-  type Evidence,
 } from '@witan/attestation';
-import { recogniseEvidence, type RecognisedEvidence } from './binary-evidence.ts';
+import { recogniseEvidence, type AnyEvidence, type RecognisedEvidence } from './binary-evidence.ts';
 import { decodeContent } from './encoding.ts';
 import { readBounded, unusable, type Source } from './input.ts';
 import { bytesOfJson, isJsonObject, type JsonObject } from './json-bytes.ts';
@@ -66,6 +66,7 @@ function recogniseJson(source: Source, value: unknown): RecognisedEvidence {
   if (!isJsonObject(value)) throw unusable(source, EXPECTED, 'JSON that is no object');
   const report = value['attestation_report'];
   if (isJsonObject(report)) return recogniseTrustee(source, report, value['cert_chain']);
+  if (isJsonObject(value['tpm_quote'] ?? value['quote'])) return recogniseAzure(source, value);
   for (const member of EVIDENCE_MEMBERS) {
     const bytes = bytesOfJson(value[member], maxOf(member));
     if (bytes === undefined) continue;
@@ -76,6 +77,22 @@ function recogniseJson(source: Source, value: unknown): RecognisedEvidence {
   const names = Object.keys(value).slice(0, 8).join(', ').slice(0, 200);
   const expected = `JSON with one of attestation_report, ${EVIDENCE_MEMBERS.join(', ')}`;
   throw unusable(source, expected, `JSON with ${names === '' ? 'no member' : names}`);
+}
+
+/** What the attesters of Confidential Containers write in Azure's machines. */
+function recogniseAzure(source: Source, value: JsonObject): RecognisedEvidence {
+  try {
+    const evidence = azureEvidenceOf(value);
+    const version = typeof value['version'] === 'number' ? value['version'] : 0;
+    const name = evidence.kind === 'az-snp' ? 'SEV-SNP' : 'TDX';
+    const format = `Azure ${name} evidence, version ${version}: HCL report and vTPM quote`;
+    return { evidence, format, notes: [] };
+  } catch (cause) {
+    if (!(cause instanceof AttestationError)) throw cause;
+    const { what, expected } = cause.fields;
+    const wanted = `Azure evidence with ${String(what)}: ${String(expected)}`;
+    throw unusable(source, wanted, 'malformed Azure evidence', cause);
+  }
 }
 
 function maxOf(member: string): number {
@@ -98,7 +115,7 @@ function recogniseTrustee(source: Source, json: JsonObject, chain: unknown): Rec
 }
 
 /** Azure's evidence has the VCEK beside the report, as PEM or as base64. */
-function withVcek(evidence: Evidence, { vcek }: JsonObject): Evidence {
+function withVcek(evidence: AnyEvidence, { vcek }: JsonObject): AnyEvidence {
   if (evidence.kind !== 'snp' || vcek === undefined) return evidence;
   const vek = certificateOf(vcek);
   if (vek === undefined) return evidence;

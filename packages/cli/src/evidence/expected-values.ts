@@ -3,7 +3,12 @@
  * them, the file of the image's builder (its Coordinators), or a manifest (Coordinators and
  * workloads).
  */
-import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
+import {
+  parseAzureReferenceValues,
+  parseReferenceValues,
+  type AnyReferenceValues,
+  type ReferenceValues,
+} from '@witan/attestation';
 import { CodedError, fromUtf8 } from '@witan/core';
 import { CliError } from '../errors.ts';
 import { parseStored } from '../context.ts';
@@ -13,7 +18,7 @@ import { isJsonObject } from './json-bytes.ts';
 /** One entry with its place in the document. */
 export interface ExpectedValues {
   readonly name: string;
-  readonly values: ReferenceValues;
+  readonly values: AnyReferenceValues;
 }
 
 const FILE_BYTES_MAX: number = 16 * 1024 * 1024;
@@ -62,9 +67,11 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-function checked(value: unknown, path: string): ReferenceValues {
+function checked(value: unknown, path: string): AnyReferenceValues {
+  const tee = isJsonObject(value) ? value['tee'] : undefined;
+  const isAzure = tee === 'az-snp' || tee === 'az-tdx';
   try {
-    return parseReferenceValues(value, path);
+    return isAzure ? parseAzureReferenceValues(value, path) : parseReferenceValues(value, path);
   } catch (cause) {
     if (!(cause instanceof CodedError)) throw cause;
     throw invalid(cause.fields, cause);

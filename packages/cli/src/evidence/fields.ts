@@ -6,10 +6,10 @@ import { toHex } from '@witan/core';
 
 /** One field of a structure. */
 export interface Field {
-  /** From the beginning of the evidence, in bytes. */
-  readonly offset: number;
+  /** From the beginning of the evidence, in bytes; undefined for what has no fixed place. */
+  readonly offset: number | undefined;
   /** Length in bytes. */
-  readonly size: number;
+  readonly size: number | undefined;
   readonly name: string;
   /** The value, as a number or as hex in the order of the bytes. */
   readonly value: string;

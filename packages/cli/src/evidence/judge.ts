@@ -5,28 +5,42 @@
 import {
   AMD_ROOTS,
   appraise,
+  appraiseAzure,
+  azureExpectationOf,
+  checkEventLog,
+  establishAzure,
   establishSnp,
   establishTdx,
   INTEL_ROOTS,
+  type AnyReferenceValues,
+  type AppraisalResult,
   type AttestationErrorCode,
+  type AzureExpectation,
   type Check,
   type Claims,
-  type Evidence,
+  type EventLog,
   type Finding,
   type ReferenceValues,
 } from '@witan/attestation';
 import { bytesEqual, fromHex, toHex, type UnixMillis } from '@witan/core';
 import { nodeCrypto } from '@witan/keys';
+import type { AnyEvidence } from './binary-evidence.ts';
 import type { ExpectedValues } from './expected-values.ts';
 
 /** What to judge with. */
 export interface JudgeRequest {
-  readonly evidence: Evidence;
+  readonly evidence: AnyEvidence;
   readonly now: UnixMillis;
   /** Undefined: only whether the evidence is genuine. */
   readonly expected: readonly ExpectedValues[] | undefined;
   /** Undefined: not compared, and the judgement says so. */
   readonly reportData: Uint8Array | undefined;
+  /** Azure only: the nonce of the vTPM's quote as it is, in the place of report data. */
+  readonly quoteNonce?: Uint8Array;
+  /** Accept a guest that its host may debug, where no reference values say anything about it. */
+  readonly allowDebug?: boolean;
+  /** Must give the registers of the evidence. */
+  readonly eventLog?: EventLog;
   /** SHA-256 of roots that the user added, hex. */
   readonly addedRoots: readonly string[];
 }
@@ -66,65 +80,99 @@ export function judge(request: JudgeRequest): Judgement {
   const { checks, findings } = established.checks;
   const { claims, validUntil } = established.genuine;
   const genuine = { genuine: true, checks, findings, claims, validUntil };
-  return request.expected === undefined
-    ? concludeGenuine(genuine, claims, request)
-    : concludeExpected(genuine, claims, request.expected, request);
+  const judgement =
+    request.expected === undefined
+      ? concludeGenuine(genuine, claims, request)
+      : concludeExpected(genuine, claims, request.expected, request);
+  return withEventLog(judgement, claims, request.eventLog);
 }
 
 type Genuine = Omit<Judgement, 'accepted' | 'code' | 'entries'>;
 
 function establish({ evidence, now, expected, addedRoots }: JudgeRequest) {
-  const development = [...addedRoots, ...listedRoots(evidence, expected ?? [])];
+  const development = developmentRoots(evidence, expected ?? [], addedRoots);
   const common = { now, crypto: nodeCrypto };
   if (evidence.kind === 'snp') {
     const roots = { production: AMD_ROOTS, development };
     const options = { ...common, roots, revocation: 'if-present' } as const;
     return establishSnp(evidence.report, evidence.endorsements, options);
   }
-  const roots = { production: INTEL_ROOTS, development };
-  return establishTdx(evidence.quote, evidence.endorsements, { ...common, roots });
+  if (evidence.kind === 'tdx') {
+    const roots = { production: INTEL_ROOTS, development };
+    return establishTdx(evidence.quote, evidence.endorsements, { ...common, roots });
+  }
+  const revocation = 'if-present';
+  return establishAzure(evidence, { ...common, revocation, developmentRoots: development });
 }
 
-function listedRoots({ kind }: Evidence, expected: readonly ExpectedValues[]): readonly string[] {
-  return expected
-    .filter(({ values }) => values.tee === kind)
-    .flatMap(({ values }) => values.developmentRoots ?? []);
+function developmentRoots(
+  { kind }: AnyEvidence,
+  expected: readonly ExpectedValues[],
+  added: readonly string[],
+): readonly string[] {
+  const fitting = expected.map(({ values }) => values).filter(({ tee }) => tee === kind);
+  return [...added, ...fitting.flatMap((values) => hardwareOf(values).developmentRoots ?? [])];
 }
 
-function concludeGenuine(
-  genuine: Genuine,
-  claims: Claims,
-  { evidence, reportData }: JudgeRequest,
-): Judgement {
-  if (reportData === undefined) return { ...genuine, accepted: true, code: undefined, entries: [] };
-  const code = reportDataCode(evidence);
-  const passed = bytesEqual(reportData, fromHex(claims.reportData));
-  const check = { code, passed, expected: toHex(reportData), found: claims.reportData };
-  const checks = [...genuine.checks, check];
-  return { ...genuine, checks, accepted: passed, code: passed ? undefined : code, entries: [] };
+function hardwareOf(values: AnyReferenceValues): ReferenceValues {
+  return 'hardware' in values ? values.hardware : values;
+}
+
+/** Without reference values a debug guest is refused: nobody means to trust its host by default. */
+function concludeGenuine(genuine: Genuine, claims: Claims, request: JudgeRequest): Judgement {
+  const debugCode = claims.tee === 'snp' ? 'SNP_POLICY_DEBUG' : 'TDX_DEBUG';
+  const debugCheck: Check = {
+    code: debugCode,
+    passed: !claims.debug || request.allowDebug === true,
+    expected: request.allowDebug === true ? 'debugging or not' : 'no debugging',
+    found: claims.debug ? 'debugging allowed' : 'no debugging',
+  };
+  const own = [debugCheck, ...freshnessChecks(claims, request)];
+  const failed = own.find(({ passed }) => !passed);
+  const checks = [...genuine.checks, ...own];
+  return { ...genuine, checks, accepted: failed === undefined, code: failed?.code, entries: [] };
+}
+
+/** What the evidence carries against what it was asked to carry. */
+function freshnessChecks(claims: Claims, request: JudgeRequest): readonly Check[] {
+  const { evidence, reportData } = request;
+  if (claims.azure === undefined) {
+    if (reportData === undefined) return [];
+    const passed = bytesEqual(reportData, fromHex(claims.reportData));
+    const [code = 'SNP_REPORT_DATA'] = freshnessCodes(evidence);
+    return [{ code, passed, expected: toHex(reportData), found: claims.reportData }];
+  }
+  const expected = expectationOf(request);
+  if (expected === undefined) return [];
+  const { nonce, userData = 'none' } = claims.azure;
+  const compare = (code: AttestationErrorCode, wanted: Uint8Array, found: string): Check => {
+    return { code, passed: toHex(wanted) === found, expected: toHex(wanted), found };
+  };
+  return [
+    compare('AZURE_NONCE', expected.nonce, nonce),
+    ...(expected.userData === undefined
+      ? []
+      : [compare('AZURE_USER_DATA', expected.userData, userData)]),
+  ];
+}
+
+function expectationOf({ reportData, quoteNonce }: JudgeRequest): AzureExpectation | undefined {
+  if (quoteNonce !== undefined) return { nonce: quoteNonce };
+  return reportData === undefined ? undefined : azureExpectationOf(reportData, nodeCrypto);
 }
 
 function concludeExpected(
   genuine: Genuine,
   claims: Claims,
   expected: readonly ExpectedValues[],
-  { evidence, now, reportData, addedRoots }: JudgeRequest,
+  request: JudgeRequest,
 ): Judgement {
-  const result = appraise(
-    evidence,
-    expected.map(({ values }) => withRoots(values, addedRoots)),
-    {
-      now,
-      crypto: nodeCrypto,
-      expectedReportData: reportData ?? fromHex(claims.reportData),
-      revocation: 'if-present',
-      developmentRoots: 'as-listed',
-    },
-  );
-  // Comparing the evidence's report data with themselves would show nothing.
-  const left = reportData === undefined ? reportDataCode(evidence) : undefined;
+  const result = appraised(claims, expected, request);
+  // Comparing what the evidence carries with itself would show nothing.
+  const isCompared = request.reportData !== undefined || request.quoteNonce !== undefined;
+  const left = isCompared ? [] : freshnessCodes(request.evidence);
   const own = (checks: readonly Check[]): readonly Check[] =>
-    checks.slice(sharedLength(checks, genuine.checks)).filter(({ code }) => code !== left);
+    checks.slice(sharedLength(checks, genuine.checks)).filter(({ code }) => !left.includes(code));
   const nameOf = (index: number): string => expected[index]?.name ?? '';
   if (result.kind === 'refused') {
     const entries = result.refusals.map(({ entryIndex, checks }) => ({
@@ -139,9 +187,49 @@ function concludeExpected(
   return { ...genuine, findings, accepted: true, code: undefined, entries: [entry] };
 }
 
+function appraised(
+  claims: Claims,
+  expected: readonly ExpectedValues[],
+  request: JudgeRequest,
+): AppraisalResult {
+  const { evidence, now, reportData, addedRoots } = request;
+  const common = { now, crypto: nodeCrypto, revocation: 'if-present' } as const;
+  const entries = expected.map(({ values }) => withRoots(values, addedRoots));
+  if (evidence.kind === 'az-snp' || evidence.kind === 'az-tdx') {
+    const own = { nonce: fromHex(claims.azure?.nonce ?? '') };
+    return appraiseAzure(evidence, entries, {
+      ...common,
+      expected: expectationOf(request) ?? own,
+      developmentRoots: developmentRoots(evidence, expected, addedRoots),
+    });
+  }
+  return appraise(evidence, entries, {
+    ...common,
+    expectedReportData: reportData ?? fromHex(claims.reportData),
+    developmentRoots: 'as-listed',
+  });
+}
+
 /** An added root counts for every entry: the user named it for this one judgement. */
-function withRoots(values: ReferenceValues, added: readonly string[]): ReferenceValues {
-  return { ...values, developmentRoots: [...(values.developmentRoots ?? []), ...added] };
+function withRoots(values: AnyReferenceValues, added: readonly string[]): AnyReferenceValues {
+  const roots = [...(hardwareOf(values).developmentRoots ?? []), ...added];
+  if (values.tee === 'az-snp') {
+    return { ...values, hardware: { ...values.hardware, developmentRoots: roots } };
+  }
+  if (values.tee === 'az-tdx') {
+    return { ...values, hardware: { ...values.hardware, developmentRoots: roots } };
+  }
+  return { ...values, developmentRoots: roots };
+}
+
+/** The log counts beside everything else: a log of another boot refuses the evidence. */
+function withEventLog(judgement: Judgement, claims: Claims, log: EventLog | undefined): Judgement {
+  if (log === undefined) return judgement;
+  const replayed = checkEventLog(log, claims, nodeCrypto);
+  const failed = replayed.find(({ passed }) => !passed);
+  const checks = [...judgement.checks, ...replayed];
+  if (failed === undefined || !judgement.accepted) return { ...judgement, checks };
+  return { ...judgement, checks, accepted: false, code: failed.code };
 }
 
 /** An entry of another TEE has none of the checks that show the evidence genuine. */
@@ -150,6 +238,8 @@ function sharedLength(checks: readonly Check[], genuine: readonly Check[]): numb
   return shares ? genuine.length : 0;
 }
 
-function reportDataCode({ kind }: Evidence): AttestationErrorCode {
-  return kind === 'snp' ? 'SNP_REPORT_DATA' : 'TDX_REPORT_DATA';
+function freshnessCodes({ kind }: AnyEvidence): readonly AttestationErrorCode[] {
+  if (kind === 'snp') return ['SNP_REPORT_DATA'];
+  if (kind === 'tdx') return ['TDX_REPORT_DATA'];
+  return ['AZURE_NONCE', 'AZURE_USER_DATA'];
 }

@@ -13,7 +13,7 @@ import {
   type CertificateRevocationList,
 } from '@witan/attestation';
 import { utf8 } from '@witan/core';
-import { decodeContent } from './encoding.ts';
+import { decodeContent, type Content } from './encoding.ts';
 import { readBounded, unusable, type Source } from './input.ts';
 import { bytesOfJson, isJsonObject, memberText, type JsonObject } from './json-bytes.ts';
 
@@ -84,7 +84,11 @@ export function mergeMaterial(parts: readonly Material[]): Material {
  */
 export async function readMaterialFile(path: string, what: string): Promise<Material> {
   const source: Source = { path, what };
-  const content = decodeContent(await readBounded(source, FILE_BYTES_MAX));
+  return materialOf(source, decodeContent(await readBounded(source, FILE_BYTES_MAX)));
+}
+
+/** The same from content. @throws CliError CLI_FILE_UNREADABLE */
+export function materialOf(source: Source, content: Content): Material {
   try {
     if (content.kind === 'pem') return materialOfPem(source, content.text);
     if (content.kind === 'bytes') return materialOfDer(source, content.bytes);

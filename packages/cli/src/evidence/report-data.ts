@@ -24,6 +24,19 @@ export function parseReportData(text: string): Uint8Array {
   }
 }
 
+/** Qualifying data of a vTPM's quote as they are. @throws CliError CLI_USAGE */
+export function parseQuoteNonce(text: string): Uint8Array {
+  const expected = `1 to ${REPORT_DATA_BYTES} bytes in hex`;
+  try {
+    const bytes = fromHex(text.startsWith('0x') ? text.slice(2) : text);
+    if (bytes.byteLength > 0 && bytes.byteLength <= REPORT_DATA_BYTES) return bytes;
+    throw wrong('--quote-nonce', expected, `${bytes.byteLength} bytes`);
+  } catch (cause) {
+    if (!(cause instanceof BytesError)) throw cause;
+    throw wrong('--quote-nonce', expected, `${text.length} characters`);
+  }
+}
+
 /** @throws CliError CLI_USAGE for an empty or overlong nonce */
 export function nonceReportData(nonce: string): Uint8Array {
   const bytes = utf8(nonce);

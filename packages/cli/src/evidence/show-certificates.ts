@@ -10,10 +10,10 @@ import {
   readVekExtensions,
   tcbText,
   type Certificate,
-  type Evidence,
 } from '@witan/attestation';
 import { BytesError, fromUtf8, toHex } from '@witan/core';
 import { nodeCrypto } from '@witan/keys';
+import type { AnyEvidence } from './binary-evidence.ts';
 import { parsed } from './show-tdx.ts';
 import { isoTime } from './text.ts';
 
@@ -32,8 +32,10 @@ export interface ShownCertificate {
 }
 
 /** All of them, in the order in which they stand. */
-export function certificatesIn(evidence: Evidence): readonly ShownCertificate[] {
-  if (evidence.kind === 'tdx') return ofQuote(evidence.quote, evidence.endorsements);
+export function certificatesIn(evidence: AnyEvidence): readonly ShownCertificate[] {
+  if (evidence.kind === 'tdx' || evidence.kind === 'az-tdx') {
+    return ofQuote(evidence.quote, evidence.endorsements);
+  }
   const { vek, intermediate, root, crl, certificateTable } = evidence.endorsements;
   return [
     ...present('vek', vek),
@@ -73,6 +75,17 @@ function ofQuote(
   } catch (error) {
     return [unreadable('PCK chain', error), ...lists];
   }
+}
+
+/** One certificate. @param place what it is called */
+export function shownCertificate(place: string, der: Uint8Array): ShownCertificate {
+  const [shown] = present(place, der);
+  return shown ?? unreadable(place, new AttestationError('X509_MALFORMED'));
+}
+
+/** One revocation list. */
+export function shownCrl(place: string, der: Uint8Array): ShownCertificate {
+  return list(place, der);
 }
 
 function present(place: string, der: Uint8Array | undefined): readonly ShownCertificate[] {

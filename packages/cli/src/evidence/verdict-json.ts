@@ -25,6 +25,8 @@ export function verificationToJson(verification: Verification): { readonly [name
     },
     judgedAt: isoTime(now),
     validUntil: validUntil === undefined ? null : isoTime(validUntil),
+    freshnessCompared: verification.isFresh,
+    eventLogEvents: verification.eventLog?.events.length ?? null,
     reportDataCompared: reportData === undefined ? null : toHex(reportData),
     endorsements: origins,
     ignored,

@@ -10,12 +10,13 @@ const SHOWN_CHARS_MAX = 72;
 
 /** @returns the whole report, with its final newline */
 export function describeVerification(verification: Verification): string {
-  const { file, now, origins, ignored, roots, judgement, reportData } = verification;
+  const { file, now, origins, ignored, roots, judgement, isFresh, eventLog } = verification;
   const { claims, findings, validUntil } = judgement;
   const head = [
     ['Evidence', file.path],
     ['Form', `${file.format} (${file.encoding}, ${file.fileBytes} bytes)`],
     ['Judged at', isoTime(now)],
+    ...(eventLog === undefined ? [] : [['Event log', `${eventLog.events.length} events`]]),
     ...file.notes.map((note) => ['Note', note]),
     ...Object.entries(origins).map(([name, origin]) => ['Endorsement', `${name}: ${origin}`]),
     ...(ignored.length === 0 ? [] : [['Passed over', `${ignored.length} other files`]]),
@@ -31,7 +32,7 @@ export function describeVerification(verification: Verification): string {
       : `\nFindings\n${table(findings.map(({ kind, detail }) => [`  ${kind}`, detail]))}`,
     claims === undefined ? '' : `\nClaims\n${table(claimRows(claims))}`,
     validUntil === undefined ? '' : `\nValid until ${isoTime(validUntil)}\n`,
-    `\n${conclusion(verification.compared, judgement, reportData !== undefined)}`,
+    `\n${conclusion(verification.compared, judgement, isFresh)}`,
   ];
   return sections.join('');
 }
@@ -70,6 +71,12 @@ function claimRows(claims: Claims): readonly (readonly string[])[] {
     if (name === 'measurements') {
       return claims.measurements.map((one) => [`  ${one.name}`, one.value]);
     }
+    if (name === 'azure' && typeof value === 'object' && value !== null) {
+      return Object.entries(value).map(([inner, part]: readonly [string, unknown]) => [
+        `  azure.${inner}`,
+        plainText(part),
+      ]);
+    }
     return [[`  ${name}`, name === 'tcbDate' ? isoTime(Number(value)) : plainText(value)]];
   });
 }
@@ -92,9 +99,13 @@ function conclusion(compared: boolean, judgement: Judgement, bound: boolean): st
   else {
     lines.push('GENUINE, and nothing more: no reference values were given, so nobody compared');
     lines.push('what the guest runs, its policy or its TCB with what they should be.');
+    if (claims?.azure !== undefined) {
+      lines.push('Its vTPM is software of the launch digest above: nobody compared that either.');
+    }
   }
   if (genuine && !bound) {
-    lines.push('Report data were not compared: this may be old evidence, or somebody else’s.');
+    const what = claims?.azure === undefined ? 'Report data were' : 'The nonce was';
+    lines.push(`${what} not compared: this may be old evidence, or somebody else’s.`);
   }
   if (claims !== undefined && !['NotRated', 'UpToDate'].includes(claims.tcbStatus)) {
     const advisories = claims.advisories.length === 0 ? '' : `: ${claims.advisories.join(', ')}`;
@@ -102,6 +113,7 @@ function conclusion(compared: boolean, judgement: Judgement, bound: boolean): st
   }
   if (genuine && claims?.debug === true) {
     lines.push('DEBUG is allowed: the host can read and change the memory of this guest.');
+    if (!accepted && !compared) lines.push('To accept it nevertheless, use --allow-debug.');
   }
   return `${lines.join('\n')}\n`;
 }

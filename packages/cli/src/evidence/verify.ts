@@ -2,18 +2,20 @@
  * `witan evidence verify`: judges evidence in a file with endorsements in files, offline. The time
  * is an input, so old evidence can be judged as of its day.
  */
-import type { Evidence } from '@witan/attestation';
+import { parseHclReport, type EventLog } from '@witan/attestation';
 import type { Clock, UnixMillis } from '@witan/core';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
+import type { AnyEvidence } from './binary-evidence.ts';
 import { chooseSnp } from './choose-snp.ts';
 import { chooseTdx } from './choose-tdx.ts';
 import { gatherEndorsements } from './endorsement-paths.ts';
+import { readEventLogFile } from './event-log-file.ts';
 import { readEvidenceFile, type EvidenceFile } from './evidence-file.ts';
 import { readExpectedValues } from './expected-values.ts';
 import { judge, type Judgement } from './judge.ts';
 import { mergeMaterial, readMaterialFile, type Material } from './material.ts';
-import { nonceReportData, parseReportData } from './report-data.ts';
+import { nonceReportData, parseQuoteNonce, parseReportData } from './report-data.ts';
 import { prepareToken, writeToken } from './token.ts';
 import { readTrustRoots, type AddedRoot } from './trust-roots.ts';
 import { verificationToJson } from './verdict-json.ts';
@@ -28,8 +30,12 @@ export interface VerifyEvidenceOptions {
   readonly trustRoot?: readonly string[];
   readonly reportData?: string;
   readonly nonce?: string;
+  readonly quoteNonce?: string;
+  readonly eventLog?: string;
+  readonly allowDebug?: boolean;
   readonly token?: string;
-  readonly tokenKey?: string;
+  readonly signingKey?: string;
+  readonly jwks?: string;
 }
 
 /** A judgement with everything that went into it. */
@@ -43,6 +49,9 @@ export interface Verification {
   /** Whether reference values were given. */
   readonly compared: boolean;
   readonly reportData: Uint8Array | undefined;
+  /** Whether anything that the verifier chose was compared. */
+  readonly isFresh: boolean;
+  readonly eventLog: EventLog | undefined;
   readonly judgement: Judgement;
 }
 
@@ -80,7 +89,12 @@ async function verificationOf(
 ): Promise<Verification> {
   const now = options.at === undefined ? clock.now() : parseTime(options.at);
   const reportData = reportDataOf(options);
+  const quoteNonce =
+    options.quoteNonce === undefined ? undefined : parseQuoteNonce(options.quoteNonce);
   const file = await readEvidenceFile(path);
+  demandFitting(options, file.evidence);
+  const eventLog =
+    options.eventLog === undefined ? undefined : await readEventLogFile(options.eventLog);
   const roots = await readTrustRoots(options.trustRoot ?? []);
   const gathered = await gatherEndorsements(options.endorsements ?? []);
   const collateral =
@@ -99,31 +113,70 @@ async function verificationOf(
       ? undefined
       : await readExpectedValues(options.referenceValues);
   const addedRoots = roots.map(({ fingerprint }) => fingerprint);
-  const judgement = judge({ evidence, now, expected, reportData, addedRoots });
+  const judgement = judge({
+    evidence,
+    now,
+    expected,
+    reportData,
+    addedRoots,
+    ...(quoteNonce === undefined ? {} : { quoteNonce }),
+    ...(options.allowDebug === undefined ? {} : { allowDebug: options.allowDebug }),
+    ...(eventLog === undefined ? {} : { eventLog }),
+  });
   const { ignored } = gathered;
   const compared = expected !== undefined;
-  return { file, now, origins, ignored, roots, compared, reportData, judgement };
+  const isFresh = reportData !== undefined || quoteNonce !== undefined;
+  return { file, now, origins, ignored, roots, compared, reportData, isFresh, eventLog, judgement };
+}
+
+/** Options that only some evidence has a meaning for. @throws CliError CLI_USAGE */
+function demandFitting(options: VerifyEvidenceOptions, { kind }: AnyEvidence): void {
+  if (options.allowDebug === true && options.referenceValues !== undefined) {
+    throw excluding('--allow-debug or --reference-values, whose field debug says it');
+  }
+  if (options.quoteNonce !== undefined && kind !== 'az-snp' && kind !== 'az-tdx') {
+    const fields = { option: '--quote-nonce', expected: 'evidence of Azure', found: kind };
+    throw new CliError('CLI_USAGE', 'an option does not fit the evidence', { fields });
+  }
+  if (options.eventLog !== undefined && kind !== 'tdx') {
+    const fields = { option: '--event-log', expected: 'a TDX quote', found: kind };
+    throw new CliError('CLI_USAGE', 'an option does not fit the evidence', { fields });
+  }
+}
+
+function excluding(expected: string): CliError {
+  const fields = { expected, found: 'both' };
+  return new CliError('CLI_USAGE', 'two options exclude each other', { fields });
 }
 
 function withEndorsements(
-  evidence: Evidence,
+  evidence: AnyEvidence,
   material: Material,
   now: UnixMillis,
-): { readonly evidence: Evidence; readonly origins: Readonly<Record<string, string>> } {
+): { readonly evidence: AnyEvidence; readonly origins: Readonly<Record<string, string>> } {
   if (evidence.kind === 'snp') {
     const { report, endorsements: own } = evidence;
     const { endorsements, origins } = chooseSnp(report, own, material);
     return { evidence: { kind: 'snp', report, endorsements }, origins };
   }
+  if (evidence.kind === 'az-snp') {
+    // Recognised before, so its structure is sound.
+    const { hardwareReport } = parseHclReport(evidence.hclReport);
+    const chosen = chooseSnp(hardwareReport, evidence.endorsements, material);
+    return {
+      evidence: { ...evidence, endorsements: chosen.endorsements },
+      origins: chosen.origins,
+    };
+  }
   const { quote, endorsements: own } = evidence;
   const { endorsements, origins } = chooseTdx(quote, own, material, now);
-  return { evidence: { kind: 'tdx', quote, endorsements }, origins };
+  return { evidence: { ...evidence, endorsements }, origins };
 }
 
-function reportDataOf({ reportData, nonce }: VerifyEvidenceOptions): Uint8Array | undefined {
-  if (reportData !== undefined && nonce !== undefined) {
-    const fields = { expected: '--report-data or --nonce', found: 'both' };
-    throw new CliError('CLI_USAGE', 'two options exclude each other', { fields });
+function reportDataOf(options: VerifyEvidenceOptions): Uint8Array | undefined {
+  const { reportData, nonce, quoteNonce } = options;
+  if ([reportData, nonce, quoteNonce].filter((each) => each !== undefined).length > 1) {
+    throw excluding('one of --report-data, --nonce and --quote-nonce');
   }
   if (reportData !== undefined) return parseReportData(reportData);
   return nonce === undefined ? undefined : nonceReportData(nonce);
