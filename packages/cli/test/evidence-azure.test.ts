@@ -85,9 +85,13 @@ describe.skipIf(!present)('Azure evidence', () => {
 
   it('of TDX is genuine with collateral of its platform', async () => {
     const { value } = await judged(
-      ...[join(trustee, 'az-tdx-vtpm/evidence-v1.json'), '--at', '2025-02-20'],
-      ...['--endorsements', join(FOLDER, 'collateral-bundles')],
-      ...['--quote-nonce', challenge],
+      join(trustee, 'az-tdx-vtpm/evidence-v1.json'),
+      '--at',
+      '2025-02-20',
+      '--endorsements',
+      join(FOLDER, 'collateral-bundles'),
+      '--quote-nonce',
+      challenge,
     );
     expect(value).toMatchObject({ genuine: true, claims: { azure: { nonce: challenge } } });
   });
@@ -113,13 +117,20 @@ describe.skipIf(!present)('an event log', () => {
   it('must give the registers of the quote', async () => {
     const argv = ['--at', '2025-02-20', '--event-log', log, '--collateral'];
     const own = await judged(
-      ...[join(ccel, 'cos-113-tdx-quote.dat'), ...argv, bundle('2025-02_00806f050000.json')],
+      join(ccel, 'cos-113-tdx-quote.dat'),
+      ...argv,
+      bundle('2025-02_00806f050000.json'),
     );
     expect(own.code).toBe(0);
     expect(own.value).toMatchObject({ eventLogEvents: 43 });
     const foreign = await judged(
-      ...[join(FOLDER, 'go-tdx-guest/testdata/quote_v5_sample.dat'), '--at', '2026-03-01'],
-      ...['--event-log', log, '--collateral', bundle('2026-03_90c06f.json')],
+      join(FOLDER, 'go-tdx-guest/testdata/quote_v5_sample.dat'),
+      '--at',
+      '2026-03-01',
+      '--event-log',
+      log,
+      '--collateral',
+      bundle('2026-03_90c06f.json'),
     );
     expect(foreign.code).toBe(3);
     expect(foreign.value['code']).toBe('EVENT_LOG_REGISTER');
@@ -160,8 +171,15 @@ describe.skipIf(!present)('measure', () => {
       const type = vector['vcpu_type'] ?? signature;
       const hex = typeof type === 'number' ? `0x${type.toString(16)}` : type;
       const { code, value } = await scene.json(
-        ...['measure', '--firmware', join(folder, text('ovmf')), '--vcpus', text('vcpus')],
-        ...['--vmm', text('vmm'), '--guest-features', text('guest_features')],
+        'measure',
+        '--firmware',
+        join(folder, text('ovmf')),
+        '--vcpus',
+        text('vcpus'),
+        '--vmm',
+        text('vmm'),
+        '--guest-features',
+        text('guest_features'),
         ...given('--kernel', vector['kernel'], empty),
         ...given('--initrd', vector['initrd'], empty),
         ...given('--append', vector['append'], text('append')),
@@ -193,7 +211,13 @@ describe.skipIf(!present)('measure', () => {
 
   it('says what no published digest confirms', async () => {
     const { value } = await scene.json(
-      ...['measure', '--firmware', firmware, '--vcpus', '2', '--vmm', 'ec2'],
+      'measure',
+      '--firmware',
+      firmware,
+      '--vcpus',
+      '2',
+      '--vmm',
+      'ec2',
     );
     expect(value['unconfirmed']).toEqual(['ec2 with more than one vCPU']);
   });

@@ -34,9 +34,20 @@ describe('a token', () => {
     const values = await scene.values(`${algorithm}.json`);
     const [token, jwks] = [`${algorithm}.jwt`, `${algorithm}.jwks`];
     const { code, value } = await scene.json(
-      ...['verify', evidence, '--trust-root', root, '--reference-values', values],
-      ...['--report-data', toHex(REPORT_DATA), '--signing-key', key],
-      ...['--token', scene.desk.path(token), '--jwks', scene.desk.path(jwks)],
+      'verify',
+      evidence,
+      '--trust-root',
+      root,
+      '--reference-values',
+      values,
+      '--report-data',
+      toHex(REPORT_DATA),
+      '--signing-key',
+      key,
+      '--token',
+      scene.desk.path(token),
+      '--jwks',
+      scene.desk.path(jwks),
     );
     expect(code).toBe(0);
     const set = JSON.parse(await scene.desk.read(jwks)) as JSONWebKeySet;
@@ -63,8 +74,8 @@ describe('a token', () => {
     });
     expect(payload.exp).toBe(Date.parse(String(value['validUntil'])) / 1000);
     const other = createLocalJWKSet({
-      keys: [{ ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) }],
-    } as JSONWebKeySet);
+      keys: [{ ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kty: 'OKP' }],
+    });
     await expect(jwtVerify(jwt, other)).rejects.toThrow(Error);
   });
 

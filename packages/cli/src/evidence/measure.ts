@@ -46,7 +46,10 @@ const VMMS: readonly VmmKind[] = ['qemu', 'ec2', 'gce'];
 const DEFAULT_TYPE = 'EPYC-v4';
 const SHA384_HEX = /^[0-9a-f]{96}$/;
 
-/** @throws AttestationError LAUNCH_*; CliError CLI_USAGE, CLI_FILE_*, CLI_REFERENCE_VALUES_INVALID */
+/**
+ * @throws AttestationError LAUNCH_PLAN_INVALID, LAUNCH_FIRMWARE_MALFORMED; CliError CLI_USAGE,
+ *   CLI_FILE_UNREADABLE, CLI_FILE_EXISTS, CLI_FILE_NOT_WRITTEN, CLI_REFERENCE_VALUES_INVALID
+ */
 export async function measureLaunch(
   { printer }: CommandContext,
   options: MeasureOptions,
@@ -191,7 +194,7 @@ async function valuesWith(
     if (!(cause instanceof CodedError)) throw cause;
     throw notValues(cause.fields, cause);
   }
-  return changed as { readonly [name: string]: Json };
+  return changed;
 }
 
 function notValues(fields: CliError['fields'], cause?: unknown): CliError {
