@@ -6,11 +6,13 @@ import { openJournal, type Journal, type JournalFile, type JournalFs } from '@wi
 import { decodeDurableRecord, type DurableLog } from '@witan/replica';
 import { decodeSnapshot, type Entry, type HardState } from 'raft-ts';
 import { CrashFs, type DiskImage } from '@witan/journal/testing';
+import type { DiskFate } from './faults.ts';
+import type { SimRandom } from './random.ts';
 
 const SEGMENT_BYTES = 16 * 1024;
 const IMAGES_MAX = 8;
 
-export type DiskTrouble = 'none' | 'sync' | 'write' | 'full' | 'slow';
+export type DiskTrouble = 'none' | 'sync' | 'write' | 'full' | 'slow' | 'misdirect';
 
 /** What a process needs of its surroundings for every operation on the disk. */
 export interface DiskHost {
@@ -20,6 +22,13 @@ export interface DiskHost {
    * @param what `sync` takes time, `write` may fail
    */
   operate<Value>(what: 'sync' | 'write' | 'other', run: () => Promise<Value>): Promise<Value>;
+  /**
+   * Where the disk puts a write that it confirms.
+   *
+   * @param files how many files were opened so far
+   * @returns the number of a file and how many bytes too far, or undefined for where it belongs
+   */
+  misdirected(files: number): { readonly file: number; readonly byBytes: number } | undefined;
 }
 
 /** The disk of one slot over all its processes. */
@@ -33,14 +42,46 @@ export class Disk {
   }
 }
 
+/** What the next process of the slot finds where the last one left `image`. */
+export function fated(disk: Disk, image: DiskImage, fate: DiskFate, random: SimRandom): DiskImage {
+  switch (fate) {
+    case 'kept':
+      return image;
+    case 'rolled-back':
+      return disk.images[random.int(disk.images.length)] ?? image;
+    case 'wiped':
+      return new Map();
+    case 'flipped': {
+      const flipped = new Map([...image].map(([path, bytes]) => [path, Uint8Array.from(bytes)]));
+      const bytes = random.pick([...flipped.values()]);
+      const at = random.int(bytes?.byteLength ?? 1);
+      if (bytes !== undefined) bytes[at] = (bytes[at] ?? 0) ^ (1 << random.int(8));
+      return flipped;
+    }
+    default:
+      return fate satisfies never;
+  }
+}
+
 /** Runs every operation of a file system through the host. */
 export function hostedFs(fs: CrashFs, host: DiskHost): JournalFs {
-  const file = (inner: JournalFile): JournalFile => ({
-    write: (bytes, offset) => host.operate('write', () => inner.write(bytes, offset)),
+  const files: JournalFile[] = [];
+  const write = (inner: JournalFile, bytes: Uint8Array, offset: number): Promise<void> => {
+    const elsewhere = host.misdirected(files.length);
+    if (elsewhere === undefined) return inner.write(bytes, offset);
+    const { file: number, byBytes } = elsewhere;
+    return (files[number] ?? inner).write(bytes, Math.max(0, offset + byBytes));
+  };
+  const hosted = (inner: JournalFile): JournalFile => ({
+    write: (bytes, offset) => host.operate('write', () => write(inner, bytes, offset)),
     truncate: (byteLength) => host.operate('write', () => inner.truncate(byteLength)),
     sync: () => host.operate('sync', () => inner.sync()),
     close: () => inner.close(),
   });
+  const file = (inner: JournalFile): JournalFile => {
+    files.push(inner);
+    return hosted(inner);
+  };
   return {
     makeDirectory: (path) => fs.makeDirectory(path),
     list: (path) => fs.list(path),

@@ -1,4 +1,5 @@
 /** What goes wrong in a run, as a list that is drawn from the seed before the run starts. */
+import type { DiskTrouble } from './disk.ts';
 import type { SimRandom } from './random.ts';
 
 /** What a process finds on its disk when it starts. */
@@ -40,7 +41,7 @@ export type Trouble =
   | {
       readonly kind: 'disk';
       readonly slot: number;
-      readonly fault: 'sync' | 'write' | 'full' | 'slow';
+      readonly fault: Exclude<DiskTrouble, 'none'>;
       readonly forMs: number;
     }
   | { readonly kind: 'drift'; readonly slot: number; readonly rate: number }
@@ -126,7 +127,7 @@ function drawTrouble(random: SimRandom, slots: number): Trouble {
       return { kind, from: slot, to: random.int(slots), forMs };
     case 'noise': {
       const loss = random.int(31) / 100;
-      const duplicate = random.int(31) / 100;
+      const duplicate = random.int(51) / 100;
       return { kind, loss, duplicate, delayMs: random.pick([1, 5, 20, 60]), forMs };
     }
     case 'clog':
@@ -151,7 +152,8 @@ function drawTrouble(random: SimRandom, slots: number): Trouble {
       return { kind, slot, forMs: forMs * 3, takesName, disk: drawFate(random) };
     }
     case 'disk': {
-      const fault = random.pick(['sync', 'write', 'full', 'slow', 'slow'] as const);
+      const faults = ['sync', 'write', 'full', 'slow', 'slow', 'misdirect', 'misdirect'] as const;
+      const fault = random.pick(faults);
       return { kind, slot, fault, forMs };
     }
     case 'drift':

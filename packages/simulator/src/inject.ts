@@ -2,12 +2,15 @@
 import type { DiskFate, Fault, Trouble } from './faults.ts';
 import type { SimProcess } from './process.ts';
 import { restoreFromDisk } from './control.ts';
+import type { DiskTrouble } from './disk.ts';
 import type { Cut, Noise } from './network.ts';
 import type { World } from './world.ts';
 
 /** How long a replaced process that came back stays apart from the others, in milliseconds. */
 const APART_MS = 4_000;
 const FULL_CIRCLE = 60_000;
+
+type NetworkTrouble = Extract<Trouble, { readonly kind: 'partition' | 'cut' | 'clog' | 'noise' }>;
 
 export interface InjectorOptions {
   readonly noise: Noise;
@@ -38,7 +41,7 @@ export class Injector {
     this.#isOver = true;
     world.network.heal();
     for (const process of world.live()) {
-      process.isApart = false;
+      process.resume();
       process.setRate(1);
       process.diskTrouble = 'none';
       process.mayFail = false;
@@ -74,6 +77,7 @@ export class Injector {
 
   #inject(trouble: Trouble): void {
     this.carriedOut += 1;
+    if (isOfNetwork(trouble)) this.#world.network.disturb(trouble.forMs);
     switch (trouble.kind) {
       case 'partition':
         this.#cut(trouble.forMs, (from, to) => {
@@ -103,7 +107,7 @@ export class Injector {
   }
 
   #injectInto(
-    trouble: Exclude<Trouble, { readonly kind: 'partition' | 'cut' | 'clog' | 'noise' | 'clone' }>,
+    trouble: Exclude<Trouble, NetworkTrouble | { readonly kind: 'clone' }>,
     process: SimProcess | undefined,
   ): void {
     if (process === undefined) return;
@@ -159,7 +163,6 @@ export class Injector {
 
   #pause(process: SimProcess, forMs: number): void {
     process.paused = true;
-    // Also after the faults are over: a pause always ends.
     this.#world.timeline.after(forMs, () => {
       process.resume();
     });
@@ -182,6 +185,7 @@ export class Injector {
 
   /** Somebody who was away is one of many again; its slot's name leads to a successor, if any. */
   #reveal(process: SimProcess): void {
+    if (process.isApart) process.steadySinceMs = this.#world.timeline.nowMs;
     process.isApart = false;
     process.isZombie = false;
   }
@@ -228,8 +232,8 @@ export class Injector {
     this.#world.timeline.after(trouble.forMs, stop);
   }
 
-  #breakDisk(process: SimProcess, fault: 'sync' | 'write' | 'full' | 'slow', forMs: number): void {
-    if (fault !== 'slow') {
+  #breakDisk(process: SimProcess, fault: Exclude<DiskTrouble, 'none'>, forMs: number): void {
+    if (fault !== 'slow' && fault !== 'misdirect') {
       const isNobody = process.replica.cluster === undefined;
       if (isNobody || !this.#world.canLose(process) || !this.#options.i2) return;
       // It counts as lost from now on: the next write ends it.
@@ -240,4 +244,8 @@ export class Injector {
       if (process.diskTrouble === 'slow') process.diskTrouble = 'none';
     });
   }
+}
+
+function isOfNetwork(trouble: Trouble): trouble is NetworkTrouble {
+  return ['partition', 'cut', 'clog', 'noise'].includes(trouble.kind);
 }

@@ -86,6 +86,7 @@ export class Invariants {
     if (ready.entries.length > 0) this.#appended(mirror, ready.entries);
     const isNew = role === 'StateLeader' && (mirror.role !== role || !group.leaders.has(term));
     if (isNew) this.#elected(mirror, term);
+    if (role !== mirror.role) this.#roleChanged(mirror, node, role);
     // A leader may have stepped down between committing and this Ready.
     const leads = role === 'StateLeader' || mirror.role === 'StateLeader';
     mirror.role = role;
@@ -177,6 +178,17 @@ export class Invariants {
     }
   }
 
+  /** Only a voter stands for election, and never in a term that it has already led. */
+  #roleChanged(mirror: Mirror, node: RawNode, role: string): void {
+    if (role === 'StateFollower') return;
+    const { id, confState, term } = node.status();
+    const votes = confState.voters.includes(id) || confState.votersOutgoing.includes(id);
+    // One that leads when it is removed steps down once it has applied that.
+    check(votes || mirror.role === 'StateLeader', 'ONLY_VOTERS_STAND', { role, term });
+    const standsAgain = role === 'StateCandidate' && mirror.group.leaders.get(term) === id;
+    check(!standsAgain, 'LEGAL_ROLE', { role, term });
+  }
+
   #committed(mirror: Mirror, node: RawNode, commit: number, leads: boolean): void {
     const { group } = mirror;
     for (let index = Math.max(mirror.commit, mirror.base) + 1; index <= commit; index += 1) {
@@ -229,7 +241,18 @@ export class Invariants {
     if ((group.configuration?.index ?? -1) > index) return;
     const { voters, votersOutgoing } = state;
     const learners = [...state.learners, ...state.learnersNext];
+    if (group.configuration?.index !== index) this.#displaced(group, voters);
     group.configuration = { index, state: { voters, votersOutgoing, learners } };
+  }
+
+  /** Whoever lives where everybody hears it keeps its place. */
+  #displaced(group: Group, voters: readonly number[]): void {
+    for (const nodeId of group.configuration?.state.voters ?? []) {
+      if (voters.includes(nodeId)) continue;
+      const process = this.#processOf(nodeId);
+      if (process === undefined || !isPlainlyAlive(process, group)) continue;
+      check(false, 'LIVE_NOT_DISPLACED (I2)', { slot: process.slot, birth: process.birth });
+    }
   }
 
   /** All states that were sealed at one index are equal. */
@@ -242,6 +265,18 @@ export class Invariants {
     check(known === undefined || known === hash, 'STATE_MACHINES_EQUAL', { index });
     group.snapshots.set(key, hash);
   }
+}
+
+/** How long a process must have run, and the network have carried everything, to count as alive. */
+const ALIVE_MS = 3_000;
+
+function isPlainlyAlive(process: SimProcess, group: Group): boolean {
+  const { alive, paused, isApart, diskTrouble, mayFail, steadySinceMs, world, replica } = process;
+  const isReachable = !paused && !isApart && world.network.quietForMs > ALIVE_MS;
+  const isSteady = world.timeline.nowMs - steadySinceMs > ALIVE_MS;
+  const isWell = diskTrouble === 'none' && !mayFail && replica.phase() !== 'removed';
+  const takesPart = replica.cluster?.clusterId === group.id;
+  return alive && isReachable && isSteady && isWell && takesPart;
 }
 
 function checkMatches(mirror: Mirror, node: RawNode): void {
@@ -263,7 +298,8 @@ export function termAt(mirror: Mirror, index: number): number | undefined {
 
 const prints = new WeakMap<Uint8Array, number>();
 
-function printOf(entry: Entry): number {
+/** A fingerprint of what an entry says. */
+export function printOf(entry: Entry): number {
   // Empty data is shared between entries of different types.
   const known = prints.get(entry.data);
   const print = known ?? hashOf(entry.data);

@@ -21,6 +21,7 @@ export class Network {
   /** Slots whose messages wait until then. */
   readonly cloggedUntilMs: Map<number, number> = new Map();
   noise: Noise;
+  #disturbedUntilMs = 0;
   readonly #random: SimRandom;
   readonly #timeline: Timeline;
 
@@ -28,6 +29,16 @@ export class Network {
     this.#random = random;
     this.#timeline = timeline;
     this.noise = noise;
+  }
+
+  /** Something is wrong with it for a while from now. */
+  disturb(forMs: number): void {
+    this.#disturbedUntilMs = Math.max(this.#disturbedUntilMs, this.#timeline.nowMs + forMs);
+  }
+
+  /** For how long it has carried nearly everything, everywhere. */
+  get quietForMs(): number {
+    return this.#timeline.nowMs - this.#disturbedUntilMs;
   }
 
   isCut(from: SimProcess, to: SimProcess): boolean {

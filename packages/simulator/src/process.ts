@@ -43,6 +43,10 @@ export class SimProcess implements Scheduler, DiskHost {
   diskTrouble: DiskTrouble = 'none';
   /** Whether a failed disk explains that it ends. */
   mayFail = false;
+  /** Whether its disk has confirmed a write that it put somewhere else. */
+  wasMisled = false;
+  /** Since when it runs, and is one of many, without a break. */
+  steadySinceMs: number;
   #rate = 1;
   #jumpedMs = 0;
   #rateSinceMs: number;
@@ -58,6 +62,7 @@ export class SimProcess implements Scheduler, DiskHost {
     this.self = options.self;
     this.fs = options.fs;
     this.#rateSinceMs = this.world.timeline.nowMs;
+    this.steadySinceMs = this.world.timeline.nowMs;
     const directory = `/data/journal-${options.incarnation.slice(0, 16)}`;
     this.log = new SimDurableLog(directory, hostedFs(options.fs, this), this.durable);
   }
@@ -72,7 +77,9 @@ export class SimProcess implements Scheduler, DiskHost {
   }
 
   resume(): void {
+    if (!this.paused) return;
     this.paused = false;
+    this.steadySinceMs = this.world.timeline.nowMs;
     const deferred = this.#deferred;
     this.#deferred = [];
     for (const callback of deferred) this.enter(callback);
@@ -138,6 +145,15 @@ export class SimProcess implements Scheduler, DiskHost {
     const value = await run();
     if (!this.called()) throw new SimulatedCrash();
     return value;
+  }
+
+  misdirected(files: number): { readonly file: number; readonly byBytes: number } | undefined {
+    if (this.diskTrouble !== 'misdirect') return undefined;
+    this.diskTrouble = 'none';
+    this.wasMisled = true;
+    const { diskRandom } = this.world;
+    const byBytes = diskRandom.pick([-4_096, -512, 512, 4_096, 65_536]);
+    return { file: diskRandom.int(files), byBytes: diskRandom.chance(0.3) ? 0 : byBytes };
   }
 
   #wait(): Promise<void> {

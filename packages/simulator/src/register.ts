@@ -41,23 +41,25 @@ export class Register {
 
 /** Orders in which registers were sealed are compared through `onSnapshot`. */
 export function registerKeyring(
+  inner: Keyring,
   register: Register,
   onSnapshot: (register: Uint8Array, machine: Uint8Array) => void,
 ): Keyring {
   return {
-    sealCommand: (bytes) => bytes,
+    sealCommand: (bytes) => inner.sealCommand(bytes),
     // Applying is the only thing that opens commands, once each and in order.
-    openCommand: (bytes) => {
+    openCommand: (sealed) => {
+      const bytes = inner.openCommand(sealed);
       register.apply(decodeInput(bytes));
       return bytes;
     },
     sealSnapshot: (plaintext) => {
       const state = register.encode();
       onSnapshot(state, plaintext);
-      return new CanonicalWriter().bytes(state).bytes(plaintext).finish();
+      return inner.sealSnapshot(new CanonicalWriter().bytes(state).bytes(plaintext).finish());
     },
     openSnapshot: (sealed) => {
-      const reader = new CanonicalReader(sealed);
+      const reader = new CanonicalReader(inner.openSnapshot(sealed));
       register.decode(reader.bytes(STATE_BYTES_MAX));
       return reader.bytes(STATE_BYTES_MAX);
     },

@@ -1,5 +1,6 @@
 /** One run: draws a world and its faults from a seed, plays it, heals it, checks what is left. */
 import { describeError } from '@witan/core';
+import { DEFAULT_TUNING } from '@witan/replica';
 import { SimulatorError } from './errors.ts';
 import { drawFaults, type Fault } from './faults.ts';
 import { Injector } from './inject.ts';
@@ -33,9 +34,19 @@ export interface RunResult {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** Simulated time from the end of the faults to a leader, to equal logs and to a whole cluster. */
+type Healing = Readonly<Record<'leaderMs' | 'equalMs' | 'wholeMs', number>>;
+
 /** Simulated time after the healing within which the cluster must be whole again. */
 const HEAL_MS = 30_000;
+/** The longest election timeout: twice the least number of ticks, less one. */
+const ELECTION_MS: number = (2 * DEFAULT_TUNING.electionTicks - 1) * DEFAULT_TUNING.tickMs;
+/** Where a majority has survived: after so long there is a leader, and then all logs are equal. */
+const LEADER_MS: number = 5 * ELECTION_MS;
+const EQUAL_MS: number = 10 * ELECTION_MS;
 const HEAL_STEP_MS = 250;
+/** How many runs seal for real; sealing costs as much as everything else together. */
+const SEALED_SHARE = 0.1;
 /** No run lasts longer, in simulated time; faults are drawn for as long. */
 const MS_PER_EVENT = 8;
 
@@ -43,7 +54,7 @@ const MS_PER_EVENT = 8;
 export async function runSeed(options: RunOptions): Promise<RunResult> {
   const { seed, events, i2 = true } = options;
   const random = new SimRandom(seed, 0);
-  const slots = i2 ? random.pick([3, 3, 3, 3, 5, 5, 1] as const) : 3;
+  const slots = i2 ? random.pick([3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 7, 1] as const) : 3;
   const noise = { loss: random.pick([0, 0, 0.01, 0.05]), duplicate: 0.01, delayMs: 1 };
   let violation: unknown;
   const world = new World({
@@ -51,6 +62,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     slots,
     noise,
     tuning: i2 ? drawTuning(random) : {},
+    seals: i2 && random.chance(SEALED_SHARE),
     onViolation: (error) => {
       violation ??= error;
     },
@@ -62,12 +74,13 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   for (let slot = 0; slot < slots; slot += 1) world.start(slot);
   const workload = new Workload(world, new SimRandom(seed, 5), 4);
   const failed = (): boolean => violation !== undefined;
+  let healing: Healing = { leaderMs: 0, equalMs: 0, wholeMs: 0 };
   await world.timeline.run(() => failed() || world.timeline.events >= events);
   const faultyMs = world.timeline.nowMs;
   if (!failed()) {
     injector.heal();
     // Where the host has shown blank disks to all of a slot's partners, there may be two clusters.
-    if (i2 && !isForked(world)) await heal(world, failed);
+    if (i2 && !isForked(world)) healing = await heal(world, failed);
     workload.stop();
   }
   if (!failed())
@@ -89,6 +102,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
       operations: workload.size,
       acknowledged: workload.acknowledged,
       unknown: workload.unknown,
+      ...healing,
       committed: [...world.invariants.groups.values()].reduce((sum, g) => sum + g.maxCommitted, 0),
     },
   };
@@ -106,25 +120,38 @@ function drawTuning(random: SimRandom): object {
   };
 }
 
-/** Waits until the cluster is whole, then orders one more write everywhere. */
-async function heal(world: World, failed: () => boolean): Promise<void> {
+/** Waits until the cluster is whole; measures how long it took to have a leader and equal logs. */
+async function heal(world: World, failed: () => boolean): Promise<Healing> {
   const { timeline } = world;
-  const endMs = timeline.nowMs + HEAL_MS;
-  let checkAtMs = timeline.nowMs;
+  const startMs = timeline.nowMs;
+  let checkAtMs = startMs;
   let problem: string | undefined = 'not looked at yet';
+  let leaderMs = -1;
+  let equalMs = -1;
+  const passedMs = (): number => Math.round(timeline.nowMs - startMs);
+  const isPromised = world.hasMajority();
   await timeline.run(() => {
-    if (failed() || timeline.nowMs > endMs) return true;
+    if (failed() || passedMs() > HEAL_MS) return true;
     if (timeline.nowMs < checkAtMs) return false;
     checkAtMs = timeline.nowMs + HEAL_STEP_MS;
-    problem = notWhole(world);
-    return problem === undefined;
+    const state = stateOf(world);
+    if (leaderMs < 0 && state.hasLeader) leaderMs = passedMs();
+    if (equalMs < 0 && state.isEqual) equalMs = passedMs();
+    problem = state.problem;
+    if (isPromised && leaderMs < 0 && passedMs() > LEADER_MS) problem = 'no leader in time';
+    else if (isPromised && equalMs < 0 && passedMs() > EQUAL_MS)
+      problem = 'logs differ for too long';
+    else return problem === undefined;
+    return true;
   });
-  if (problem === undefined || failed()) return;
-  world.options.onViolation(
-    new SimulatorError('SIMULATOR_NOT_LIVE', 'the cluster did not recover in time', {
-      fields: { problem, phases: phasesOf(world) },
-    }),
-  );
+  if (problem !== undefined && !failed()) {
+    world.options.onViolation(
+      new SimulatorError('SIMULATOR_NOT_LIVE', 'the cluster did not recover in time', {
+        fields: { problem, phases: phasesOf(world) },
+      }),
+    );
+  }
+  return { leaderMs, equalMs, wholeMs: passedMs() };
 }
 
 /** Whether several clusters have something on disk: from then on neither is the one to be whole. */
@@ -146,27 +173,37 @@ function phasesOf(world: World): string {
     .join('; ');
 }
 
-/** What is missing until every slot has one voter, all in one cluster, with one log. */
-function notWhole(world: World): string | undefined {
+/** Where the cluster of the newest leader stands, and what is missing until it is whole. */
+function stateOf(world: World): {
+  readonly hasLeader: boolean;
+  readonly isEqual: boolean;
+  readonly problem: string | undefined;
+} {
   const leader = world
     .live()
     .filter(({ replica }) => replica.cluster?.status().role === 'leader')
     .toSorted((a, b) => term(b) - term(a))[0];
   const status = leader?.replica.cluster?.status();
-  if (leader === undefined || status === undefined) return 'no leader';
-  const { voters, votersOutgoing } = status.configuration;
-  if (votersOutgoing.length > 0) return 'a joint configuration';
-  if (voters.length !== world.disks.length) return 'too few voters';
-  const members = voters.map((id) => world.byNodeId(id));
-  for (const member of members) {
-    if (member?.alive !== true) return 'a voter is gone';
-    const theirs = member.replica.cluster;
-    if (theirs?.clusterId !== leader.replica.cluster?.clusterId) return 'another cluster';
-    if (theirs?.status().commitIndex !== status.commitIndex) return 'a voter lags';
-    if (theirs.status().appliedIndex !== status.commitIndex) return 'a voter has not applied';
-    if (theirs.journalOpen && member.mayFail) return 'a disk is about to fail';
+  if (leader === undefined || status === undefined) {
+    return { hasLeader: false, isEqual: false, problem: 'no leader' };
   }
-  return undefined;
+  const { clusterId } = leader.replica.cluster ?? {};
+  const { voters, votersOutgoing } = status.configuration;
+  const members = voters.map((id) => world.byNodeId(id)).filter((member) => member?.alive === true);
+  const behind = members.filter((member) => {
+    const theirs = member?.replica.cluster;
+    const { commitIndex, appliedIndex } = theirs?.status() ?? {};
+    const isEqual = commitIndex === status.commitIndex && appliedIndex === status.commitIndex;
+    return theirs?.clusterId !== clusterId || !isEqual;
+  });
+  const missing = [
+    votersOutgoing.length > 0 && 'a joint configuration',
+    voters.length !== world.disks.length && 'too few voters',
+    members.length < voters.length && 'a voter is gone',
+    behind.length > 0 && 'a voter lags',
+  ];
+  const problem = missing.find((text) => text !== false);
+  return { hasLeader: true, isEqual: behind.length === 0, problem };
 }
 
 function term({ replica }: { replica: World['processes'][number]['replica'] }): number {

@@ -15,12 +15,14 @@ import {
 } from '@witan/replica';
 import { nodeIdOf } from '@witan/state-machine';
 import { CrashFs } from '@witan/journal/testing';
-import { Disk, readBack } from './disk.ts';
+import { checkInvention, checkJournal } from './disk-checks.ts';
+import { Disk, fated } from './disk.ts';
 import type { DiskFate } from './faults.ts';
-import { Invariants, check, observeReadies } from './invariants.ts';
+import { Invariants, observeReadies } from './invariants.ts';
 import { Network, type Noise } from './network.ts';
 import { SimProcess } from './process.ts';
 import { SimRandom } from './random.ts';
+import { plainKeyring, sealingKeyring } from './keyring.ts';
 import { registerKeyring } from './register.ts';
 import { Timeline } from './timeline.ts';
 
@@ -41,6 +43,8 @@ export interface WorldOptions {
   readonly slots: number;
   readonly noise: Noise;
   readonly tuning: Partial<EngineTuning>;
+  /** Whether commands and snapshots are sealed as in a Coordinator; otherwise they are plain. */
+  readonly seals: boolean;
   /** Called with whatever must not have happened; the first one counts. */
   readonly onViolation: (error: unknown) => void;
   readonly onEvent?: (line: string) => void;
@@ -89,6 +93,12 @@ export class World {
     }
   }
 
+  #guardAsync(run: Promise<void>): void {
+    run.catch((error: unknown) => {
+      this.options.onViolation(error);
+    });
+  }
+
   event(process: SimProcess, event: string, fields: object = {}): void {
     const { onEvent } = this.options;
     if (onEvent === undefined) return;
@@ -134,10 +144,11 @@ export class World {
     const random = this.diskRandom;
     const image = power ? process.fs.imageAfterCrash(() => random.chance(0.5)) : process.fs.image();
     this.event(process, 'killed', { power, fate });
-    void this.#checkJournal(process, image);
     const disk = this.disks[process.slot] as Disk;
     disk.keepImage(image);
-    disk.image = this.#fated(disk, image, fate);
+    disk.image = fated(disk, image, fate, random);
+    this.#guardAsync(checkJournal(process, image));
+    if (fate === 'flipped') this.#guardAsync(checkInvention(process, disk.image));
   }
 
   /** The host copies the disk of a process that lives on, to show it to another one. */
@@ -194,6 +205,19 @@ export class World {
     return true;
   }
 
+  /** Whether some cluster still has a majority of each half of its newest configuration. */
+  hasMajority(): boolean {
+    return this.#configurations().some(({ id, voters, votersOutgoing }) =>
+      [voters, votersOutgoing].every((half) => {
+        const living = half.filter((nodeId) => {
+          const process = this.#byNodeId.get(nodeId);
+          return process?.alive === true && process.replica.cluster?.clusterId === id;
+        });
+        return half.length === 0 || living.length > half.length / 2;
+      }),
+    );
+  }
+
   /** Whether some cluster's newest configuration counts on the process. */
   isVoter(process: SimProcess): boolean {
     return this.#configurations().some(({ voters, votersOutgoing }) =>
@@ -213,45 +237,6 @@ export class World {
       all.push({ id: cluster.clusterId, ...cluster.status().configuration });
     }
     return all;
-  }
-
-  #fated(disk: Disk, image: Disk['image'], fate: DiskFate): Disk['image'] {
-    switch (fate) {
-      case 'kept':
-        return image;
-      case 'rolled-back':
-        return disk.images[this.diskRandom.int(disk.images.length)] ?? image;
-      case 'wiped':
-        return new Map();
-      case 'flipped': {
-        const flipped = new Map([...image].map(([path, bytes]) => [path, Uint8Array.from(bytes)]));
-        const bytes = this.diskRandom.pick([...flipped.values()]);
-        const at = this.diskRandom.int(bytes?.byteLength ?? 1);
-        if (bytes !== undefined) bytes[at] = (bytes[at] ?? 0) ^ (1 << this.diskRandom.int(8));
-        return flipped;
-      }
-      default:
-        return fate satisfies never;
-    }
-  }
-
-  /** Whatever was confirmed is on the disk of a process that died (I3). */
-  async #checkJournal(process: SimProcess, image: Disk['image']): Promise<void> {
-    const { durable } = process;
-    if (!durable.isOpen || (durable.terms.size === 0 && durable.snapshotIndex === 0)) return;
-    const confirmed = [...durable.terms].filter(([index]) => index > durable.snapshotIndex);
-    const expected = durable.snapshotIndex;
-    const { diskTrouble } = process;
-    const found = await readBack(process.log.directory, image);
-    this.guard(() => {
-      check(found !== undefined, 'JOURNAL_READABLE', { diskTrouble });
-      check(found.snapshotIndex >= expected, 'SNAPSHOT_DURABLE', { expected });
-      for (const [index, term] of confirmed) {
-        // An entry can have been overwritten by one that was written, but not confirmed.
-        const same = found.holds(index, term) || (found.hardState?.term ?? 0) > term;
-        check(same, 'CONFIRMED_IS_DURABLE (I3)', { index, term });
-      }
-    });
   }
 
   // --- what the replica is given ----------------------------------------------------------------
@@ -281,13 +266,19 @@ export class World {
           ),
       },
       send: (to, messages) => this.#send(process, to, messages),
-      openKeyring: () =>
-        registerKeyring(process.register, (register, machine) => {
+      openKeyring: (seed, clusterId, epoch) => {
+        const { incarnation } = process.self;
+        const { seals } = this.options;
+        const inner = seals
+          ? sealingKeyring({ seed, clusterId, epoch, incarnation })
+          : plainKeyring;
+        return registerKeyring(inner, process.register, (register, machine) => {
           const index = process.replica.cluster?.status().appliedIndex ?? 0;
           this.guard(() => {
             if (index > 1) this.invariants.sealed(process, index, register, machine);
           });
-        }),
+        });
+      },
       openDurableLog: () => process.log,
       crypto: simCrypto,
       random,
