@@ -46,6 +46,8 @@ export type Trouble =
     }
   | { readonly kind: 'drift'; readonly slot: number; readonly rate: number }
   | { readonly kind: 'jump'; readonly slot: number; readonly byMs: number }
+  /** Lines of a process that lives on end. */
+  | { readonly kind: 'reset'; readonly slot: number }
   | { readonly kind: 'transfer'; readonly slot: number };
 
 /** A trouble at a time of the schedule; its number names it when a schedule is replayed. */
@@ -74,6 +76,7 @@ const KINDS: readonly [Trouble['kind'], ...Trouble['kind'][]] = [
   'disk',
   'drift',
   'jump',
+  'reset',
   'transfer',
   'transfer',
 ];
@@ -160,6 +163,7 @@ function drawTrouble(random: SimRandom, slots: number): Trouble {
       return { kind, slot, rate: 0.9 + random.int(21) / 100 };
     case 'jump':
       return { kind, slot, byMs: random.pick([50, 500, 5_000, 60_000]) };
+    case 'reset':
     case 'transfer':
       return { kind, slot };
     default:

@@ -3,6 +3,7 @@ import type { DiskFate, Fault, Trouble } from './faults.ts';
 import type { SimProcess } from './process.ts';
 import { restoreFromDisk } from './control.ts';
 import type { DiskTrouble } from './disk.ts';
+import { breakLines } from './lines.ts';
 import type { Cut, Noise } from './network.ts';
 import type { World } from './world.ts';
 
@@ -130,6 +131,9 @@ export class Injector {
         return;
       case 'jump':
         process.jump(trouble.byMs);
+        return;
+      case 'reset':
+        breakLines(this.#world, process);
         return;
       case 'transfer':
         for (const { replica } of this.#world.live()) {

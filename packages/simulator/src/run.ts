@@ -63,6 +63,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     noise,
     tuning: i2 ? drawTuning(random) : {},
     seals: i2 && random.chance(SEALED_SHARE),
+    snapshotsBeside: random.chance(0.7),
     onViolation: (error) => {
       violation ??= error;
     },

@@ -14,6 +14,9 @@ export interface Done {
   readonly lines: readonly string[];
 }
 
+// Errors are made by the thousand here, and nobody reads where they came from.
+Error.stackTraceLimit = 0;
+
 process.on('message', (task: Task) => {
   const lines: string[] = [];
   void playRange(task.settings, task.from, task.seeds, (line) => lines.push(line)).then((tally) => {

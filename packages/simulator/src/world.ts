@@ -19,6 +19,7 @@ import { checkInvention, checkJournal } from './disk-checks.ts';
 import { Disk, fated } from './disk.ts';
 import type { DiskFate } from './faults.ts';
 import { Invariants, observeReadies } from './invariants.ts';
+import { breakLines, sendSnapshot } from './lines.ts';
 import { Network, type Noise } from './network.ts';
 import { SimProcess } from './process.ts';
 import { SimRandom } from './random.ts';
@@ -45,6 +46,8 @@ export interface WorldOptions {
   readonly tuning: Partial<EngineTuning>;
   /** Whether commands and snapshots are sealed as in a Coordinator; otherwise they are plain. */
   readonly seals: boolean;
+  /** Whether snapshots travel beside messages; otherwise each is one of them. */
+  readonly snapshotsBeside: boolean;
   /** Called with whatever must not have happened; the first one counts. */
   readonly onViolation: (error: unknown) => void;
   readonly onEvent?: (line: string) => void;
@@ -144,6 +147,7 @@ export class World {
     const random = this.diskRandom;
     const image = power ? process.fs.imageAfterCrash(() => random.chance(0.5)) : process.fs.image();
     this.event(process, 'killed', { power, fate });
+    breakLines(this, process);
     const disk = this.disks[process.slot] as Disk;
     disk.keepImage(image);
     disk.image = fated(disk, image, fate, random);
@@ -266,6 +270,12 @@ export class World {
           ),
       },
       send: (to, messages) => this.#send(process, to, messages),
+      ...(this.options.snapshotsBeside
+        ? {
+            sendSnapshot: (to, parcel) =>
+              sendSnapshot(this, process, this.#byNodeId.get(to.nodeId), parcel),
+          }
+        : {}),
       openKeyring: (seed, clusterId, epoch) => {
         const { incarnation } = process.self;
         const { seals } = this.options;
