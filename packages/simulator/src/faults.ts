@@ -72,6 +72,7 @@ const KINDS: readonly [Trouble['kind'], ...Trouble['kind'][]] = [
   'crash',
   'zombie',
   'clone',
+  'clone',
   'disk',
   'disk',
   'drift',
