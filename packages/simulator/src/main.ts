@@ -105,33 +105,31 @@ class Tally {
   }
 }
 
+type Print = (line: string) => void;
+
 /** @returns the exit code */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[], print: Print = console.log): Promise<number> {
   const given = argumentsOf(args);
   if (given.help) {
-    console.log(USAGE);
+    print(USAGE);
     return 0;
   }
   const tally = new Tally(given.seeds);
-  if (given.jobs > 1) await playInProcesses(given, tally);
-  else await playHere(given, tally);
+  if (given.jobs > 1) await playInProcesses(given, tally, print);
+  else await playHere(given, tally, print);
   console.error(`${tally.events} events in ${tally.seconds().toFixed(1)} s`);
-  console.log(`${tally.passed} passed, ${tally.failed} failed`);
+  print(`${tally.passed} passed, ${tally.failed} failed`);
   return tally.failed > 0 ? 1 : 0;
 }
 
-function print(line: string): void {
-  console.log(line);
-}
-
-async function playHere(given: Arguments, tally: Tally): Promise<void> {
+async function playHere(given: Arguments, tally: Tally, print: Print): Promise<void> {
   for (let seed = given.from; seed < given.from + given.seeds; seed += 1) {
     tally.add(await playRange(given, seed, 1, print));
   }
 }
 
 /** @throws SimulatorError SIMULATOR_WORKER_ENDED when one of the processes ends before its time */
-async function playInProcesses(given: Arguments, tally: Tally): Promise<void> {
+async function playInProcesses(given: Arguments, tally: Tally, print: Print): Promise<void> {
   const end = given.from + given.seeds;
   const { events, json, trace, i2, keep } = given;
   const settings: Settings = { events, json, trace, i2, keep };
@@ -162,6 +160,9 @@ function ask(worker: ChildProcess, task: Task): Promise<Done> {
       reject(new SimulatorError('SIMULATOR_WORKER_ENDED', message, { fields }));
     };
     worker.once('exit', onEnd);
+    worker.once('error', () => {
+      onEnd(worker.exitCode);
+    });
     worker.once('message', (done: Done) => {
       worker.off('exit', onEnd);
       resolve(done);

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { checkPaths } from '../src/linearizability-main.ts';
 import { checkLinearizable } from '../src/linearizability/checker.ts';
 import { kvModel, type KvInput, type Operation } from '../src/linearizability/history.ts';
-import { parseKvHistory } from '../src/linearizability/porcupine.ts';
+import { parseHistory } from '../src/linearizability/recorded.ts';
 
 type KvOperation = Operation<KvInput, string>;
 
@@ -177,7 +177,7 @@ it('names the line that is no operation, and the one that nobody called', () => 
     [`${invoke}\n${invoke}`, 2],
     [`${invoke}\n\n${ok}`, 3],
   ] as const) {
-    expect(() => parseKvHistory(text)).toThrow(
+    expect(() => parseHistory(text)).toThrow(
       expect.objectContaining({
         code: 'SIMULATOR_HISTORY_MALFORMED',
         fields: expect.objectContaining({ line }) as object,

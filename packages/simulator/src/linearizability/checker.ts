@@ -93,6 +93,8 @@ class Search<Input, Output> {
    * Configurations that were tried: which operations are in the order, and the state after them.
    */
   readonly #visited = new Set<string>();
+  /** Small numbers for states, which may be long: each is kept once. */
+  readonly #stateIds = new Map<string, number>();
   readonly #order: { readonly call: Event; readonly stateBefore: string }[] = [];
   readonly #included: Uint16Array;
   #state: string;
@@ -144,7 +146,7 @@ class Search<Input, Output> {
     const state = this.#model.step(this.#state, operation.input, returned?.output);
     if (state === undefined) return false;
     this.#toggle(call.operation);
-    const configuration = `${String.fromCharCode(...this.#included)}|${state}`;
+    const configuration = this.#configurationWith(state);
     if (this.#visited.has(configuration)) {
       this.#toggle(call.operation);
       return false;
@@ -156,6 +158,23 @@ class Search<Input, Output> {
     unlink(call);
     if (call.match !== undefined) unlink(call.match);
     return true;
+  }
+
+  /** Exact, and short: what comes before the first gap and behind the last operation is left out. */
+  #configurationWith(state: string): string {
+    const words = this.#included;
+    let from = 0;
+    while (words[from] === 0xffff) from += 1;
+    let to = words.length;
+    while (to > from && words[to - 1] === 0) to -= 1;
+    return `${this.#idOf(state)}|${String.fromCharCode(from, ...words.subarray(from, to))}`;
+  }
+
+  #idOf(state: string): number {
+    const known = this.#stateIds.get(state);
+    if (known !== undefined) return known;
+    this.#stateIds.set(state, this.#stateIds.size);
+    return this.#stateIds.size - 1;
   }
 
   #exclude(call: Event, stateBefore: string): void {

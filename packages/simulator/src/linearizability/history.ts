@@ -50,3 +50,31 @@ export const kvModel: Model<KvInput, string> = {
   keyOf: (input) => input.key,
   isRead: (input) => input.kind === 'get',
 };
+
+/** What a client of a register asks for. Values are text; `nil` is what one holds at first. */
+export type RegisterInput =
+  | { readonly kind: 'read'; readonly key: string }
+  | { readonly kind: 'write'; readonly key: string; readonly value: string }
+  | { readonly kind: 'cas'; readonly key: string; readonly from: string; readonly to: string };
+
+/** A register for each key. `read` answers the value, `cas` answers `ok` or `fail`. */
+export const registerModel: Model<RegisterInput, string> = {
+  initial: 'nil',
+  step: (state, input, output) => {
+    switch (input.kind) {
+      case 'read':
+        return output === undefined || output === state ? state : undefined;
+      case 'write':
+        return input.value;
+      case 'cas': {
+        const isSwapped = state === input.from;
+        if (output !== undefined && (output === 'ok') !== isSwapped) return undefined;
+        return isSwapped ? input.to : state;
+      }
+      default:
+        return input satisfies never;
+    }
+  },
+  keyOf: (input) => input.key,
+  isRead: (input) => input.kind === 'read',
+};
