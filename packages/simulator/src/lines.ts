@@ -1,4 +1,4 @@
-/** Lines between processes: that one has ended is noticed at once, and snapshots go beside messages. */
+/** Lines between processes: the end of one is noticed, and snapshots go beside messages. */
 import type { SnapshotOutcome, SnapshotParcel, SnapshotTransfer } from '@witan/replica';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';

@@ -1,4 +1,4 @@
-/** One of several processes that play seeds: `main.ts --jobs`. Gets ranges, answers with tallies. */
+/** One of several processes that play seeds (`--jobs`): gets ranges, answers with tallies. */
 import { playRange, type Played, type Settings } from './play.ts';
 
 /** What the first process asks for. */
@@ -17,10 +17,13 @@ export interface Done {
 // Errors are made by the thousand here, and nobody reads where they came from.
 Error.stackTraceLimit = 0;
 
-process.on('message', (task: Task) => {
+async function play({ settings, from, seeds }: Task): Promise<void> {
   const lines: string[] = [];
-  void playRange(task.settings, task.from, task.seeds, (line) => lines.push(line)).then((tally) => {
-    const done: Done = { tally, lines };
-    process.send?.(done);
-  });
+  const tally = await playRange(settings, from, seeds, (line) => lines.push(line));
+  const done: Done = { tally, lines };
+  process.send?.(done);
+}
+
+process.on('message', (task: Task) => {
+  void play(task);
 });

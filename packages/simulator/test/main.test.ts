@@ -9,7 +9,7 @@ it('refuses what is not a number', async () => {
   });
 });
 
-it('plays in several processes what one would play', { timeout: 60_000 }, async () => {
+it('plays in several processes what one would play', { timeout: 240_000 }, async () => {
   const args = ['--seeds', '30', '--from', '7', '--events', '200', '--json'];
   const play = async (...more: readonly string[]): Promise<readonly string[]> => {
     const printed: string[] = [];
@@ -21,7 +21,7 @@ it('plays in several processes what one would play', { timeout: 60_000 }, async 
   expect(await play('--jobs', '2')).toEqual(alone);
 });
 
-it('says which seeds a process was playing when it ended', { timeout: 60_000 }, async () => {
+it('says which seeds a process was playing when it ended', { timeout: 240_000 }, async () => {
   const before = process.env['NODE_OPTIONS'];
   process.env['NODE_OPTIONS'] = '--import=data:text/javascript,process.exit(3)';
   try {

@@ -235,7 +235,7 @@ function largeHistory(seed: number, clients: number, keys: number, operations: n
   return lines.toSorted((a, b) => a.at - b.at).map(({ text }) => text);
 }
 
-it('decides histories of fifty clients and a few hundred kilobytes', { timeout: 60_000 }, () => {
+it('decides histories of fifty clients and a few hundred kilobytes', { timeout: 240_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'witan-histories-'));
   try {
     for (const [seed, keys] of [

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { minimise } from '../src/minimise.ts';
 import { runSeed, type RunResult } from '../src/run.ts';
 
-const LONG_MS = 120_000;
+const LONG_MS = 300_000;
 
 it('plays a seed the same way each time, event for event, another one differently', async () => {
   for (const seed of [3, 4]) {

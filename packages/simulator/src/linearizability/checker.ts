@@ -160,7 +160,7 @@ class Search<Input, Output> {
     return true;
   }
 
-  /** Exact, and short: what comes before the first gap and behind the last operation is left out. */
+  /** Exact, and short: what comes before the first gap and behind the last one is left out. */
   #configurationWith(state: string): string {
     const words = this.#included;
     let from = 0;
