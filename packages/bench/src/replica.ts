@@ -14,8 +14,15 @@ import {
   type NetworkOptions,
   type RaftMember,
 } from '@witan/coordinator/testing';
+import { nodeCrypto } from '@witan/keys';
 import { PeerService } from '@witan/protocol';
-import { RaftEngine, type DurableLog, type EngineTuning, type PeerIdentity } from '@witan/replica';
+import {
+  LogChain,
+  RaftEngine,
+  type DurableLog,
+  type EngineTuning,
+  type PeerIdentity,
+} from '@witan/replica';
 import { serviceRegistration, type Handlers } from '@witan/transport';
 import { dangerConnectPlain, dangerServePlain } from '@witan/transport/testing';
 import {
@@ -155,6 +162,7 @@ function createEngine(parts: {
       send: (to, messages, lane) => network.send(identityOf(to), messages, lane),
       sendSnapshot: (to, parcel) => network.sendSnapshot(identityOf(to), parcel),
     },
+    chain: new LogChain((...parts) => nodeCrypto.hash('sha256', ...parts)),
     scheduler: nodeScheduler,
     randomInt: settings.randomInt,
     snapshotOpensJournal: () => true,

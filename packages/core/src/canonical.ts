@@ -20,9 +20,15 @@ export class CanonicalError extends CodedError<CanonicalErrorCode> {
 
 /** Appends parts to a growing buffer. */
 export class CanonicalWriter {
-  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(256);
-  #view: DataView = new DataView(this.#buffer.buffer);
+  #buffer: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   #length = 0;
+
+  /** @param expectedBytes room to begin with; what is exactly filled is not copied at the end */
+  constructor(expectedBytes: number = 256) {
+    this.#buffer = new Uint8Array(expectedBytes);
+    this.#view = new DataView(this.#buffer.buffer);
+  }
 
   u8(value: number): this {
     assert(Number.isInteger(value) && value >= 0 && value <= 0xff, 'u8 in range');
@@ -83,8 +89,10 @@ export class CanonicalWriter {
     return this;
   }
 
-  /** A copy of everything written so far. */
+  /** Everything written so far. Writing on does not change it. */
   finish(): Uint8Array<ArrayBuffer> {
+    // A full buffer is left behind by the next write, so it can be given away.
+    if (this.#length === this.#buffer.byteLength) return this.#buffer;
     return this.#buffer.slice(0, this.#length);
   }
 

@@ -23,6 +23,9 @@ import { LINK_BYTES, nextLink, splitLink, type HashParts } from './log-chain.ts'
 
 /** Version of the records that this code writes; it reads every earlier one. */
 export const DURABLE_RECORD_VERSION = 2;
+/** Version, two presence bytes, number of entries. */
+const FIXED_BYTES = 7;
+const HARD_STATE_BYTES = 26;
 
 /** The log's last entry as of a record. */
 export interface LogMark {
@@ -43,11 +46,15 @@ export interface DurableRecord {
 
 /** The canonical bytes of a record. */
 export function encodeDurableRecord(record: DurableRecord): Uint8Array {
-  return new CanonicalWriter()
+  const entries = record.entries.map(encodeEntry);
+  const entriesBytes = entries.reduce((sum, entry) => sum + 4 + entry.byteLength, 0);
+  const hardStateBytes = record.hardState === undefined ? 0 : 4 + HARD_STATE_BYTES;
+  const markBytes = record.mark === undefined ? 0 : 16 + LINK_BYTES;
+  return new CanonicalWriter(FIXED_BYTES + markBytes + hardStateBytes + entriesBytes)
     .u8(DURABLE_RECORD_VERSION)
     .optional(record.mark, (writer, mark) => writer.u64(mark.index).u64(mark.term).fixed(mark.link))
     .optional(record.hardState, (writer, state) => writer.bytes(encodeHardState(state)))
-    .list(record.entries, (writer, entry) => writer.bytes(encodeEntry(entry)))
+    .list(entries, (writer, entry) => writer.bytes(entry))
     .finish();
 }
 

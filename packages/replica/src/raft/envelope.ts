@@ -18,7 +18,7 @@ export interface Envelope {
 export const ENVELOPE_BYTES = 18;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  return new CanonicalWriter()
+  return new CanonicalWriter(ENVELOPE_BYTES + envelope.command.byteLength)
     .u8(VERSION)
     .bool(envelope.opensJournal)
     .u64(envelope.proposer)

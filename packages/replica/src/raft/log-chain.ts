@@ -24,6 +24,8 @@ const TYPE_CODES: Readonly<Record<EntryType, number>> = {
   EntryConfChange: 1,
   EntryConfChangeV2: 2,
 };
+/** Index, term and type. */
+const HEAD_BYTES = 17;
 const ZEROS = new Uint8Array(LINK_BYTES);
 
 /** No hash function: every link is zeros, and `LogChain.confirms` is always false. */
@@ -31,7 +33,7 @@ export const NO_HASH: HashParts = () => ZEROS;
 
 /** The link of an entry behind the link of the entry before it. */
 export function nextLink(hash: HashParts, previous: Uint8Array, entry: Entry): Uint8Array {
-  const head = new CanonicalWriter()
+  const head = new CanonicalWriter(HEAD_BYTES)
     .u64(entry.index)
     .u64(entry.term)
     .u8(TYPE_CODES[entry.type])

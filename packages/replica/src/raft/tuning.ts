@@ -50,7 +50,7 @@ export const DEFAULT_TUNING: EngineTuning = {
   snapshotEntries: 100_000,
   snapshotBytes: 32 * 1024 * 1024,
   keepEntries: 5_000,
-  commitLingerMs: 2,
+  commitLingerMs: 10,
   readRetryMs: 250,
   waitersMax: 10_000,
 };
