@@ -46,6 +46,11 @@ export function decodeFields(bytes: Uint8Array): WireFields {
   const fields = new Map<number, WireValue[]>();
   let at = 0;
   const varint = (): bigint => {
+    const first = bytes[at];
+    if (first !== undefined && first < 0x80) {
+      at += 1;
+      return BigInt(first);
+    }
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = bytes[at];
@@ -89,12 +94,17 @@ export function bytesAt(fields: WireFields, field: number): Uint8Array {
 }
 
 function pushVarint(target: number[], value: bigint): void {
-  let rest = value;
-  while (rest >= 0x80n) {
-    target.push(Number(rest & 0x7fn) | 0x80);
-    rest >>= 7n;
+  let large = value;
+  while (large > 0x7fff_ffffn) {
+    target.push(Number(large & 0x7fn) | 0x80);
+    large >>= 7n;
   }
-  target.push(Number(rest));
+  let rest = Number(large);
+  while (rest >= 0x80) {
+    target.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  target.push(rest);
 }
 
 /** PutRequest and RangeRequest both have key 1; PutRequest has value 2. */

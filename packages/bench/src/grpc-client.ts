@@ -142,7 +142,7 @@ class Connection {
       const call = this.#calls.get(stream);
       const part = contentOf(frame);
       if (call === undefined || part.byteLength === 0) return;
-      call.message = Buffer.concat(call.message === undefined ? [part] : [call.message, part]);
+      call.message = call.message === undefined ? part : Buffer.concat([call.message, part]);
     } else if (type === FRAME.headers && (flags & END_STREAM) !== 0)
       this.#finish(stream, 'refused');
   }

@@ -86,7 +86,7 @@ class Connection {
       const call = this.#calls.get(stream);
       if (call === undefined) return;
       const part = contentOf(frame);
-      call.message = Buffer.concat(call.message === undefined ? [part] : [call.message, part]);
+      call.message = call.message === undefined ? part : Buffer.concat([call.message, part]);
     } else if (type === FRAME.rstStream) this.#calls.delete(stream);
     if ((flags & END_STREAM) !== 0 && type <= FRAME.headers) this.#answer(stream);
   }

@@ -34,7 +34,7 @@ const WINDOW_MAX = 0x7fff_ffff;
 export const FIRST_WINDOW = 65_535;
 const SETTING = { headerTableSize: 1, enablePush: 2, initialWindowSize: 4 } as const;
 
-/** One frame. The payload is only valid until the handler returns. */
+/** One frame. */
 export interface Frame {
   readonly type: number;
   readonly flags: number;

@@ -3,7 +3,8 @@
  * recognises its own when it is applied, and whether the cluster becomes worth keeping on disk.
  * Neither is secret.
  */
-import { CanonicalReader, CanonicalWriter } from '@witan/core';
+import { CanonicalReader } from '@witan/core';
+import { writeU53 } from './u53.ts';
 
 const VERSION = 1;
 
@@ -18,13 +19,13 @@ export interface Envelope {
 export const ENVELOPE_BYTES = 18;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
-  return new CanonicalWriter(ENVELOPE_BYTES + envelope.command.byteLength)
-    .u8(VERSION)
-    .bool(envelope.opensJournal)
-    .u64(envelope.proposer)
-    .u64(envelope.sequence)
-    .fixed(envelope.command)
-    .finish();
+  const bytes = new Uint8Array(ENVELOPE_BYTES + envelope.command.byteLength);
+  bytes[0] = VERSION;
+  bytes[1] = envelope.opensJournal ? 1 : 0;
+  writeU53(bytes, 2, envelope.proposer);
+  writeU53(bytes, 10, envelope.sequence);
+  bytes.set(envelope.command, ENVELOPE_BYTES);
+  return bytes;
 }
 
 /** @returns undefined for an entry that no proposer of this version made */

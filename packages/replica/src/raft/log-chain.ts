@@ -9,8 +9,9 @@
  * The link as of a snapshot's index travels behind the snapshot's data, so that a replica that
  * starts from a snapshot continues the same chain. An engine without a hash function keeps zeros.
  */
-import { bytesEqual, CanonicalWriter, utf8 } from '@witan/core';
+import { bytesEqual, utf8 } from '@witan/core';
 import type { Entry, EntryType } from 'raft-ts';
+import { writeU53 } from './u53.ts';
 
 /** Length of a link in bytes. */
 export const LINK_BYTES = 32;
@@ -24,8 +25,8 @@ const TYPE_CODES: Readonly<Record<EntryType, number>> = {
   EntryConfChange: 1,
   EntryConfChangeV2: 2,
 };
-/** Index, term and type. */
-const HEAD_BYTES = 17;
+/** Index, term and type of the entry that is hashed now: made once, since every entry is hashed. */
+const HEAD = new Uint8Array(17);
 const ZEROS = new Uint8Array(LINK_BYTES);
 
 /** No hash function: every link is zeros, and `LogChain.confirms` is always false. */
@@ -33,12 +34,10 @@ export const NO_HASH: HashParts = () => ZEROS;
 
 /** The link of an entry behind the link of the entry before it. */
 export function nextLink(hash: HashParts, previous: Uint8Array, entry: Entry): Uint8Array {
-  const head = new CanonicalWriter(HEAD_BYTES)
-    .u64(entry.index)
-    .u64(entry.term)
-    .u8(TYPE_CODES[entry.type])
-    .finish();
-  return hash(previous, head, entry.data);
+  writeU53(HEAD, 0, entry.index);
+  writeU53(HEAD, 8, entry.term);
+  HEAD[16] = TYPE_CODES[entry.type];
+  return hash(previous, HEAD, entry.data);
 }
 
 /** Puts a link behind a snapshot's data. */
