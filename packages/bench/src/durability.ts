@@ -66,7 +66,7 @@ async function writeUntilKilled(
   };
   const writers = Array.from({ length: WRITERS }, write);
   await new Promise((resolve) => setTimeout(resolve, durationMs));
-  for (const member of system.endpoints.keys()) system.kill(member);
+  await Promise.all(system.endpoints.map((_, member) => system.kill(member)));
   await Promise.all(writers);
   isOver = true;
   client.close();

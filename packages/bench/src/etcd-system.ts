@@ -1,9 +1,9 @@
 /** A group of three etcd servers with their own defaults, on loopback, fsync on. */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePorts } from './ports.ts';
+import { killProcess } from './processes.ts';
 import type { RunningSystem } from './system.ts';
 
 const MEMBERS = 3;
@@ -45,17 +45,10 @@ export async function startEtcd(directory: string): Promise<RunningSystem> {
   return {
     name: 'etcd',
     endpoints: ports.slice(0, MEMBERS).map((port) => `127.0.0.1:${port}`),
-    kill: (member) => void children[member]?.kill('SIGKILL'),
+    kill: (member) => killProcess(children[member]),
     stop: async () => {
-      await Promise.all(children.map(end));
+      await Promise.all(children.map(killProcess));
       await rm(home, { recursive: true, force: true });
     },
   };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exited;
 }

@@ -23,7 +23,7 @@ export async function killLeader(system: System, directory: string): Promise<Int
     await writes.reach(SETTLE_WRITES);
     const killedMs = performance.now();
     const failedBefore = writes.failedAttempts;
-    running.kill(writes.leader);
+    void running.kill(writes.leader);
     await writes.reach(SETTLE_WRITES);
     await writes.stop();
     return {
@@ -42,6 +42,7 @@ export async function moveLeader(
   directory: string,
   times: number,
 ): Promise<readonly Interruption[]> {
+  if (times === 0) return [];
   const running = await system.start(directory);
   const members = new Members(running.endpoints);
   const interruptions: Interruption[] = [];

@@ -5,8 +5,8 @@ export interface RunningSystem {
   readonly name: 'witan' | 'etcd';
   /** host:port of each member's calls. */
   readonly endpoints: readonly string[];
-  /** SIGKILL, by process id. */
-  kill(member: number): void;
+  /** SIGKILL, by process id. Resolves when the process is gone. */
+  kill(member: number): Promise<void>;
   /** Ends all processes and removes their files. */
   stop(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { EngineTuning } from '@witan/replica';
 import type { ReplicaFigures, ReplicaSettings } from './replica.ts';
 import { freePorts } from './ports.ts';
+import { killProcess } from './processes.ts';
 import type { RunningSystem } from './system.ts';
 
 const MEMBERS = 3;
@@ -60,7 +61,7 @@ export async function startWitan(
     home,
     endpoints: clientPorts.map((port) => `127.0.0.1:${port}`),
     startMember,
-    kill: (member) => void children[member]?.kill('SIGKILL'),
+    kill: (member) => killProcess(children[member]),
     figures: () => Promise.all(running().map(ask)),
     stop: async () => {
       await Promise.all(running().map(end));
