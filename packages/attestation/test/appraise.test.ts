@@ -7,7 +7,7 @@ import {
   type Evidence,
   type ReferenceValues,
 } from '../src/index.ts';
-import { makeAuthorities, NOW_MS } from './support/hierarchy.ts';
+import { makeAuthorities, NOW_MS } from '../testing/snp-hierarchy.ts';
 import { testCrypto } from '../testing/node-crypto.ts';
 import { referenceJson, scene } from './support/scene.ts';
 

@@ -15,7 +15,7 @@ import {
 } from '../src/index.ts';
 import { unixMillis } from '@witan/core';
 import { der, extension, ia5, integer, sequence } from '../testing/der-writer.ts';
-import { authorityExtensions, makeCertificate, makeCrl, rsaKey } from './support/hierarchy.ts';
+import { authorityExtensions, makeCertificate, makeCrl, rsaKey } from '../testing/snp-hierarchy.ts';
 import { testCrypto } from '../testing/node-crypto.ts';
 import { SELF_SIGNED } from './support/self-signed.ts';
 import { codeOf } from './support/code-of.ts';

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { unixMillis } from '@witan/core';
 import { verifySnp } from '../src/index.ts';
-import { makeAuthorities, NOW_MS, p384Key, resignBytes, YEAR_MS } from './support/hierarchy.ts';
+import {
+  makeAuthorities,
+  NOW_MS,
+  p384Key,
+  resignBytes,
+  YEAR_MS,
+} from '../testing/snp-hierarchy.ts';
 import { judge, outcome, scene } from './support/scene.ts';
 
 const milan = makeAuthorities('Milan');

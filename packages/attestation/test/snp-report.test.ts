@@ -15,7 +15,7 @@ import {
   type SnpReport,
 } from '../src/index.ts';
 import { codeOf } from './support/code-of.ts';
-import { plainReport } from './support/hierarchy.ts';
+import { plainReport } from '../testing/snp-hierarchy.ts';
 
 const bytesOf = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });

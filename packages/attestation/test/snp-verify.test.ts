@@ -11,7 +11,7 @@ import {
   tcbOf,
   YEAR_MS,
   type Authorities,
-} from './support/hierarchy.ts';
+} from '../testing/snp-hierarchy.ts';
 import { extension, ia5, octets } from '../testing/der-writer.ts';
 import { judge, outcome, scene, type Changes } from './support/scene.ts';
 

@@ -7,6 +7,7 @@ export * from './azure-evidence.ts';
 export * from './der-writer.ts';
 export * from './event-log.ts';
 export * from './p256.ts';
+export * from './snp-hierarchy.ts';
 export * from './tdx-documents.ts';
 export * from './tdx-hierarchy.ts';
 export * from './tdx-quote.ts';

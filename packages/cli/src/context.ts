@@ -11,7 +11,8 @@ import {
   type PinnedDeployment,
 } from '@witan/client';
 import { clusterId, describeError } from '@witan/core';
-import { nodeCrypto } from '@witan/keys';
+import { developmentRootsOf, endorsementSettings, openEndorsements } from '@witan/endorsements';
+import { nodeCrypto, systemClock } from '@witan/keys';
 import { parseManifest, type ValidatedManifest } from '@witan/manifest';
 import { CliError } from './errors.ts';
 import { readInput } from './files.ts';
@@ -23,6 +24,8 @@ export interface ClusterOptions {
   readonly configDir?: string;
   readonly timeout?: string;
   readonly cluster?: string;
+  /** Cache directory of endorsements. */
+  readonly endorsements?: string;
 }
 
 /** The surroundings of one run. */
@@ -103,9 +106,20 @@ export function connect(
   coordinators: readonly ReferenceValues[],
   expected?: Expectations,
 ): Client {
+  // Coordinators bring their endorsements; others are looked for only where a setting says where.
+  const { source } = openEndorsements({
+    settings: endorsementSettings({ endorsements: options.endorsements }, context.env),
+    profile: 'development',
+    developmentRoots: developmentRootsOf(coordinators),
+    clock: systemClock,
+    onEvent: (event) => {
+      if ('error' in event) context.printer.note(`${event.key}: ${describeError(event.error)}\n`);
+    },
+  });
   return createClient({
     endpoints: endpointsOf(context, options),
     coordinators,
+    ...(source === undefined ? {} : { endorsements: source }),
     store: storeOf(context, options),
     timeoutMs: timeoutMsOf(options),
     signal: context.signal,

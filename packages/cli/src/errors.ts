@@ -14,6 +14,7 @@ export type CliErrorCode =
   | 'CLI_NOTHING_TO_TRUST'
   | 'CLI_CLUSTER_UNKNOWN'
   | 'CLI_TRANSITION_STALE'
+  | 'CLI_ENDORSEMENTS_INCOMPLETE'
   | 'CLI_VERIFICATION_FAILED';
 
 /** Names what was wrong, what was expected and what was found. */

@@ -1,6 +1,7 @@
 /** What the exit code of a command says. */
 import { ClientError, isTrustFailure } from '@witan/client';
 import { CodedError } from '@witan/core';
+import { EndorsementsError } from '@witan/endorsements';
 import { CliError } from './errors.ts';
 
 /** Done. */
@@ -39,11 +40,26 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof CliError) {
     if (error.code === 'CLI_VERIFICATION_FAILED') return EXIT_REFUSED;
     if (error.code === 'CLI_TRANSITION_STALE') return EXIT_CONFLICT;
-    return error.code === 'CLI_FILE_NOT_WRITTEN' ? EXIT_FAILED : EXIT_USAGE;
+    const failures: readonly string[] = ['CLI_FILE_NOT_WRITTEN', 'CLI_ENDORSEMENTS_INCOMPLETE'];
+    return failures.includes(error.code) ? EXIT_FAILED : EXIT_USAGE;
   }
+  if (error instanceof EndorsementsError) return exitCodeOfEndorsements(error);
   if (!(error instanceof CodedError)) return EXIT_FAILED;
   const code = String(error.code);
   return INPUT_PREFIXES.some((prefix) => code.startsWith(prefix)) ? EXIT_USAGE : EXIT_FAILED;
+}
+
+function exitCodeOfEndorsements({ code }: EndorsementsError): number {
+  if (code === 'ENDORSEMENTS_UNVERIFIED') return EXIT_REFUSED;
+  const inputs: readonly string[] = [
+    'ENDORSEMENTS_OPTION_INVALID',
+    'ENDORSEMENTS_FILE',
+    'ENDORSEMENTS_TOO_LARGE',
+    'ENDORSEMENTS_ANSWER_UNUSABLE',
+    'ENDORSEMENTS_BUNDLE_MALFORMED',
+    'ENDORSEMENTS_BUNDLE_UNKNOWN_ITEM',
+  ];
+  return inputs.includes(code) ? EXIT_USAGE : EXIT_FAILED;
 }
 
 function exitCodeOfClient(error: ClientError): number {

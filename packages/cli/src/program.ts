@@ -32,6 +32,7 @@ function withCluster(command: Command): Command {
       list,
     )
     .option('--config-dir <dir>', 'where verified clusters are kept (WITAN_CONFIG_HOME)')
+    .option('--endorsements <dir>', 'cache of vendors’ endorsements (WITAN_ENDORSEMENTS…)')
     .option('--cluster <id>', 'cluster to hold to, where several are kept; "new" for none of them')
     .option('--timeout <seconds>', 'give up after this long', '30');
 }

@@ -1,6 +1,7 @@
 /** The command line as a function: arguments in, exit code out. */
 import { CommanderError, createProgram, type ExtraCommands } from './program.ts';
 import type { RunCommand } from './finish.ts';
+import { addEndorsements } from './commands/endorsements-group.ts';
 import { addEvidence } from './evidence/add-evidence.ts';
 import { EXIT_OK, EXIT_USAGE, exitCodeOf } from './exit-codes.ts';
 import { createPrinter } from './printer.ts';
@@ -35,6 +36,7 @@ export async function run(options: RunOptions): Promise<number> {
   };
   const program = createProgram(runCommand);
   addEvidence(program, runCommand);
+  addEndorsements(program, runCommand);
   options.extraCommands?.(program, runCommand);
   speakThrough(program, stdout, stderr);
   try {

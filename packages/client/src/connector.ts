@@ -55,7 +55,8 @@ export class Connector {
     this.#clusterId = clusterId;
     const clock: Clock = options.clock ?? systemClock;
     const crypto: Crypto = options.crypto ?? nodeCrypto;
-    this.settings = { clock, crypto, developmentRoots: options.developmentRoots ?? 'as-listed' };
+    const { developmentRoots = 'as-listed', endorsements } = options;
+    this.settings = { clock, crypto, developmentRoots, endorsements };
     this.random = options.random ?? nodeRandom;
   }
 

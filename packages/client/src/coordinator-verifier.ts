@@ -8,6 +8,7 @@ import {
   type Evidence,
   type ReferenceValues,
 } from '@witan/attestation';
+import type { EndorsementSource } from '@witan/attester';
 import { describeError, type Clock, type Crypto } from '@witan/core';
 import type {
   AttestedPeer,
@@ -22,6 +23,7 @@ export interface AppraisalSettings {
   readonly clock: Clock;
   readonly crypto: Crypto;
   readonly developmentRoots: 'as-listed' | 'refused';
+  readonly endorsements: EndorsementSource | undefined;
 }
 
 /** What a Coordinator's evidence said, and which entry it fits. */
@@ -41,19 +43,17 @@ export function coordinatorVerifier(
 ): ChannelVerifier<CoordinatorClaims> {
   return {
     evidenceTypes: ['snp', 'tdx'],
-    // What is thrown in here rejects the promise.
-    verify: (request) =>
-      new Promise((resolve) => resolve(verdictOn(request, coordinators, settings))),
+    verify: (request) => verdictOn(request, coordinators, settings),
   };
 }
 
-function verdictOn(
+async function verdictOn(
   request: VerificationRequest,
   coordinators: readonly ReferenceValues[],
   settings: AppraisalSettings,
-): Verification<CoordinatorClaims> {
+): Promise<Verification<CoordinatorClaims>> {
   try {
-    const evidence = decodeEvidence(request.evidence);
+    const evidence = await complete(request.evidence, settings);
     const result = judge(evidence, coordinators, request.expectedReportData, settings);
     if (result.kind === 'refused') {
       return { ok: false, code: result.code, detail: reasonsOf(result) };
@@ -71,19 +71,26 @@ function verdictOn(
  *
  * @throws ClientError CLIENT_COORDINATOR_UNLISTED
  */
-export function checkListed(
+export async function checkListed(
   peer: AttestedPeer<CoordinatorClaims>,
   coordinators: readonly ReferenceValues[],
   settings: AppraisalSettings,
-): void {
+): Promise<void> {
   const { evidence, expectedReportData } = peer;
   if (evidence === undefined || expectedReportData === undefined) {
     throw new ClientError('CLIENT_COORDINATOR_UNLISTED', { found: 'no evidence' });
   }
-  const result = judge(decodeEvidence(evidence), coordinators, expectedReportData, settings);
+  const known = await complete(evidence, settings);
+  const result = judge(known, coordinators, expectedReportData, settings);
   if (result.kind === 'accepted') return;
   const fields = { check: result.code, detail: reasonsOf(result) };
   throw new ClientError('CLIENT_COORDINATOR_UNLISTED', fields);
+}
+
+/** Evidence with the endorsements that did not travel with it. @throws AttestationError */
+async function complete(bytes: Uint8Array, settings: AppraisalSettings): Promise<Evidence> {
+  const received = decodeEvidence(bytes);
+  return (await settings.endorsements?.complete(received)) ?? received;
 }
 
 function judge(
@@ -96,7 +103,8 @@ function judge(
     now: clock.now(),
     crypto,
     expectedReportData,
-    revocation: 'if-present',
+    // A list that is held back must not help anybody.
+    revocation: 'required',
     developmentRoots,
   });
 }

@@ -101,7 +101,7 @@ export async function fetchCredentials(
   };
   const mark = anchors.check(answer, floor);
   const manifest = readManifest(wire.manifest, settings.crypto);
-  checkListed(connection.peer, manifest.coordinators, settings);
+  await checkListed(connection.peer, manifest.coordinators, settings);
   const generation = generationFromWire(wire.generation);
   if (generation > mark.generation) {
     const fields = { part: 'generation', expected: mark.generation, found: generation };

@@ -92,7 +92,7 @@ export async function fetchDeployment(
   };
   const mark = anchors.check(anchorsOfAnswer, floor);
   checkConsistent(answer, mark);
-  checkListed(connection.peer, manifest.coordinators, settings);
+  await checkListed(connection.peer, manifest.coordinators, settings);
   checkAuthorities(answer.rootCertificate, answer.meshCaCertificate, settings.clock.now());
   return {
     kind: 'settled',

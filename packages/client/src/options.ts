@@ -1,5 +1,6 @@
 /** What a client is made from. */
 import type { ReferenceValues } from '@witan/attestation';
+import type { EndorsementSource } from '@witan/attester';
 import type { Clock, ClusterId, Crypto, Random } from '@witan/core';
 import type { Floor } from '@witan/manifest';
 import type { ChannelIdentity, ChannelProver } from '@witan/transport';
@@ -32,6 +33,8 @@ export interface ClientOptions {
   readonly prover?: ChannelProver;
   /** `refused`: no simulated TEE, whatever is listed (I11). Default `as-listed`. */
   readonly developmentRoots?: 'as-listed' | 'refused';
+  /** For endorsements that a Coordinator's evidence does not bring; absent: only what it brings. */
+  readonly endorsements?: EndorsementSource;
   /** For one operation with all its attempts. Default 30 s. */
   readonly timeoutMs?: number;
   /** For one connection, attestation included. Default 10 s; at most what is left of the above. */

@@ -63,7 +63,7 @@ export async function sendManifest(
   const { manifest, clusterId } = request;
   anchors.checkCluster(clusterId);
   // Nobody learns a manifest who is not among its Coordinators.
-  checkListed(connection.peer, manifest.coordinators, settings);
+  await checkListed(connection.peer, manifest.coordinators, settings);
   const wire = await connection.unary(
     UserService.method.setManifest,
     {

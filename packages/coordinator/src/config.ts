@@ -5,6 +5,14 @@
  */
 import { parseArgs } from 'node:util';
 import { IdError, slotName, type SlotName } from '@witan/core';
+import {
+  ENDORSEMENT_OPTIONS,
+  ENDORSEMENT_USAGE,
+  EndorsementsError,
+  endorsementSettings,
+  type EndorsementSettings,
+  type EndorsementValues,
+} from '@witan/endorsements';
 import { CoordinatorError } from './errors.ts';
 
 /** What the host tells a Coordinator. */
@@ -20,10 +28,12 @@ export interface CoordinatorConfig {
   /** File with the measured initdata. */
   readonly initdataFile: string;
   readonly logLevel: string;
+  /** Where endorsements come from that evidence does not bring. */
+  readonly endorsements: EndorsementSettings;
 }
 
 /** Text of `--help`. */
-export const COORDINATOR_USAGE = `Usage: witan-coordinator --slot NAME --listen HOST:PORT
+export const COORDINATOR_USAGE: string = `Usage: witan-coordinator --slot NAME --listen HOST:PORT
          --peer NAME=HOST:PORT --data DIR [options]
 
 Runs one Coordinator replica. Settings may also come from the environment.
@@ -35,6 +45,8 @@ Runs one Coordinator replica. Settings may also come from the environment.
   --initdata FILE        measured configuration                  (WITAN_INITDATA)
   --log-level LEVEL      debug, info, warn or error              (WITAN_LOG_LEVEL, default info)
   --help                 show this text
+
+${ENDORSEMENT_USAGE}
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong settings, 4 replaced by a later incarnation.
 
@@ -51,6 +63,7 @@ const OPTIONS = {
   data: { type: 'string' },
   initdata: { type: 'string' },
   'log-level': { type: 'string' },
+  ...ENDORSEMENT_OPTIONS,
   help: { type: 'boolean' },
 } as const;
 
@@ -86,7 +99,21 @@ export function parseConfig(
     dataDirectory: given('data', 'WITAN_DATA'),
     initdataFile: given('initdata', 'WITAN_INITDATA'),
     logLevel,
+    endorsements: readEndorsements(values, env),
   };
+}
+
+function readEndorsements(
+  values: EndorsementValues,
+  env: Readonly<Record<string, string | undefined>>,
+): EndorsementSettings {
+  try {
+    return endorsementSettings(values, env);
+  } catch (error) {
+    if (!(error instanceof EndorsementsError)) throw error;
+    const { fields } = error;
+    throw new CoordinatorError('COORDINATOR_USAGE', 'a setting is wrong; see --help', { fields });
+  }
 }
 
 function readArguments(

@@ -2,7 +2,7 @@
  * One Coordinator, wired: evidence, channel, replica, services. Every adapter is chosen here and
  * nowhere else.
  */
-import { encodeEvidence, parseReferenceValues, type ReferenceValues } from '@witan/attestation';
+import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import type { EvidenceProvider } from '@witan/attester';
 import { describeError, fromHex, type ClusterId, type Epoch } from '@witan/core';
 import {
@@ -15,14 +15,11 @@ import {
 } from '@witan/keys';
 import { Replica, Writer, type DurableLog, type PeerIdentity, type Seed } from '@witan/replica';
 import { nodeIdOf, type CommandResult } from '@witan/state-machine';
-import {
-  createAttestedServer,
-  type AttestedServer,
-  type ChannelProver,
-  type TransportEvent,
-} from '@witan/transport';
+import { createAttestedServer, type AttestedServer, type TransportEvent } from '@witan/transport';
+import type { ProgramEndorsements } from '@witan/endorsements';
 import type { CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
+import { endorsementsOf, proverOf } from './evidence/endorsements.ts';
 import { Rules, type PeerClaims } from './evidence/rules.ts';
 import { collectSelfEvidence, type SelfEvidence } from './evidence/self.ts';
 import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
@@ -75,8 +72,9 @@ export async function startNode(options: NodeOptions): Promise<CoordinatorNode> 
   const { config, evidenceProvider, profile } = options;
   const initdata = await readInitdata(config.initdataFile);
   checkSlots(config, initdata);
+  const endorsements = endorsementsOf(options, initdata);
   const self = await collectSelfEvidence({
-    provider: evidenceProvider,
+    provider: endorsements.startProvider(evidenceProvider),
     initdata,
     profile,
     crypto: nodeCrypto,
@@ -85,8 +83,9 @@ export async function startNode(options: NodeOptions): Promise<CoordinatorNode> 
   const identity = await createIncarnationIdentity();
   const directory = await openDataDirectory(config.dataDirectory, identity.id);
   try {
-    return await new Wiring(options, initdata, self, identity, directory).start();
+    return await new Wiring(options, endorsements, initdata, self, identity, directory).start();
   } catch (error) {
+    endorsements.close();
     await directory.release();
     throw error;
   }
@@ -94,6 +93,7 @@ export async function startNode(options: NodeOptions): Promise<CoordinatorNode> 
 
 class Wiring {
   readonly #options: NodeOptions;
+  readonly #endorsements: ProgramEndorsements;
   readonly #directory: DataDirectory;
   readonly #peer: PeerIdentity;
   readonly #network: PeerNetwork;
@@ -108,12 +108,14 @@ class Wiring {
 
   constructor(
     options: NodeOptions,
+    endorsements: ProgramEndorsements,
     initdata: CoordinatorInitdata,
     self: SelfEvidence,
     identity: IncarnationIdentity,
     directory: DataDirectory,
   ) {
     this.#options = options;
+    this.#endorsements = endorsements;
     this.#directory = directory;
     const { config } = options;
     this.#peer = {
@@ -129,13 +131,14 @@ class Wiring {
       profile: options.profile,
       crypto: nodeCrypto,
       clock: systemClock,
+      ...(endorsements.source === undefined ? {} : { endorsements: endorsements.source }),
     });
     const channelIdentity = {
       privateKeyPem: identity.tlsKeyPem,
       certificatePem: identity.tlsCertificatePem,
       spkiDer: identity.spkiDer,
     };
-    const prover = proverOf(options.evidenceProvider);
+    const prover = proverOf(endorsements.provider(options.evidenceProvider));
     this.#network = new PeerNetwork({
       self: this.#peer,
       addresses: config.peers,
@@ -351,6 +354,7 @@ class Wiring {
     this.#network.close();
     await this.#server.close();
     await this.#log?.close();
+    this.#endorsements.close();
     await this.#directory.release();
   }
 
@@ -369,14 +373,6 @@ class Wiring {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
-}
-
-function proverOf(provider: EvidenceProvider): ChannelProver {
-  return {
-    evidenceTypes: [provider.kind],
-    prove: async (reportData, signal) =>
-      encodeEvidence(await provider.collect(reportData, { signal })),
-  };
 }
 
 /** The host gives addresses; the measured configuration says which slots there are. */

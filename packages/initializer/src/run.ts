@@ -18,8 +18,14 @@ import {
   type Credentials,
 } from '@witan/client';
 import { CodedError, describeError, toHex } from '@witan/core';
-import { certificatePem, nodeRandom } from '@witan/keys';
+import { certificatePem, nodeRandom, systemClock } from '@witan/keys';
 import { standaloneReportData } from '@witan/transport';
+import {
+  developmentRootsOf,
+  openEndorsements,
+  type EndorsementEvent,
+  type ProgramEndorsements,
+} from '@witan/endorsements';
 import { InitializerError } from './errors.ts';
 import { writeOutput, type OutputFile } from './files.ts';
 import { readWorkloadInitdata, type WorkloadInitdata } from './initdata.ts';
@@ -67,7 +73,21 @@ export async function run(options: RunOptions): Promise<number> {
     }
     const initdata = await readWorkloadInitdata(settings.initdataFile);
     await checkMeasured(initdata, options.evidenceProvider);
-    return await obtain({ ...options, settings, initdata, stderr, signal: stop.signal });
+    const endorsements = openEndorsements({
+      settings: settings.endorsements,
+      profile: options.profile,
+      developmentRoots: developmentRootsOf(initdata.coordinators),
+      clock: systemClock,
+      onEvent: (event) => {
+        stderr(describeEndorsement(event));
+      },
+    });
+    try {
+      const task = { ...options, settings, initdata, endorsements, stderr, signal: stop.signal };
+      return await obtain(task);
+    } finally {
+      endorsements.close();
+    }
   } catch (error) {
     stderr(`witan-initializer: ${describeError(error)}\n`);
     if (!(error instanceof CodedError)) return EXIT_GAVE_UP;
@@ -97,6 +117,7 @@ interface Task {
   readonly settings: Settings;
   readonly initdata: WorkloadInitdata;
   readonly evidenceProvider: EvidenceProvider;
+  readonly endorsements: ProgramEndorsements;
   readonly profile: RunOptions['profile'];
   readonly stderr: (text: string) => void;
   readonly signal: AbortSignal;
@@ -131,7 +152,8 @@ async function obtain(task: Task): Promise<number> {
 }
 
 function clientFor(task: Task, timeoutMs: number): Client {
-  const { settings, initdata, evidenceProvider, profile, stderr, signal } = task;
+  const { settings, initdata, endorsements, profile, stderr, signal } = task;
+  const evidenceProvider = endorsements.provider(task.evidenceProvider);
   const pem = initdata.rootCertificatePem;
   return createClient({
     endpoints: settings.endpoints.length > 0 ? settings.endpoints : initdata.endpoints,
@@ -144,6 +166,7 @@ function clientFor(task: Task, timeoutMs: number): Client {
     developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
     timeoutMs,
     signal,
+    ...(endorsements.source === undefined ? {} : { endorsements: endorsements.source }),
     ...(settings.floorDirectory === '' ? {} : { store: fileFloorStore(settings.floorDirectory) }),
     ...(pem === undefined
       ? {}
@@ -193,6 +216,11 @@ function describeEvent(event: ClientEvent): string {
     default:
       return event satisfies never;
   }
+}
+
+function describeEndorsement(event: EndorsementEvent): string {
+  if (!('error' in event)) return '';
+  return `witan-initializer: ${event.key}: ${describeError(event.error)}\n`;
 }
 
 /** Trying again under the same rules would give the same answer. */

@@ -1,5 +1,13 @@
 /** Options and environment. The host sets them, so they carry addresses and paths, never trust. */
 import { parseArgs } from 'node:util';
+import {
+  ENDORSEMENT_OPTIONS,
+  ENDORSEMENT_USAGE,
+  EndorsementsError,
+  endorsementSettings,
+  type EndorsementSettings,
+  type EndorsementValues,
+} from '@witan/endorsements';
 import { InitializerError } from './errors.ts';
 
 /** What the initializer was told by its environment. */
@@ -13,10 +21,12 @@ export interface Settings {
   /** Give up after this long; Infinity: never. */
   readonly timeoutMs: number;
   readonly once: boolean;
+  /** Where endorsements come from that evidence does not bring. */
+  readonly endorsements: EndorsementSettings;
 }
 
 /** Text of `--help`. */
-export const INITIALIZER_USAGE = `Usage: witan-initializer [options]
+export const INITIALIZER_USAGE: string = `Usage: witan-initializer [options]
 
 Attests this pod to the Coordinators, then writes its certificate, key, trust anchors and secrets.
 
@@ -27,6 +37,8 @@ Attests this pod to the Coordinators, then writes its certificate, key, trust an
   --timeout SECONDS    give up after this long               (WITAN_TIMEOUT, default: never)
   --once               try once, do not wait for a manifest
   --help               show this text
+
+${ENDORSEMENT_USAGE}
 
 Exit codes: 0 written, 1 gave up, 2 wrong settings, 3 refused, with --once.
 
@@ -41,6 +53,7 @@ const OPTIONS = {
   floor: { type: 'string' },
   timeout: { type: 'string' },
   once: { type: 'boolean' },
+  ...ENDORSEMENT_OPTIONS,
   help: { type: 'boolean' },
 } as const;
 
@@ -63,7 +76,21 @@ export function parseSettings(
     floorDirectory: values.floor ?? env['WITAN_FLOOR'] ?? '',
     timeoutMs: readTimeout(values.timeout ?? env['WITAN_TIMEOUT']),
     once: values.once ?? false,
+    endorsements: readEndorsements(values, env),
   };
+}
+
+function readEndorsements(
+  values: EndorsementValues,
+  env: Readonly<Record<string, string | undefined>>,
+): EndorsementSettings {
+  try {
+    return endorsementSettings(values, env);
+  } catch (error) {
+    if (!(error instanceof EndorsementsError)) throw error;
+    const { fields } = error;
+    throw new InitializerError('INITIALIZER_USAGE', 'a setting is wrong; see --help', { fields });
+  }
 }
 
 function parse(argv: readonly string[]): ReturnType<typeof parseStrictly> {

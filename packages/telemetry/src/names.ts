@@ -13,6 +13,7 @@ export const FIELDS = {
   clusterId: 'id of the cluster, 64 hex digits',
   code: 'a stable code (docs/errors.md), or an exit code',
   durationMs: 'how long something took, in milliseconds',
+  endorsement: 'which endorsement of a vendor, such as amd-crl/Milan/VCEK',
   epoch: 'number of the cluster epoch',
   error: 'an error with its fields and the chain of its causes, on one line',
   from: 'Raft node id of a sender',

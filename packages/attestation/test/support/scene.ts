@@ -21,7 +21,7 @@ import {
   type CertificatePlan,
   type CrlPlan,
   type VekPlan,
-} from './hierarchy.ts';
+} from '../../testing/snp-hierarchy.ts';
 import { testCrypto } from '../../testing/node-crypto.ts';
 
 export interface Changes {

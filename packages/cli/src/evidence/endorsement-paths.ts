@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CliError } from '../errors.ts';
 import { unusable } from './input.ts';
-import { mergeMaterial, readMaterialFile, type Material } from './material.ts';
+import { mergeMaterial, readCachedMaterial, readMaterialFile, type Material } from './material.ts';
 
 /** Files that are looked at in one directory, and paths that may be named. */
 const FILES_MAX = 256;
@@ -33,9 +33,12 @@ export async function gatherEndorsements(paths: readonly string[]): Promise<Gath
       parts.push(await readMaterialFile(path, WHAT));
       continue;
     }
-    for (const file of await filesIn(path)) {
+    const cache = join(path, 'content');
+    const isCache =
+      (await isDirectory(join(path, 'index'), true)) && (await isDirectory(cache, true));
+    for (const file of await filesIn(isCache ? cache : path)) {
       try {
-        parts.push(await readMaterialFile(file, WHAT));
+        parts.push(await (isCache ? readCachedMaterial : readMaterialFile)(file, WHAT));
       } catch (error) {
         if (!(error instanceof CliError)) throw error;
         ignored.push(file);
@@ -45,10 +48,11 @@ export async function gatherEndorsements(paths: readonly string[]): Promise<Gath
   return { material: mergeMaterial(parts), ignored };
 }
 
-async function isDirectory(path: string): Promise<boolean> {
+async function isDirectory(path: string, mayBeAbsent = false): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (cause) {
+    if (mayBeAbsent) return false;
     const options = { fields: { what: WHAT, path }, cause };
     throw new CliError('CLI_FILE_UNREADABLE', 'file cannot be read', options);
   }

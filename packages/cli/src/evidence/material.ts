@@ -12,7 +12,14 @@ import {
   type Certificate,
   type CertificateRevocationList,
 } from '@witan/attestation';
-import { utf8 } from '@witan/core';
+import { fromUtf8, utf8 } from '@witan/core';
+import {
+  EndorsementsError,
+  isBundle,
+  readBundleUnverified,
+  readCachedUnverified,
+  type Content as Endorsement,
+} from '@witan/endorsements';
 import { decodeContent, type Content } from './encoding.ts';
 import { readBounded, unusable, type Source } from './input.ts';
 import { bytesOfJson, isJsonObject, memberText, type JsonObject } from './json-bytes.ts';
@@ -92,12 +99,48 @@ export function materialOf(source: Source, content: Content): Material {
   try {
     if (content.kind === 'pem') return materialOfPem(source, content.text);
     if (content.kind === 'bytes') return materialOfDer(source, content.bytes);
+    if (isBundle(content.value)) {
+      const bundle = readBundleUnverified(utf8(content.text));
+      return mergeMaterial(bundle.map((each) => materialOfEndorsement(source, each)));
+    }
     if (isJsonObject(content.value)) return materialOfJson(source, content.value, content.text);
   } catch (cause) {
-    if (!(cause instanceof AttestationError)) throw cause;
+    if (!(cause instanceof AttestationError || cause instanceof EndorsementsError)) throw cause;
     throw unusable(source, EXPECTED, 'something malformed', cause);
   }
   throw unusable(source, EXPECTED, 'JSON that is no object');
+}
+
+/**
+ * Reads a content of a cache directory.
+ *
+ * @throws CliError CLI_FILE_UNREADABLE
+ */
+export async function readCachedMaterial(path: string, what: string): Promise<Material> {
+  const source: Source = { path, what };
+  const bytes = await readBounded(source, FILE_BYTES_MAX);
+  try {
+    return materialOfEndorsement(source, readCachedUnverified(bytes));
+  } catch (cause) {
+    if (!(cause instanceof AttestationError || cause instanceof EndorsementsError)) throw cause;
+    throw unusable(source, 'a content of a cache of endorsements', 'something else', cause);
+  }
+}
+
+/** The body by its form, and the chain that came with it. */
+function materialOfEndorsement(source: Source, { body, issuerChain }: Endorsement): Material {
+  const chain = materialOfPem(source, fromUtf8(issuerChain));
+  const content = decodeContent(body);
+  if (content.kind === 'pem') return mergeMaterial([chain, materialOfPem(source, content.text)]);
+  if (content.kind === 'bytes') {
+    return mergeMaterial([chain, materialOfDer(source, content.bytes)]);
+  }
+  const found = isJsonObject(content.value)
+    ? documentOfAnswer(source, content.value, content.text)
+    : undefined;
+  if (found === undefined) throw unusable(source, EXPECTED, 'JSON without a document');
+  const document = { ...found, chain: issuerChain };
+  return mergeMaterial([chain, { certificates: [], crls: [], documents: [document] }]);
 }
 
 function materialOfPem({ path }: Source, text: string): Material {

@@ -79,6 +79,11 @@ export class Rules {
     );
   }
 
+  /** Evidence with the endorsements that did not travel with it. */
+  async complete(evidence: Evidence): Promise<Evidence> {
+    return (await this.#options.endorsements?.complete(evidence)) ?? evidence;
+  }
+
   /** Judges a workload's evidence by the manifest in force here. */
   judgeWorkload(evidence: Evidence, expectedReportData: Uint8Array): Verification<PeerClaims> {
     const manifest = this.#options.manifest();
@@ -128,8 +133,22 @@ export class Rules {
   ): ChannelVerifier<PeerClaims> {
     return {
       evidenceTypes: ['snp'],
-      verify: (request) => judgeSafely(this.#options.endorsements, judge, request),
+      verify: (request) => this.#judgeSafely(judge, request),
     };
+  }
+
+  /** Unreadable evidence is refused like any other that does not pass. */
+  async #judgeSafely(
+    judge: (evidence: Evidence, request: VerificationRequest) => Verification<PeerClaims>,
+    request: VerificationRequest,
+  ): Promise<Verification<PeerClaims>> {
+    try {
+      return judge(await this.complete(decodeEvidence(request.evidence)), request);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      const code = String(error.code);
+      return { ok: false, code, detail: describeError(error) };
+    }
   }
 
   #appraise(
@@ -142,25 +161,10 @@ export class Rules {
       now: clock.now(),
       crypto,
       expectedReportData,
-      revocation: 'if-present',
+      // A list that is held back must not help anybody.
+      revocation: 'required',
       developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
     });
-  }
-}
-
-/** Unreadable evidence is refused like any other that does not pass. */
-async function judgeSafely(
-  source: EndorsementSource | undefined,
-  judge: (evidence: Evidence, request: VerificationRequest) => Verification<PeerClaims>,
-  request: VerificationRequest,
-): Promise<Verification<PeerClaims>> {
-  try {
-    const received = decodeEvidence(request.evidence);
-    return judge((await source?.complete(received)) ?? received, request);
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    const code = String(error.code);
-    return { ok: false, code, detail: describeError(error) };
   }
 }
 

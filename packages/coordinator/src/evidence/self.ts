@@ -78,7 +78,7 @@ function verifySelf(
     now: clock.now(),
     crypto,
     expectedReportData: reportData,
-    revocation: 'if-present',
+    revocation: 'required',
     developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
   } as const;
   const judge = (

@@ -46,7 +46,7 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
       const evidenceSha256 = digest(context, peer.evidence ?? new Uint8Array(0));
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
         const cluster = clusterOf(context);
-        const claims = judgeNow(context, peer);
+        const claims = await judgeNow(context, peer);
         const name = chooseWorkload(claims, request.workload);
         const operation: Operation = {
           kind: 'issue',
@@ -121,13 +121,17 @@ export function trustDomain(cluster: Cluster<ReferenceValues>): string {
 }
 
 /** Judges the evidence of the channel by the manifest in force here, which may be newer by now. */
-function judgeNow(context: ServiceContext, peer: AttestedPeer<PeerClaims>): WorkloadClaims {
+async function judgeNow(
+  context: ServiceContext,
+  peer: AttestedPeer<PeerClaims>,
+): Promise<WorkloadClaims> {
   const { claims, evidence, expectedReportData } = peer;
   const isCurrent =
     claims?.kind === 'workload' && claims.generation === context.replica.cluster?.generation;
   if (isCurrent) return claims;
   if (evidence === undefined || expectedReportData === undefined) throw refused('NO_EVIDENCE');
-  const verdict = context.rules.judgeWorkload(decodeEvidence(evidence), expectedReportData);
+  const complete = await context.rules.complete(decodeEvidence(evidence));
+  const verdict = context.rules.judgeWorkload(complete, expectedReportData);
   if (!verdict.ok || verdict.claims.kind !== 'workload') {
     context.counters.count('workloads_refused');
     throw refused(verdict.ok ? 'NOT_A_WORKLOAD' : 'EVIDENCE_REFUSED');
