@@ -29,7 +29,7 @@ export type { BundleSelection, ExportReport, ImportReport } from './transfer.ts'
 export { isBundle, readBundleUnverified, type ManifestEntry } from './bundle.ts';
 export { decodeContent as readCachedUnverified, type Content } from './content.ts';
 export * from './settings.ts';
-export { endorsementSource } from './source.ts';
+export { endorsementSource, hardwareEvidence } from './source.ts';
 export type { Timer } from './net/timer.ts';
 export type { VerifiedItem } from './verify/trust.ts';
 export * from './program.ts';

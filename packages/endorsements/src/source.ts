@@ -2,7 +2,13 @@
  * A store as the port that provers and verifiers know: evidence in, the same evidence with what
  * endorses it out.
  */
-import { EVIDENCE_BYTES_MAX, type SnpEndorsements, type TdxEndorsements } from '@witan/attestation';
+import {
+  EVIDENCE_BYTES_MAX,
+  type SnpEndorsements,
+  type SnpEvidence,
+  type TdxEndorsements,
+  type TdxEvidence,
+} from '@witan/attestation';
 import type { Endorsable, EndorsementSource, Evidence } from '@witan/attester';
 import { unreachable } from '@witan/core';
 import type { EndorsementStore, GatherOptions } from './store.ts';
@@ -36,20 +42,22 @@ async function endorsementsOf(
   evidence: Evidence,
   options: GatherOptions,
 ): Promise<SnpEndorsements | TdxEndorsements> {
+  return (await store.endorsementsFor(hardwareEvidence(evidence), options)).endorsements;
+}
+
+/** What the vendor endorses: below Azure's paravisor, the report or quote of the hardware. */
+export function hardwareEvidence(evidence: Evidence): SnpEvidence | TdxEvidence {
   switch (evidence.kind) {
     case 'snp':
-      return (await store.endorsementsFor(evidence, options)).endorsements;
+    case 'tdx':
+      return evidence;
     case 'az-snp': {
       const report = evidence.hclReport.slice(HCL_REPORT_FROM, HCL_REPORT_TO);
-      const inner = { kind: 'snp', report, endorsements: evidence.endorsements } as const;
-      return (await store.endorsementsFor(inner, options)).endorsements;
+      return { kind: 'snp', report, endorsements: evidence.endorsements };
     }
-    case 'tdx':
-      return (await store.endorsementsFor(evidence, options)).endorsements;
     case 'az-tdx': {
       const { quote, endorsements } = evidence;
-      const inner = { kind: 'tdx', quote, endorsements } as const;
-      return (await store.endorsementsFor(inner, options)).endorsements;
+      return { kind: 'tdx', quote, endorsements };
     }
     default:
       return unreachable(evidence);

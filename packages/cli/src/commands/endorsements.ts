@@ -9,6 +9,7 @@ import { describeError, type Clock } from '@witan/core';
 import {
   endorsementSettings,
   exportCommand,
+  hardwareEvidence,
   importCommand,
   listCommand,
   parseKey,
@@ -57,7 +58,9 @@ export async function endorsementsExport(
   const requests = requestsOf(options);
   await refuseExisting([options.out]);
   const evidence = [];
-  for (const path of options.for ?? []) evidence.push((await readEvidenceFile(path)).evidence);
+  for (const path of options.for ?? []) {
+    evidence.push(hardwareEvidence((await readEvidenceFile(path)).evidence));
+  }
   const store = await storeOptions(context, options, clock);
   const done = await exportCommand({ store, file: options.out, requests, evidence });
   const missing = done.gathered.filter(({ source }) => source === 'missing');
