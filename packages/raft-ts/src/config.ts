@@ -142,6 +142,7 @@ export function validateConfig(config: Config): ValidatedConfig {
     snapshotsForMembersOnly: config.snapshotsForMembersOnly ?? false,
   };
   checkIntegers(full);
+  checkKinds(full);
   if (full.electionTicks <= full.heartbeatTicks) {
     throw invalid('electionTicks', 'more than heartbeatTicks', full.electionTicks);
   }
@@ -171,6 +172,37 @@ function checkIntegers(config: ValidatedConfig): void {
     const value: number = config[field as keyof typeof bounds];
     if (Number.isSafeInteger(value) && value >= min && value <= max) continue;
     throw invalid(field, `an integer from ${min} to ${max}`, value);
+  }
+}
+
+const BOOLEANS = [
+  'asyncStorageWrites',
+  'checkQuorum',
+  'preVote',
+  'disableProposalForwarding',
+  'disableConfChangeValidation',
+  'stepDownOnRemoval',
+  'coalesceAppends',
+  'commitHints',
+  'snapshotsForMembersOnly',
+] as const;
+
+/** What the type system rules out may still come from plain JavaScript, or from a parsed file. */
+function checkKinds(config: ValidatedConfig): void {
+  for (const field of BOOLEANS) {
+    const value: unknown = config[field];
+    if (typeof value !== 'boolean') throw invalid(field, 'true or false', String(value));
+  }
+  for (const field of ['randomInt', 'onEvent', 'onTrace'] as const) {
+    const value: unknown = config[field];
+    if (typeof value !== 'function') throw invalid(field, 'a function', String(value));
+  }
+  const storage: unknown = config.storage;
+  if (typeof storage !== 'object' || storage === null) {
+    throw invalid('storage', 'a Storage', String(storage));
+  }
+  if (config.readOnly !== 'safe' && config.readOnly !== 'lease-based') {
+    throw invalid('readOnly', 'safe or lease-based', String(config.readOnly));
   }
 }
 

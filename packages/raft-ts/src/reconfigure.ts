@@ -8,7 +8,7 @@ import type { Core } from './core.ts';
 import { adoptTracker, applyChange, restoreTracker } from './membership/changer.ts';
 import type { ConfChangeV2 } from './membership/conf-change.ts';
 import { isVoter, toConfState, type Tracker } from './membership/tracker.ts';
-import { releaseConfirmed, releasePostponed } from './read-index.ts';
+import { releaseConfirmed } from './read-index.ts';
 import { becomeFollower } from './roles.ts';
 import { broadcastAppend, maybeSendAppend } from './send-append.ts';
 import { traceApplyConfChange } from './trace.ts';
@@ -47,12 +47,8 @@ export function adopt(core: Core, tracker: Tracker): ConfState {
   }
   if (confState.voters.length === 0) return confState;
   // A smaller quorum may already hold more entries.
-  if (maybeCommit(core)) {
-    releasePostponed(core);
-    broadcastAppend(core);
-  } else {
-    probeNewMembers(core);
-  }
+  if (maybeCommit(core)) broadcastAppend(core);
+  else probeNewMembers(core);
   const transferee = core.leadTransferee;
   if (transferee !== NO_NODE && !isVoter(tracker.membership, transferee)) abortTransfer(core);
   releaseConfirmed(core);

@@ -55,6 +55,12 @@ describe('settings', () => {
     ['maxPendingReads', { maxPendingReads: 0 }],
     ['applied', { applied: 0.5 }],
     ['readOnly', { readOnly: 'lease-based', checkQuorum: false }],
+    ['readOnly', { readOnly: 'leased' as never }],
+    ['preVote', { preVote: 'yes' as never }],
+    ['randomInt', { randomInt: undefined as never }],
+    ['onTrace', { onTrace: 'file' as never }],
+    ['storage', { storage: undefined as never }],
+    ['id', { id: undefined as never }],
   ])('a wrong %s is refused: %j', (field, change) => {
     const error = errorOf(() => validateConfig({ ...base, ...change }));
     expect([error?.code, error?.fields['field']]).toEqual(['RAFT_CONFIG_INVALID', field]);

@@ -83,14 +83,14 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
   {
     name: 'smaller-quorum-not-counted',
     file: 'src/reconfigure.ts',
-    from: '  if (maybeCommit(core)) {\n    releasePostponed(core);',
-    to: '  if (core.term < 0) {\n    releasePostponed(core);',
+    from: '  if (maybeCommit(core)) broadcastAppend(core);\n  else probeNewMembers(core);\n',
+    to: '  probeNewMembers(core);\n',
     breaks: 'entries are counted again when the membership changes',
   },
   {
     name: 'new-member-not-probed',
     file: 'src/reconfigure.ts',
-    from: '    probeNewMembers(core);\n',
+    from: '  else probeNewMembers(core);\n',
     to: '',
     breaks: 'a new member is contacted when it is added',
   },
