@@ -77,6 +77,8 @@ export const SLOW_SUITES: readonly Suite[] = [
       'run',
       '--bail',
       '1',
+      '--testTimeout',
+      '120000',
       '--root',
       '.',
       ...UNIT_TESTS.map((name) => `test/${name}.test.ts`),
