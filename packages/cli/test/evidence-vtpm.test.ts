@@ -3,7 +3,7 @@
  * a paravisor is played on top of simulated hardware, and `evidence verify` judges what came out.
  */
 import { createHash } from 'node:crypto';
-import { parseCertificateTable, type SnpCertificateTable } from '@witan/attestation';
+import { parseCertificateTable, toPem, type SnpCertificateTable } from '@witan/attestation';
 import {
   documentReportData,
   runtimeDocument,
@@ -71,8 +71,7 @@ describe.skipIf(!hasSwtpm)('a vTPM (needs swtpm)', () => {
   });
 
   async function collect(...argv: readonly string[]): Promise<Said> {
-    const pem = (der: Uint8Array): string =>
-      `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`;
+    const pem = (der: Uint8Array): string => toPem('CERTIFICATE', der);
     const answer = (): string =>
       JSON.stringify({
         vcekCert: pem(table.vcek ?? new Uint8Array()),
