@@ -120,4 +120,10 @@ export interface EvidenceProvider<Kind extends EvidenceKind = 'snp'> {
   readonly kind: Kind;
   /** @throws AttesterError when the hardware gives none; see errors.json */
   collect(reportData: Uint8Array, options?: CollectOptions): Promise<EvidenceOf<Kind>>;
+  /**
+   * The configuration measured at launch as the hardware tells this guest without the host between
+   * them: MRCONFIGID of a TDX guest, 48 bytes. Undefined where the kernel does not show it. Absent
+   * for SEV-SNP, whose reports the processor itself makes and hands over encrypted.
+   */
+  readonly localConfigId?: () => Promise<Uint8Array | undefined>;
 }
