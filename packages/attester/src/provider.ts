@@ -96,7 +96,15 @@ export type Evidence = SnpEvidence | TdxEvidence | AzSnpEvidence | AzTdxEvidence
 export type EvidenceKind = Evidence['kind'];
 
 /** The evidence of one kind. */
-export type EvidenceOf<Kind extends EvidenceKind> = Extract<Evidence, { readonly kind: Kind }>;
+export type EvidenceOf<Kind extends EvidenceKind> = EvidenceByKind[Kind];
+
+/** An index, so that a provider of fewer kinds fits where one of more is wanted. */
+interface EvidenceByKind {
+  readonly snp: SnpEvidence;
+  readonly tdx: TdxEvidence;
+  readonly 'az-snp': AzSnpEvidence;
+  readonly 'az-tdx': AzTdxEvidence;
+}
 
 /** How a collection may be stopped. */
 export interface CollectOptions {
@@ -112,7 +120,7 @@ export interface CollectOptions {
  * The parameter names the kinds that the holder is ready for. A provider of fewer kinds fits where
  * one of more is wanted. Without an argument it is SEV-SNP alone.
  */
-export interface EvidenceProvider<Kind extends EvidenceKind = 'snp'> {
+export interface EvidenceProvider<out Kind extends EvidenceKind = 'snp'> {
   /**
    * Known from the start where only one kind is accepted, and else from the first collection on.
    * @throws AttesterError ATTESTER_KIND_UNKNOWN before that

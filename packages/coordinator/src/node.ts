@@ -24,7 +24,7 @@ import {
 import type { CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
 import { Rules, type PeerClaims } from './evidence/rules.ts';
-import { collectSelfEvidence, type SelfEvidence } from './evidence/self.ts';
+import { collectSelfEvidence, type CoordinatorTee, type SelfEvidence } from './evidence/self.ts';
 import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { PeerNetwork, attestedPeers } from './peers/network.ts';
@@ -43,7 +43,7 @@ import { VERSION } from './version.ts';
 
 export interface NodeOptions {
   readonly config: CoordinatorConfig;
-  readonly evidenceProvider: EvidenceProvider;
+  readonly evidenceProvider: EvidenceProvider<CoordinatorTee>;
   readonly profile: 'production' | 'development';
   readonly log: EventLog;
   readonly counters: Metrics;
@@ -82,6 +82,7 @@ export async function startNode(options: NodeOptions): Promise<CoordinatorNode> 
     crypto: nodeCrypto,
     clock: systemClock,
   });
+  logSelf(options.log, self);
   const identity = await createIncarnationIdentity();
   const directory = await openDataDirectory(config.dataDirectory, identity.id);
   try {
@@ -371,12 +372,21 @@ class Wiring {
   }
 }
 
-function proverOf(provider: EvidenceProvider): ChannelProver {
+function proverOf(provider: EvidenceProvider<CoordinatorTee>): ChannelProver {
   return {
     evidenceTypes: [provider.kind],
     prove: async (reportData, signal) =>
       encodeEvidence(await provider.collect(reportData, { signal })),
   };
+}
+
+function logSelf(log: EventLog, { claims, configurationConfirmed }: SelfEvidence): void {
+  const { tee, tcbStatus, measurements, simulated } = claims;
+  const measurement = measurements[0]?.value ?? '';
+  log.info('own evidence verified', { tee, tcbStatus, measurement, simulated });
+  if (configurationConfirmed) return;
+  // Which kernel runs is measured, so the owner decides whether this can happen.
+  log.warn('configuration not confirmed by the hardware', { expected: 'Linux 6.16 or newer' });
 }
 
 /** The host gives addresses; the measured configuration says which slots there are. */

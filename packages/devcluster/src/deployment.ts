@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { REPOSITORY_ROOT } from '@witan/tee-sim';
 import { upCluster, type DevCluster } from './cluster.ts';
 import { LOAD_PROGRAM, waitForStatuses } from './harness.ts';
+import type { TeeChoice } from './reference-values.ts';
 import { witanRunner, type RunCli } from './quickstart/witan.ts';
 
 /** A cluster that serves, with its owner's files. */
@@ -23,7 +24,12 @@ export const EXAMPLE: string = join(REPOSITORY_ROOT, 'deploy/examples/shop.yaml'
 /** Starts a cluster in `directory`, which stops with this process, and sets the first manifest. */
 export async function startDeployment(
   directory: string,
-  settings: { readonly slotCount?: number; readonly relays?: boolean } = {},
+  settings: {
+    readonly slotCount?: number;
+    readonly relays?: boolean;
+    readonly tee?: TeeChoice;
+    readonly allowOverrides?: boolean;
+  } = {},
 ): Promise<Deployment> {
   const slotCount = settings.slotCount ?? 3;
   const cluster = await upCluster({
@@ -31,6 +37,8 @@ export async function startDeployment(
     slotCount,
     exitWithParent: true,
     relays: settings.relays ?? false,
+    tee: settings.tee ?? 'snp',
+    allowOverrides: settings.allowOverrides ?? false,
     extraPrograms: [LOAD_PROGRAM],
   });
   await waitForStatuses(

@@ -6,7 +6,9 @@
 import {
   appraise,
   decodeEvidence,
-  parseSnpReport,
+  describeRefusal,
+  readConfigDigestUnverified,
+  wantedConfigDigest,
   type AppraisalResult,
   type Claims,
   type Evidence,
@@ -41,9 +43,7 @@ export interface RulesOptions {
   readonly endorsements?: EndorsementSource;
 }
 
-/** A refusal says which rule failed for at most this many reference values. */
-const REFUSALS_SHOWN = 3;
-/** Without a match by host data, this many workloads are tried, to give a useful reason. */
+/** Without a match by configuration, this many workloads are tried, to give a useful reason. */
 const WORKLOADS_TRIED = 4;
 
 export class Rules {
@@ -59,8 +59,9 @@ export class Rules {
   }
 
   /** Whether this replica meets a manifest's rule for Coordinators. */
-  meetsOwn(manifest: ValidatedManifest<ReferenceValues>): AppraisalResult {
-    const { evidence, reportData } = this.#options.self;
+  async meetsOwn(manifest: ValidatedManifest<ReferenceValues>): Promise<AppraisalResult> {
+    // Fresh evidence: endorsements of the start may have ended since.
+    const { evidence, reportData } = await this.#options.self.collect();
     return this.#appraise(evidence, reportData, manifest.coordinators);
   }
 
@@ -108,18 +109,18 @@ export class Rules {
     };
   }
 
-  /** Workloads whose host data fits; the rest of a large manifest need not be appraised. */
+  /** Workloads whose configuration fits; the rest of a large manifest need not be appraised. */
   #candidates(
     manifest: ValidatedManifest<ReferenceValues>,
     evidence: Evidence,
   ): readonly Workload<ReferenceValues>[] {
-    const hostData =
-      evidence.kind === 'snp' ? toHex(parseSnpReport(evidence.report).hostData) : undefined;
+    const digest = toHex(readConfigDigestUnverified(evidence));
     const workloads = [...manifest.workloads.values()];
     const fitting = workloads.filter(({ referenceValues }) =>
-      referenceValues.some((values) => values.tee === 'snp' && values.hostData === hostData),
+      referenceValues.some(
+        (values) => values.tee === evidence.kind && wantedConfigDigest(values) === digest,
+      ),
     );
-    if (evidence.kind !== 'snp') return workloads;
     return fitting.length > 0 ? fitting : workloads.slice(0, WORKLOADS_TRIED);
   }
 
@@ -127,7 +128,7 @@ export class Rules {
     judge: (evidence: Evidence, request: VerificationRequest) => Verification<PeerClaims>,
   ): ChannelVerifier<PeerClaims> {
     return {
-      evidenceTypes: ['snp'],
+      evidenceTypes: ['snp', 'tdx'],
       verify: (request) => judgeSafely(this.#options.endorsements, judge, request),
     };
   }
@@ -165,9 +166,5 @@ async function judgeSafely(
 }
 
 function refusal(result: AppraisalResult & { kind: 'refused' }): Verification<PeerClaims> {
-  const reasons = result.refusals.slice(0, REFUSALS_SHOWN).map(({ code, detail }) => {
-    const fields = Object.entries(detail).map(([name, value]) => `${name}=${String(value)}`);
-    return `${code} (${fields.join(', ')})`;
-  });
-  return { ok: false, code: result.code, detail: reasons.join('; ') };
+  return { ok: false, code: result.code, detail: describeRefusal(result) };
 }

@@ -19,6 +19,7 @@ import {
   waitForStatuses,
   type Acknowledged,
 } from '../harness.ts';
+import { acceptedTees, foundingTee, type Tee, type TeeChoice } from '../reference-values.ts';
 import { callMesh, serveMesh } from './mesh.ts';
 import { Steps, type Facts, type StepReport } from './steps.ts';
 import type { RunCli } from './witan.ts';
@@ -29,6 +30,8 @@ export interface QuickstartOptions {
   readonly directory: string;
   /** Leave the cluster running at the end. */
   readonly keep: boolean;
+  /** What it runs on. */
+  readonly tee: TeeChoice;
   /** Text for people. */
   readonly write: (text: string) => void;
   /** Runs a `witan` command and gives its JSON. */
@@ -40,6 +43,7 @@ export interface QuickstartOptions {
 export interface QuickstartSummary {
   readonly ok: boolean;
   readonly simulated: true;
+  readonly tee: TeeChoice;
   readonly durationMs: number;
   readonly steps: readonly StepReport[];
   readonly clusterId: string;
@@ -76,6 +80,7 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
   return {
     ok,
     simulated: true,
+    tee: options.tee,
     durationMs: Math.round(performance.now() - startMs),
     steps: steps.reports,
     clusterId: run.clusterId,
@@ -141,8 +146,9 @@ class Run {
   }
 
   async #start(): Promise<Facts> {
-    const { directory, keep } = this.#options;
+    const { directory, keep, tee } = this.#options;
     this.cluster = await upCluster({
+      tee,
       directory: join(directory, 'cluster'),
       slotCount: SLOTS,
       exitWithParent: !keep,
@@ -152,7 +158,10 @@ class Run {
     return {
       'simulated TEE': `pid ${teeSimPid}`,
       ...Object.fromEntries(
-        slots.map(({ slot, pid, address }) => [slot, `pid ${pid} at ${address}`]),
+        slots.map(({ slot, pid, address, tee: kind }) => [
+          slot,
+          `pid ${pid} on ${kind} at ${address}`,
+        ]),
       ),
     };
   }
@@ -231,25 +240,31 @@ class Run {
     const cluster = this.#running();
     const [first, second] = cluster.endpoints;
     const runs = await Promise.all([
-      this.#initializeOne('storefront', first ?? ''),
-      this.#initializeOne('orders', second ?? ''),
+      this.#initializeOne('storefront', first ?? '', foundingTee(this.#options.tee)),
+      // The last kind of the list is the other one in a mixed cluster.
+      this.#initializeOne('orders', second ?? '', this.#otherTee()),
     ]);
     return Object.fromEntries(runs);
   }
 
-  async #initializeOne(name: string, endpoint: string): Promise<[string, string]> {
+  #otherTee(): Tee {
+    return acceptedTees(this.#options.tee).at(-1) ?? 'snp';
+  }
+
+  async #initializeOne(name: string, endpoint: string, tee: Tee): Promise<[string, string]> {
     const output = this.#credentials(name);
     const { exit, log } = await runInitializer(this.#running(), {
       name,
       initdata: await this.#initdata(name),
       endpoints: [endpoint],
       output,
+      hardware: { tee },
     });
     if (exit.exitCode !== 0) throw failed(`initializer of ${name} exits with 0`, log);
     const { mode } = await stat(join(output, 'key.pem'));
     if ((mode & 0o777) !== 0o400) throw failed('key.pem has mode 0400', (mode & 0o777).toString(8));
     for (const file of ['cert.pem', 'ca.pem', 'mesh-ca.pem']) await stat(join(output, file));
-    return [name, `certificate, key (0400), CA and secrets from ${endpoint}`];
+    return [name, `on ${tee}: certificate, key (0400), CA and secrets from ${endpoint}`];
   }
 
   async #mesh(): Promise<Facts> {
@@ -314,7 +329,7 @@ class Run {
     const before = await statusesOf(cluster);
     const old = before.flatMap(({ members }) => members).find((member) => member.slot === slot);
     const startMs = performance.now();
-    await cluster.startSlot(slot);
+    const { tee } = await cluster.startSlot(slot, { tee: this.#otherTee() });
     const after = await waitForStatuses(cluster, `${slot} votes again`, (all) =>
       allServe(cluster, all),
     );
@@ -325,6 +340,7 @@ class Run {
     }
     return {
       slot,
+      'runs on': tee,
       'old incarnation': `${old?.incarnation.slice(0, 16) ?? ''}… (removed)`,
       'new incarnation': `${reborn.incarnation.slice(0, 16)}… (voter)`,
       'process start to voter, ms': swapMs,
@@ -342,7 +358,11 @@ class Run {
       readonly name: string;
       readonly kind: string;
     }[];
-    return { checks: checks.map(({ name, kind }) => `${name} ${kind}`).join(', ') };
+    const replicas = (result['replicas'] ?? []) as readonly { readonly platform?: string }[];
+    return {
+      platforms: replicas.map(({ platform }) => platform ?? '?').join(', '),
+      checks: checks.map(({ name, kind }) => `${name} ${kind}`).join(', '),
+    };
   }
 
   #endpointOptions(): readonly string[] {

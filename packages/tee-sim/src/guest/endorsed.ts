@@ -1,5 +1,10 @@
 /** Adds to a provider's evidence what a vendor's service would give. */
-import type { EvidenceKind, EvidenceOf, EvidenceProvider } from '@witan/attester';
+import {
+  endorsedProvider,
+  type Endorsable,
+  type EvidenceKind,
+  type EvidenceProvider,
+} from '@witan/attester';
 
 /** Certificates and collateral by the names that evidence has for them. */
 export type NamedEndorsements = Readonly<Record<string, Uint8Array>>;
@@ -9,16 +14,10 @@ export function withEndorsements<Kind extends EvidenceKind>(
   provider: EvidenceProvider<Kind>,
   fetch: () => Promise<NamedEndorsements>,
 ): EvidenceProvider<Kind> {
-  return {
-    ...(provider.localConfigId === undefined ? {} : { localConfigId: provider.localConfigId }),
-    get kind(): Kind {
-      return provider.kind;
+  return endorsedProvider(provider, {
+    complete: async <Given extends Endorsable>(evidence: Given): Promise<Given> => {
+      const { endorsements } = evidence as Endorsable & { readonly endorsements?: object };
+      return { ...evidence, endorsements: { ...endorsements, ...(await fetch()) } };
     },
-    collect: async (reportData, options) => {
-      const evidence: EvidenceOf<Kind> = await provider.collect(reportData, options);
-      const endorsements = { ...evidence.endorsements, ...(await fetch()) };
-      // The hardware names endorsements as the evidence of its own kind does.
-      return { ...evidence, endorsements };
-    },
-  };
+  });
 }

@@ -63,7 +63,7 @@ export function tdxGuest(
   const platform = platformOf(root, identity.chip, overrides);
   const quotingEnclave = quotingEnclaveOf(overrides);
   const make = (nowMs: number): TdxHierarchy =>
-    createTdxHierarchy(hierarchyOptions(root, platform, quotingEnclave, plan, nowMs));
+    createTdxHierarchy(hierarchyOptions(root, platform, plan, nowMs));
   const hierarchy = make(Date.now());
   const report = reportOf(identity, overrides);
   const version = overrides.version ?? 4;
@@ -146,7 +146,6 @@ function reportOf(identity: TdIdentity, overrides: TdxOverrides): TdReport {
 function hierarchyOptions(
   root: TdxRoot,
   platform: TdxPlatform,
-  quotingEnclave: QuotingEnclavePlan,
   plan: TdxCollateralPlan,
   nowMs: number,
 ): TdxHierarchyOptions {

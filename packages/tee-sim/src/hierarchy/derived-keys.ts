@@ -10,7 +10,7 @@ interface Curve {
 }
 
 /** Orders of the curves (SP 800-186 section 3.2.1). */
-const CURVES = {
+const CURVES: Readonly<Record<'P-256' | 'P-384', Curve>> = {
   'P-256': {
     jwkName: 'P-256',
     opensslName: 'prime256v1',
@@ -23,7 +23,7 @@ const CURVES = {
     scalarBytes: 48,
     order: 2n ** 384n - 2n ** 192n + 0xc7634d81f4372ddf581a0db248b0a77aecec196accc52973n,
   },
-} as const satisfies Readonly<Record<string, Curve>>;
+};
 
 /** 192 bits more than the order make the bias of the reduction negligible. */
 const WIDER_BYTES = 24;
@@ -41,7 +41,7 @@ export function deriveBytes(
 
 /** @returns a key pair that depends on the secret, the label and all parts */
 export function deriveKey(
-  curve: keyof typeof CURVES,
+  curve: 'P-256' | 'P-384',
   secret: Uint8Array,
   label: string,
   ...parts: readonly Uint8Array[]

@@ -48,14 +48,13 @@ export function loadOrCreateTdxRoot(directory: string, nowMs: number = Date.now(
 }
 
 function create(nowMs: number): TdxRoot {
-  const { keys, certificates, fingerprint } = createTdxHierarchy({
-    nowMs,
-    organisation: DEVELOPMENT_ORGANISATION,
-    keys: { root: p256Key(), authority: p256Key(), tcbSigner: p256Key() },
-  });
+  const keys = { root: p256Key(), authority: p256Key(), tcbSigner: p256Key() };
+  const organisation = DEVELOPMENT_ORGANISATION;
+  const { certificates, fingerprint } = createTdxHierarchy({ nowMs, organisation, keys });
+  const { root, authority, tcbSigner } = certificates;
   return {
     keys,
-    certificates,
+    certificates: { root, authority, tcbSigner },
     rootFingerprint: fingerprint,
     platformSecret: new Uint8Array(randomBytes(32)),
   };
