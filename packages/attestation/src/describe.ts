@@ -13,7 +13,8 @@ const CHECKS_SHOWN = 4;
 /** What to do, where the code's own text does not already say it. */
 const NEXT_STEPS: { readonly [Code in AttestationErrorCode]?: string } = {
   APPRAISAL_NO_REFERENCE_VALUES: 'list reference values for this guest in the manifest',
-  APPRAISAL_TEE_MISMATCH: 'add an entry for this TEE to the manifest, or use a machine of the other',
+  APPRAISAL_TEE_MISMATCH:
+    'add an entry for this TEE to the manifest, or use a machine of the other',
   SNP_TCB_BELOW_MINIMUM: "update the host's firmware, or lower minimumTcb knowingly",
   SNP_FIRMWARE_PROVISIONAL: "commit the host's firmware, or set provisionalFirmware knowingly",
   SNP_POLICY_DEBUG: 'launch the guest with a policy that forbids DEBUG',
@@ -101,8 +102,11 @@ function withNextStep(code: AttestationErrorCode, text: string): string {
 /** Checks name times in milliseconds since 1970; people read dates. */
 function withDates(text: string): string {
   return text
-    .replaceAll(/\b(\d{1,14}) to (\d{1,14}) ms\b/g, (_, from, to) => `${iso(from)} to ${iso(to)}`)
-    .replaceAll(/\b(\d{1,14}) ms\b/g, (_, millis) => iso(millis));
+    .replaceAll(
+      /\b(\d{1,14}) to (\d{1,14}) ms\b/g,
+      (_, from: string, to: string) => `${iso(from)} to ${iso(to)}`,
+    )
+    .replaceAll(/\b(\d{1,14}) ms\b/g, (_, millis: string) => iso(millis));
 }
 
 /** ISO 8601 in UTC to the second, without a date library (days to civil date). */

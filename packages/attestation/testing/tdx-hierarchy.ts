@@ -60,7 +60,7 @@ export interface TdxHierarchyOptions {
   readonly nowMs?: number;
   readonly organisation?: string;
   readonly keys?: Partial<TdxKeys>;
-  /** Certificates that were made before, in DER: used as they are, so that a root stays the same. */
+  /** Certificates made before, in DER: used as they are, so that a root stays the same. */
   readonly issued?: { readonly [Name in TdxCertificateName]?: Uint8Array };
   readonly platform?: Partial<TdxPlatform>;
   readonly certificates?: { readonly [Name in TdxCertificateName]?: Partial<P256CertificatePlan> };

@@ -1,7 +1,7 @@
 /**
  * What a TDX guest may read of itself without its host: the registers that the TDX module reports
- * (Linux 6.16, Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest). A quote is made by a
- * service of the host, which could hand out the quote of another guest, genuine in every respect.
+ * (Linux 6.16, Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest). A quote is made by
+ * a service of the host, which could hand out the quote of another guest, genuine in every respect.
  */
 import { AttesterError, errnoOf } from './errors.ts';
 import type { TsmFileSystem } from './file-system.ts';

@@ -125,6 +125,7 @@ class Wiring {
     };
     this.#rules = new Rules({
       self,
+      listed: initdata.peers,
       manifest: () => this.#replica.cluster?.state.machine.manifest,
       generation: () => this.#replica.cluster?.generation ?? 0,
       profile: options.profile,

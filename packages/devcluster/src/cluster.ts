@@ -22,6 +22,7 @@ import {
 } from './layout.ts';
 import { freePorts, isRunning, startTeeSim } from './processes.ts';
 import {
+  coordinatorValuesOf,
   developmentRootsOf,
   foundingTee,
   writeReferenceValues,
@@ -73,6 +74,7 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
         kind: 'Coordinator',
         slots,
         developmentRoots: await developmentRootsOf(client, choice),
+        ...(choice === 'mixed' ? { peers: await coordinatorValuesOf(client, choice) } : {}),
       },
       null,
       2,

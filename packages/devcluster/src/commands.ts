@@ -49,9 +49,7 @@ export function addDevCommands(program: Command, run: RunCommand): void {
   const inDirectory = (command: Command): Command =>
     command.option('--directory <dir>', 'where the cluster keeps its files', DIRECTORY);
   finish(
-    inDirectory(
-      dev.command('up').description('start a cluster and wait until it is founded'),
-    )
+    inDirectory(dev.command('up').description('start a cluster and wait until it is founded'))
       .option('--slots <n>', 'number of Coordinators: 1, 3, 5 or 7', '3')
       .option('--tee <kind>', 'what they run on: snp, tdx, or mixed (founded on snp)', 'snp'),
     'witan dev up --directory .witan/dev',
@@ -172,7 +170,10 @@ async function status(context: CommandContext, options: DirectoryOptions): Promi
         replicas: JSON.parse(JSON.stringify(replicas)) as Json,
       },
       `${describeStatuses(answers)}${processes
-        .map(({ slot, pid, tee, running }) => `${slot}: pid ${pid}, ${tee}${running ? '' : ' (ended)'}`)
+        .map(
+          ({ slot, pid, tee, running }) =>
+            `${slot}: pid ${pid}, ${tee}${running ? '' : ' (ended)'}`,
+        )
         .join('\n')}\nsimulated TEE: pid ${cluster.teeSimPid}\n`,
     );
   } finally {

@@ -38,6 +38,14 @@ export async function developmentRootsOf(
 
 type Program = string | ProgramSpec;
 
+/** Reference values of the Coordinators, one for each kind, without their configuration. */
+export async function coordinatorValuesOf(
+  client: TeeSimClient,
+  choice: TeeChoice,
+): Promise<readonly object[]> {
+  return await Promise.all(acceptedTees(choice).map((tee) => VALUES[tee](client, ['coordinator'])));
+}
+
 /** Writes the file that `witan generate` reads. */
 export async function writeReferenceValues(
   layout: Layout,
@@ -56,12 +64,8 @@ export async function writeReferenceValues(
     tdx: { mrConfigId: Buffer.from(configIdOf(digest)).toString('hex') },
   };
   const tees = acceptedTees(plan.choice);
-  const coordinators = await Promise.all(
-    tees.map(async (tee) => ({
-      ...(await VALUES[tee](client, ['coordinator'])),
-      ...configuration[tee],
-    })),
-  );
+  const values = await coordinatorValuesOf(client, plan.choice);
+  const coordinators = tees.map((tee, index) => ({ ...values[index], ...configuration[tee] }));
   const document = {
     coordinators,
     workload: await Promise.all(tees.map((tee) => VALUES[tee](client, plan.workloadPrograms))),

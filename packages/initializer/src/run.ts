@@ -4,11 +4,7 @@
  * the manifest, or list this pod in it, at any time.
  */
 import { createHash, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
-import {
-  configDigestFor,
-  encodeEvidence,
-  readConfigDigestUnverified,
-} from '@witan/attestation';
+import { configDigestFor, encodeEvidence, readConfigDigestUnverified } from '@witan/attestation';
 import type { EvidenceProvider } from '@witan/attester';
 import {
   backoffMs,
@@ -86,9 +82,9 @@ export async function run(options: RunOptions): Promise<number> {
 }
 
 /**
- * The host mounts the file; the hardware says whether it is the one that was measured. Whoever could
- * exchange it could name other Coordinators. A SEV-SNP report comes from the processor itself; a
- * quote is made by the host, so a TDX guest also asks its own module.
+ * The host mounts the file; the hardware says whether it is the one that was measured. Whoever
+ * could exchange it could name other Coordinators. A SEV-SNP report comes from the processor
+ * itself; a quote is made by the host, so a TDX guest also asks its own module.
  */
 async function checkMeasured(
   initdata: WorkloadInitdata,

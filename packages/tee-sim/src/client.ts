@@ -120,7 +120,8 @@ export async function connectTeeSim(directory: string): Promise<TeeSimClient> {
       const fields = vcpus === undefined ? { program } : { program, vcpus };
       return (await calls.call('measure', { ...fields, tee: 'tdx' })) as unknown as TdxMeasurement;
     },
-    info: async (product) => infoOf(await calls.call('info', product === undefined ? {} : { product })),
+    info: async (product) =>
+      infoOf(await calls.call('info', product === undefined ? {} : { product })),
     shutdown: async () => {
       await calls.call('shutdown', {});
     },

@@ -1,4 +1,4 @@
-/** TDX guests, and SEV-SNP guests of another product line, launched by one daemon: real processes. */
+/** TDX guests, and SEV-SNP guests of another product line, as real processes of one daemon. */
 import { createHash, randomBytes } from 'node:crypto';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -148,7 +148,10 @@ describe('a program launched on another product line', () => {
         minimumTcb: turin.tcb,
         developmentRoots,
       });
-    expect(judge([turin.rootFingerprint])).toMatchObject({ ok: true, claims: { product: 'Turin' } });
+    expect(judge([turin.rootFingerprint])).toMatchObject({
+      ok: true,
+      claims: { product: 'Turin' },
+    });
     expect(judge([primary.rootFingerprint])).toMatchObject({ ok: false });
   });
 

@@ -20,9 +20,16 @@ import type { ValidatedManifest, Workload } from '@witan/manifest';
 import type { ChannelVerifier, Verification, VerificationRequest } from '@witan/transport';
 import type { SelfEvidence } from './self.ts';
 
+/**
+ * By which rule a replica was accepted: the manifest in force; before this replica knows one, that
+ * it is like this replica, or that the measured configuration lists it. A listed peer may let this
+ * replica into its cluster, but they do not found one together (decision record 0045).
+ */
+export type PeerRule = 'manifest' | 'similar' | 'listed';
+
 /** A peer's evidence as it was judged. */
 export type PeerClaims =
-  | { readonly kind: 'replica'; readonly claims: Claims }
+  | { readonly kind: 'replica'; readonly claims: Claims; readonly rule: PeerRule }
   | {
       readonly kind: 'workload';
       readonly claims: Claims;
@@ -34,6 +41,8 @@ export type PeerClaims =
 
 export interface RulesOptions {
   readonly self: SelfEvidence;
+  /** Further peers that the measured configuration lists. */
+  readonly listed: readonly ReferenceValues[];
   readonly manifest: () => ValidatedManifest<ReferenceValues> | undefined;
   readonly generation: () => number;
   readonly profile: 'production' | 'development';
@@ -53,11 +62,6 @@ export class Rules {
     this.#options = options;
   }
 
-  /** Reference values that a Coordinator must meet now. */
-  coordinatorValues(): readonly ReferenceValues[] {
-    return this.#options.manifest()?.coordinators ?? this.#options.self.selfSimilar;
-  }
-
   /** Whether this replica meets a manifest's rule for Coordinators. */
   async meetsOwn(manifest: ValidatedManifest<ReferenceValues>): Promise<AppraisalResult> {
     // Fresh evidence: endorsements of the start may have ended since.
@@ -67,9 +71,14 @@ export class Rules {
 
   replicaVerifier(): ChannelVerifier<PeerClaims> {
     return this.#verifier((evidence, { expectedReportData }) => {
-      const result = this.#appraise(evidence, expectedReportData, this.coordinatorValues());
+      const { manifest, self, listed } = this.#options;
+      const inForce = manifest()?.coordinators;
+      const values = inForce ?? [...self.selfSimilar, ...listed];
+      const result = this.#appraise(evidence, expectedReportData, values);
       if (result.kind === 'refused') return refusal(result);
-      const claims: PeerClaims = { kind: 'replica', claims: result.claims };
+      const isSimilar = result.entryIndex < self.selfSimilar.length;
+      const rule = inForce !== undefined ? 'manifest' : isSimilar ? 'similar' : 'listed';
+      const claims: PeerClaims = { kind: 'replica', claims: result.claims, rule };
       return { ok: true, claims, validUntilMs: result.validUntil };
     });
   }

@@ -101,7 +101,10 @@ function verifySelf(
     revocation: 'if-present',
     developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
   };
-  const selfSimilar = similarValues(learnClaims(evidence, context, developmentRoots), developmentRoots);
+  const selfSimilar = similarValues(
+    learnClaims(evidence, context, developmentRoots),
+    developmentRoots,
+  );
   const result = appraise(evidence, [selfSimilar], context);
   if (result.kind === 'refused') throw unusable(result.code, describeRefusal(result));
   return { claims: result.claims, selfSimilar: [selfSimilar] };

@@ -1,7 +1,7 @@
 /**
  * Reference values made from a replica's own evidence. Self-similarity is a rule for twins: same
- * TEE, same measurements, same configuration, and a TCB that is no worse. So a founding has one kind
- * of hardware; other kinds come in by a manifest's entries (decision record 0045).
+ * TEE, same measurements, same configuration, and a TCB that is no worse. So a founding has one
+ * kind of hardware; other kinds come in by a manifest's entries (decision record 0045).
  */
 import {
   parseSnpReferenceValues,
@@ -42,7 +42,7 @@ function similarSnp(claims: SnpClaims, developmentRoots: Roots): ReferenceValues
   );
 }
 
-/** Intel rates the TCB, so "no worse" is: up to date, or rated as this one with no more advisories. */
+/** Intel rates the TCB: "no worse" is up to date, or rated as this one with no more advisories. */
 function similarTdx(claims: TdxClaims, developmentRoots: Roots): ReferenceValues {
   const measured = new Map(claims.measurements.map(({ name, value }) => [name, value]));
   const registers = ['rtmr0', 'rtmr1', 'rtmr2', 'rtmr3'].map((name) => [

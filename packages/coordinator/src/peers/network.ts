@@ -134,6 +134,10 @@ export class PeerNetwork implements PeerCalls {
     const line = await this.#line(slot);
     // The seed goes to the incarnation that the founding lists and to nobody else (I1).
     if (line.incarnation !== receiver) return { accepted: false, code: 'ANOTHER_INCARNATION' };
+    const { claims } = line.connection.peer;
+    if (claims?.kind !== 'replica' || claims.rule === 'listed') {
+      return { accepted: false, code: 'NOT_SIMILAR' };
+    }
     const { accepted, code } = await line.connection.unary(
       PeerService.method.deliverGenesis,
       {

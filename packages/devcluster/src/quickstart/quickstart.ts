@@ -21,6 +21,7 @@ import {
 } from '../harness.ts';
 import { acceptedTees, foundingTee, type Tee, type TeeChoice } from '../reference-values.ts';
 import { callMesh, serveMesh } from './mesh.ts';
+import { countPeerChannels } from './peer-channels.ts';
 import { Steps, type Facts, type StepReport } from './steps.ts';
 import type { RunCli } from './witan.ts';
 
@@ -385,14 +386,6 @@ class Run {
   async #initdata(workload: string): Promise<Uint8Array> {
     return new Uint8Array(await readFile(join(this.#made, 'initdata', `${workload}.toml`)));
   }
-}
-
-/** How often a replica has logged that it attested another. */
-async function countPeerChannels(cluster: DevCluster): Promise<number> {
-  const logs = await Promise.all(
-    cluster.slots.map(({ slot }) => readFile(cluster.layout.log(slot), 'utf8')),
-  );
-  return logs.join('').split('"msg":"peer attested"').length - 1;
 }
 
 function textOf(value: Readonly<Record<string, unknown>>, name: string): string {

@@ -45,10 +45,7 @@ export function serveGuestLink(link: Duplex, hardware: LinkedHardware): void {
 }
 
 /** @returns undefined for a request that is none */
-function answerTo(
-  line: string,
-  { tree, endorsements }: LinkedHardware,
-): LinkAnswer | undefined {
+function answerTo(line: string, { tree, endorsements }: LinkedHardware): LinkAnswer | undefined {
   const object = parseObject(line);
   if (object === undefined) return undefined;
   try {

@@ -7,7 +7,13 @@ import type { SimulatedHost } from '../hardware/host.ts';
 import { GUEST_SIGNALS, type GuestSignal } from '../wire/control.ts';
 import type { FieldReader } from '../wire/fields.ts';
 import type { Guests } from './guests.ts';
-import { readLaunchRequest, readProduct, readProgram, readTee, readVcpus } from './launch-request.ts';
+import {
+  readLaunchRequest,
+  readProduct,
+  readProgram,
+  readTee,
+  readVcpus,
+} from './launch-request.ts';
 import { measureProgram } from './measure.ts';
 
 /** What the operations work on. */

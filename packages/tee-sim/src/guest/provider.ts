@@ -4,12 +4,7 @@
  */
 import { fromBase64, toBase64 } from '@witan/core';
 import { createTsmProvider } from '@witan/attester';
-import type {
-  EvidenceProvider,
-  TsmFileSystem,
-  TsmKind,
-  TsmProviderOptions,
-} from '@witan/attester';
+import type { EvidenceProvider, TsmFileSystem, TsmKind, TsmProviderOptions } from '@witan/attester';
 import { TeeSimError } from '../errors.ts';
 import { errnoError, withinLimit } from '../wire/errno.ts';
 import type { LinkAnswer } from '../wire/guest-link.ts';

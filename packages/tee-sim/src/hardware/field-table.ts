@@ -2,9 +2,9 @@
  * Tables of fields that a launch may choose: the name of each, its form on the wire and who may set
  * it. One codec for all of them, so that a field cannot be written in one way and read in another.
  *
- * A host really chooses policy, firmware level or chip. It cannot choose what the hardware measures:
- * such fields need the daemon's `--allow-overrides`, which exists to make evidence that a verifier
- * must refuse.
+ * A host really chooses policy, firmware level or chip. It cannot choose what the hardware
+ * measures: such fields need the daemon's `--allow-overrides`, which exists to make evidence that a
+ * verifier must refuse.
  */
 import { toBase64 } from '@witan/core';
 import { TeeSimError } from '../errors.ts';

@@ -65,9 +65,9 @@ export interface TdMeasurements {
 const REGISTER_BYTES = 48;
 
 /**
- * What TDX measures. As on real machines MRTD is the firmware's alone and the same for all programs;
- * RTMR 0 is the configuration of the machine, RTMR 1 the kernel (here Node.js), RTMR 2 the program,
- * and nobody extends RTMR 3.
+ * What TDX measures. As on real machines MRTD is the firmware's alone and the same for all
+ * programs; RTMR 0 is the configuration of the machine, RTMR 1 the kernel (here Node.js), RTMR 2
+ * the program, and nobody extends RTMR 3.
  */
 export function tdMeasurements(program: Uint8Array, vcpus: number): TdMeasurements {
   return {
@@ -97,7 +97,12 @@ export function guestHardware(
 ): GuestHardware {
   if (plan.tee === 'tdx') {
     const { mrTd, rtmrs } = tdMeasurements(program, vcpus);
-    return tdxHardware(host, { mrTd, rtmrs, mrConfigId: configIdOf(configDigest), chip }, plan, faults);
+    return tdxHardware(
+      host,
+      { mrTd, rtmrs, mrConfigId: configIdOf(configDigest), chip },
+      plan,
+      faults,
+    );
   }
   const { overrides = {}, collateral, product } = plan;
   const identity = {

@@ -1,9 +1,6 @@
 /** The processors of one simulated host: one trust root for each product line, and one for TDX. */
 import type { SnpProduct } from '@witan/attestation';
-import {
-  loadOrCreateSecondHierarchy,
-  type Hierarchy,
-} from '../hierarchy/store.ts';
+import { loadOrCreateSecondHierarchy, type Hierarchy } from '../hierarchy/store.ts';
 import { loadOrCreateTdxRoot, type TdxRoot } from '../hierarchy/tdx-store.ts';
 import { Chips } from './chips.ts';
 

@@ -101,7 +101,8 @@ function platformOf(root: TdxRoot, chip: string, overrides: TdxOverrides): TdxPl
   return {
     fmspc: overrides.fmspc === undefined ? TDX_PLATFORM.fmspc : toHex(overrides.fmspc),
     pceId: overrides.pceId === undefined ? TDX_PLATFORM.pceId : toHex(overrides.pceId),
-    components: overrides.components === undefined ? TDX_PLATFORM.components : [...overrides.components],
+    components:
+      overrides.components === undefined ? TDX_PLATFORM.components : [...overrides.components],
     pceSvn: overrides.pceSvn ?? TDX_PLATFORM.pceSvn,
     platformInstanceId: toHex(id),
     dynamicPlatform: overrides.dynamicPlatform ?? TDX_PLATFORM.dynamicPlatform,
@@ -162,7 +163,10 @@ function hierarchyOptions(
     nextUpdate: intelTime(old.nextUpdate),
   };
   // Serial numbers of the testing hierarchy: 2 is the platform authority, 3 the TCB signer.
-  const byRoot = [...(revoked.has('authority') ? [2] : []), ...(revoked.has('tcbSigner') ? [3] : [])];
+  const byRoot = [
+    ...(revoked.has('authority') ? [2] : []),
+    ...(revoked.has('tcbSigner') ? [3] : []),
+  ];
   return {
     nowMs,
     organisation: DEVELOPMENT_ORGANISATION,
@@ -239,5 +243,7 @@ function rated(
 
 function without(endorsements: TdxEndorsements, absent: readonly TdxPart[]): TdxEndorsements {
   const missing: readonly string[] = absent;
-  return Object.fromEntries(Object.entries(endorsements).filter(([name]) => !missing.includes(name)));
+  return Object.fromEntries(
+    Object.entries(endorsements).filter(([name]) => !missing.includes(name)),
+  );
 }

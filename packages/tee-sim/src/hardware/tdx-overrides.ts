@@ -1,7 +1,7 @@
 /** What a launch may change in the quotes of its TDX guest, as one table. */
 import { bytes, FLAG, U16, U32, U64, type FieldTable } from './field-table.ts';
 
-/** Changes to the quotes of one TDX guest. Everything absent has the value of a healthy platform. */
+/** Changes to the quotes of one TDX guest. What is absent is as on a healthy platform. */
 export interface TdxOverrides {
   /** 4 or 5; default 4. Version 5 has the fields of TDX 1.5. */
   readonly version?: number;

@@ -1,5 +1,11 @@
 /** Keys of simulated processors: derived from a secret, as real ones are from fuses and TCB. */
-import { createECDH, createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from 'node:crypto';
+import {
+  createECDH,
+  createPrivateKey,
+  createPublicKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
 import { concatBytes, toHex, utf8 } from '@witan/core';
 
 interface Curve {

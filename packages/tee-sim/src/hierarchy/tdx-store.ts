@@ -1,8 +1,8 @@
 /**
- * The development hierarchy for TDX on disk, beside that for SEV-SNP and made in the same way: root,
- * platform authority and TCB signer are kept, so that the fingerprint stays the same; the platforms'
- * keys are derived from a secret. Collateral is made anew when it is asked for, since that costs
- * four signatures on P-256. None of it protects anything (I11).
+ * The development hierarchy for TDX on disk, beside that for SEV-SNP and made in the same way:
+ * root, platform authority and TCB signer are kept, so that the fingerprint stays the same; the
+ * platforms' keys are derived from a secret. Collateral is made anew when it is asked for, since
+ * that costs four signatures on P-256. None of it protects anything (I11).
  */
 import { createHash, createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { join } from 'node:path';

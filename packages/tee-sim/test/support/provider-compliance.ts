@@ -8,9 +8,11 @@ import { parseSnpReport, parseTdxQuote } from '@witan/attestation';
 import {
   createTsmProvider,
   TSM_BASE_PATH,
+  type EvidenceProvider,
   type SnpEvidence,
   type TdxEvidence,
   type TsmFileSystem,
+  type TsmKind,
 } from '@witan/attester';
 
 /** A directory under test. */
@@ -31,28 +33,41 @@ function fresh(): Uint8Array {
   return new Uint8Array(randomBytes(REPORT_DATA_BYTES));
 }
 
-/** Registers the suite. `make` is called once for each test. */
-export function testTsmCompliance(make: () => TsmUnderTest): void {
-  const provide = ({ fs }: TsmUnderTest) => createTsmProvider({ fs, accept: ['snp', 'tdx'] });
-  const inItem = async <Result>(
-    { fs }: TsmUnderTest,
-    body: (path: string) => Promise<Result>,
-  ): Promise<Result> => {
-    const path = `${TSM_BASE_PATH}/witan-test-${randomBytes(8).toString('hex')}`;
-    await fs.mkdir(path);
-    try {
-      return await body(path);
-    } finally {
-      await fs.rmdir(path);
-    }
-  };
-  const read = async ({ fs }: TsmUnderTest, path: string): Promise<Uint8Array> =>
-    await fs.readFile(path, ATTRIBUTE_BYTES_MAX);
-  const readText = async (tsm: TsmUnderTest, path: string): Promise<string> =>
-    Buffer.from(await read(tsm, path))
-      .toString('latin1')
-      .trim();
+type Make = () => TsmUnderTest;
 
+const provide = ({ fs }: TsmUnderTest): EvidenceProvider<TsmKind> =>
+  createTsmProvider({ fs, accept: ['snp', 'tdx'] });
+
+async function inItem<Result>(
+  { fs }: TsmUnderTest,
+  body: (path: string) => Promise<Result>,
+): Promise<Result> {
+  const path = `${TSM_BASE_PATH}/witan-test-${randomBytes(8).toString('hex')}`;
+  await fs.mkdir(path);
+  try {
+    return await body(path);
+  } finally {
+    await fs.rmdir(path);
+  }
+}
+
+async function read({ fs }: TsmUnderTest, path: string): Promise<Uint8Array> {
+  return await fs.readFile(path, ATTRIBUTE_BYTES_MAX);
+}
+
+async function readText(tsm: TsmUnderTest, path: string): Promise<string> {
+  return Buffer.from(await read(tsm, path))
+    .toString('latin1')
+    .trim();
+}
+
+/** Registers the suite. `make` is called once for each test. */
+export function testTsmCompliance(make: Make): void {
+  testProvider(make);
+  testTree(make);
+}
+
+function testProvider(make: Make): void {
   it('gives evidence over the bytes that were asked for, fresh each time', async () => {
     const provider = provide(make());
     const [first, second] = [fresh(), fresh()];
@@ -72,7 +87,9 @@ export function testTsmCompliance(make: () => TsmUnderTest): void {
     const asked = provide(make()).collect(new Uint8Array(byteLength));
     await expect(asked).rejects.toMatchObject({ code: 'ATTESTER_REPORT_DATA_SIZE' });
   });
+}
 
+function testTree(make: Make): void {
   it('counts writes, commits at close, and has nothing to read before one', async () => {
     const tsm = make();
     await inItem(tsm, async (path) => {
