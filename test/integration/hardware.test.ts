@@ -177,7 +177,7 @@ describe('a workload', () => {
     expect((await logOf(slot)).slice(before)).toMatch(new RegExp(`${code} .*Next: launch the gu`));
   });
 
-  it('on TDX with another program is refused by its register, for firmware is the same', async () => {
+  it('on TDX with another program is refused by its register', async () => {
     const { cluster } = test.current;
     const [{ slot, address } = { slot: '', address: '' }] = cluster.slots;
     const before = (await logOf(slot)).length;

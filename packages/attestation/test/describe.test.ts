@@ -49,9 +49,9 @@ describe('a refusal in words', () => {
 
   it('shows times as dates', () => {
     const afterwards = unixMillis(TDX_NOW_MS + 31 * 24 * 3600 * 1000);
-    expect(told([entry()], { now: afterwards })).toMatch(
-      /^TDX_CRL_VALIDITY \(expected 2026-05-31T00:00:00Z to 2026-07-01T00:00:00Z, found 2026-07-02T00:00:00Z\)\. Next: fetch/,
-    );
+    const dates =
+      'expected 2026-05-31T00:00:00Z to 2026-07-01T00:00:00Z, found 2026-07-02T00:00:00Z';
+    expect(told([entry()], { now: afterwards })).toContain(`TDX_CRL_VALIDITY (${dates}). Next: `);
     const leapDay = unixMillis(Date.UTC(2028, 1, 29, 23, 59, 58));
     expect(told([entry()], { now: leapDay })).toContain('found 2028-02-29T23:59:58Z');
   });

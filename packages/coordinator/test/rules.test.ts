@@ -169,7 +169,7 @@ describe('before the first manifest', () => {
     expect(ruleOf(await judge(onTdx, snp(initdata)))).toBe('APPRAISAL_TEE_MISMATCH');
   });
 
-  it('another TEE that the measured configuration lists is known as listed, not as like', async () => {
+  it('another TEE that the measured configuration lists is listed, not alike', async () => {
     const initdata = initdataWith([snpValues(), tdxValues()]);
     const onTdx = rulesOf(await selfOf(tdx(initdata), initdata), initdata);
     expect(ruleOf(await judge(onTdx, snp(initdata)))).toBe('listed');
@@ -205,7 +205,7 @@ describe('before the first manifest', () => {
     expect(ruleOf(await judge(rules, peer(initdata)))).toBe(expected);
   });
 
-  it('a replica that is out of date takes its like and better ones, and nothing worse', async () => {
+  it('a replica that is out of date takes its like and better, nothing worse', async () => {
     const initdata = initdataWith();
     const old = { collateral: { tcbStatus: 'OutOfDate', advisoryIds: ['INTEL-SA-1'] } } as const;
     const rules = rulesOf(await selfOf(tdx(initdata, old), initdata), initdata);

@@ -231,7 +231,7 @@ describe('a pod gets nothing, and nothing is written,', () => {
     expect(callCount()).toBe(0);
   });
 
-  it('when the host exchanged the initdata of a TDX guest, whatever quote it hands out', async () => {
+  it('when the host exchanged initdata on TDX, whatever quote it hands out', async () => {
     await setManifest();
     const digest = new Uint8Array(createHash('sha256').update(initdata).digest());
     const measured = { ...tdMeasurements(new Uint8Array(48), 1), mrConfigId: configIdOf(digest) };
