@@ -24,7 +24,12 @@ import {
 import type { CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
 import { Rules, type PeerClaims } from './evidence/rules.ts';
-import { collectSelfEvidence, type CoordinatorTee, type SelfEvidence } from './evidence/self.ts';
+import {
+  collectSelfEvidence,
+  logSelf,
+  type CoordinatorTee,
+  type SelfEvidence,
+} from './evidence/self.ts';
 import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { PeerNetwork, attestedPeers } from './peers/network.ts';
@@ -379,15 +384,6 @@ function proverOf(provider: EvidenceProvider<CoordinatorTee>): ChannelProver {
     prove: async (reportData, signal) =>
       encodeEvidence(await provider.collect(reportData, { signal })),
   };
-}
-
-function logSelf(log: EventLog, { claims, configurationConfirmed }: SelfEvidence): void {
-  const { tee, tcbStatus, measurements, simulated } = claims;
-  const measurement = measurements[0]?.value ?? '';
-  log.info('own evidence verified', { tee, tcbStatus, measurement, simulated });
-  if (configurationConfirmed) return;
-  // Which kernel runs is measured, so the owner decides whether this can happen.
-  log.warn('configuration not confirmed by the hardware', { expected: 'Linux 6.16 or newer' });
 }
 
 /** The host gives addresses; the measured configuration says which slots there are. */

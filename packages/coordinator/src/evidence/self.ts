@@ -21,6 +21,7 @@ import { bytesEqual, toHex, type Clock, type Crypto } from '@witan/core';
 import { standaloneReportData } from '@witan/transport';
 import { CoordinatorError } from '../errors.ts';
 import type { CoordinatorInitdata } from '../initdata.ts';
+import type { EventLog } from '../node.ts';
 import { similarValues } from './similar.ts';
 
 const SELF_LABEL = 'witan/v1/coordinator-self';
@@ -140,4 +141,17 @@ function unusable(code: string, detail: string): CoordinatorError {
   return new CoordinatorError('COORDINATOR_EVIDENCE_UNUSABLE', message, {
     fields: { code, detail },
   });
+}
+
+/** Says at start what the hardware vouches for. */
+export function logSelf(
+  log: Pick<EventLog, 'info' | 'warn'>,
+  { claims, configurationConfirmed }: SelfEvidence,
+): void {
+  const { tee, tcbStatus, measurements, simulated } = claims;
+  const measurement = measurements[0]?.value ?? '';
+  log.info('own evidence verified', { tee, tcbStatus, measurement, simulated });
+  if (configurationConfirmed) return;
+  // Which kernel runs is measured, so the owner decides whether this can happen.
+  log.warn('configuration not confirmed by the hardware', { expected: 'Linux 6.16 or newer' });
 }
