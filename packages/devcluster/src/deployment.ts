@@ -7,6 +7,9 @@ import { LOAD_PROGRAM, waitForStatuses } from './harness.ts';
 import type { TeeChoice } from './reference-values.ts';
 import { witanRunner, type RunCli } from './quickstart/witan.ts';
 
+/** Far more than a cluster needs, for machines that do much else. */
+const WAIT_MS = 90_000;
+
 /** A cluster that serves, with its owner's files. */
 export interface Deployment {
   readonly cluster: DevCluster;
@@ -45,6 +48,7 @@ export async function startDeployment(
     cluster,
     'a founded cluster',
     (all) => all.length === slotCount && all.every(({ leader }) => leader !== ''),
+    WAIT_MS,
   );
   const witan = witanRunner(() => undefined);
   const made = join(directory, 'deployment');
@@ -73,6 +77,7 @@ export async function startDeployment(
     cluster,
     'generation 1 everywhere',
     (all) => all.length === slotCount && all.every(({ generation }) => generation === 1),
+    WAIT_MS,
   );
   return {
     cluster,

@@ -21,6 +21,7 @@ import {
 } from '../harness.ts';
 import { acceptedTees, foundingTee, type Tee, type TeeChoice } from '../reference-values.ts';
 import { callMesh, serveMesh } from './mesh.ts';
+import { textOf } from './json.ts';
 import { countPeerChannels } from './peer-channels.ts';
 import { Steps, type Facts, type StepReport } from './steps.ts';
 import type { RunCli } from './witan.ts';
@@ -295,7 +296,11 @@ class Run {
       durationMs: 60_000,
     });
     await load.reach(LOAD_BEFORE_KILL);
-    const leader = (await statusesOf(cluster)).find(({ role }) => role === 'leader');
+    // On a busy machine an election may be under way just now.
+    const statuses = await waitForStatuses(cluster, 'a leader', (all) =>
+      all.some(({ role }) => role === 'leader'),
+    );
+    const leader = statuses.find(({ role }) => role === 'leader');
     if (leader === undefined) throw failed('a leader', 'none');
     const before = (await load.acknowledged()).length;
     const killedMs = performance.timeOrigin + performance.now();
@@ -386,11 +391,6 @@ class Run {
   async #initdata(workload: string): Promise<Uint8Array> {
     return new Uint8Array(await readFile(join(this.#made, 'initdata', `${workload}.toml`)));
   }
-}
-
-function textOf(value: Readonly<Record<string, unknown>>, name: string): string {
-  const text = value[name];
-  return typeof text === 'string' ? text : '';
 }
 
 function failed(expected: string, found: string): DevClusterError {
