@@ -3,7 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { clientOf, startDeployment, type Acknowledged, type Deployment } from '@witan/devcluster';
+import {
+  clientOf,
+  startDeployment,
+  type Acknowledged,
+  type Deployment,
+  type TeeChoice,
+} from '@witan/devcluster';
 
 export interface DeploymentUnderTest {
   readonly current: Deployment;
@@ -12,7 +18,12 @@ export interface DeploymentUnderTest {
 
 /** Registers the hooks; `current` is there in tests. */
 export function useDeployment(
-  options: { readonly slotCount?: number; readonly relays?: boolean } = {},
+  options: {
+    readonly slotCount?: number;
+    readonly relays?: boolean;
+    readonly tee?: TeeChoice;
+    readonly allowOverrides?: boolean;
+  } = {},
 ): DeploymentUnderTest {
   let deployment: Deployment | undefined;
   let directory = '';

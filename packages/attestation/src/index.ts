@@ -9,6 +9,12 @@ export {
   type Refusal,
 } from './appraise.ts';
 export * from './claims.ts';
+export {
+  configDigestFor,
+  readConfigDigestUnverified,
+  wantedConfigDigest,
+} from './config-digest.ts';
+export { describeRefusal } from './describe.ts';
 export * from './errors.ts';
 export * from './evidence.ts';
 export * from './limits.ts';

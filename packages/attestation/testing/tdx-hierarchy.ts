@@ -60,6 +60,8 @@ export interface TdxHierarchyOptions {
   readonly nowMs?: number;
   readonly organisation?: string;
   readonly keys?: Partial<TdxKeys>;
+  /** Certificates made before, in DER: used as they are, so that a root stays the same. */
+  readonly issued?: { readonly [Name in TdxCertificateName]?: Uint8Array };
   readonly platform?: Partial<TdxPlatform>;
   readonly certificates?: { readonly [Name in TdxCertificateName]?: Partial<P256CertificatePlan> };
   readonly rootCrl?: Partial<P256CrlPlan>;
@@ -90,7 +92,8 @@ const DAY_MS = 24 * 3600 * 1000;
 const YEAR_MS = 365 * DAY_MS;
 const SGX = '1.2.840.113741.1.13.1';
 
-const PLATFORM: TdxPlatform = {
+/** The platform of a healthy hierarchy. */
+export const TDX_PLATFORM: TdxPlatform = {
   fmspc: '00806f050000',
   pceId: '0000',
   components: [7, 7, 2, 2, 3, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -118,7 +121,7 @@ export const QUOTING_ENCLAVE: QuotingEnclavePlan = {
 export function createTdxHierarchy(options: TdxHierarchyOptions = {}): TdxHierarchy {
   const nowMs = options.nowMs ?? TDX_NOW_MS;
   const organisation = options.organisation ?? 'Test Development Root';
-  const platform: TdxPlatform = { ...PLATFORM, ...options.platform };
+  const platform: TdxPlatform = { ...TDX_PLATFORM, ...options.platform };
   const keys: TdxKeys = {
     root: options.keys?.root ?? p256Key(),
     authority: options.keys?.authority ?? p256Key(),
@@ -175,7 +178,7 @@ function certificatesOf(
   platform: TdxPlatform,
   nowMs: number,
   organisation: string,
-  { certificates: changes = {} }: TdxHierarchyOptions,
+  { certificates: changes = {}, issued = {} }: TdxHierarchyOptions,
 ): Readonly<Record<TdxCertificateName, Uint8Array>> {
   const common = { organisation, notBefore: nowMs - YEAR_MS, notAfter: nowMs + 7 * YEAR_MS };
   const byRoot = { ...common, issuer: ROOT, signer: keys.root };
@@ -211,10 +214,11 @@ function certificatesOf(
     extensions: [...endEntity(), pckExtension(platform)],
   };
   return {
-    root: makeP256Certificate({ ...root, ...changes.root }),
-    authority: makeP256Certificate({ ...platformAuthority, ...changes.authority }),
-    tcbSigner: makeP256Certificate({ ...tcbSigner, ...changes.tcbSigner }),
-    pck: makeP256Certificate({ ...pck, ...changes.pck }),
+    root: issued.root ?? makeP256Certificate({ ...root, ...changes.root }),
+    authority:
+      issued.authority ?? makeP256Certificate({ ...platformAuthority, ...changes.authority }),
+    tcbSigner: issued.tcbSigner ?? makeP256Certificate({ ...tcbSigner, ...changes.tcbSigner }),
+    pck: issued.pck ?? makeP256Certificate({ ...pck, ...changes.pck }),
   };
 }
 

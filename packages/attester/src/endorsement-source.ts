@@ -25,7 +25,9 @@ export function endorsedProvider<Kind extends EvidenceKind>(
   provider: EvidenceProvider<Kind>,
   source: EndorsementSource,
 ): EvidenceProvider<Kind> {
+  const { localConfigId } = provider;
   return {
+    ...(localConfigId === undefined ? {} : { localConfigId }),
     get kind(): Kind {
       return provider.kind;
     },

@@ -9,4 +9,5 @@ export { nodeTsmFileSystem, type TsmFileSystem } from './file-system.ts';
 export * from './provider.ts';
 export { REPORT_DATA_BYTES } from './report-data.ts';
 export type { RetryOptions } from './retry.ts';
+export { readLocalConfigId, TD_CONFIG_ID_PATH } from './td-measurements.ts';
 export * from './tsm-provider.ts';

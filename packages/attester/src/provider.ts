@@ -96,7 +96,15 @@ export type Evidence = SnpEvidence | TdxEvidence | AzSnpEvidence | AzTdxEvidence
 export type EvidenceKind = Evidence['kind'];
 
 /** The evidence of one kind. */
-export type EvidenceOf<Kind extends EvidenceKind> = Extract<Evidence, { readonly kind: Kind }>;
+export type EvidenceOf<Kind extends EvidenceKind> = EvidenceByKind[Kind];
+
+/** An index, so that a provider of fewer kinds fits where one of more is wanted. */
+interface EvidenceByKind {
+  readonly snp: SnpEvidence;
+  readonly tdx: TdxEvidence;
+  readonly 'az-snp': AzSnpEvidence;
+  readonly 'az-tdx': AzTdxEvidence;
+}
 
 /** How a collection may be stopped. */
 export interface CollectOptions {
@@ -112,7 +120,7 @@ export interface CollectOptions {
  * The parameter names the kinds that the holder is ready for. A provider of fewer kinds fits where
  * one of more is wanted. Without an argument it is SEV-SNP alone.
  */
-export interface EvidenceProvider<Kind extends EvidenceKind = 'snp'> {
+export interface EvidenceProvider<out Kind extends EvidenceKind = 'snp'> {
   /**
    * Known from the start where only one kind is accepted, and else from the first collection on.
    * @throws AttesterError ATTESTER_KIND_UNKNOWN before that
@@ -120,4 +128,10 @@ export interface EvidenceProvider<Kind extends EvidenceKind = 'snp'> {
   readonly kind: Kind;
   /** @throws AttesterError when the hardware gives none; see errors.json */
   collect(reportData: Uint8Array, options?: CollectOptions): Promise<EvidenceOf<Kind>>;
+  /**
+   * The configuration measured at launch as the hardware tells this guest without the host between
+   * them: MRCONFIGID of a TDX guest, 48 bytes. Undefined where the kernel does not show it. Absent
+   * for SEV-SNP, whose reports the processor itself makes and hands over encrypted.
+   */
+  readonly localConfigId?: () => Promise<Uint8Array | undefined>;
 }

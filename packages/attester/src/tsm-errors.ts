@@ -3,7 +3,15 @@ import { AttesterError, errnoOf, type AttesterErrorCode } from './errors.ts';
 
 /** The step of the sequence that failed; part of the error's fields. */
 export type TsmStep =
-  'mkdir' | 'provider' | 'privlevel' | 'inblob' | 'generation' | 'outblob' | 'auxblob' | 'rmdir';
+  | 'mkdir'
+  | 'provider'
+  | 'privlevel'
+  | 'inblob'
+  | 'generation'
+  | 'outblob'
+  | 'auxblob'
+  | 'rmdir'
+  | 'mrconfigid';
 
 /**
  * Errors that pass: EBUSY when the firmware limits the rate or the item is in use, the others when

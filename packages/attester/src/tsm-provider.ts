@@ -20,6 +20,7 @@ import {
   type RetryOptions,
   type Transient,
 } from './retry.ts';
+import { readLocalConfigId } from './td-measurements.ts';
 import { isTransient, tsmError, type TsmStep } from './tsm-errors.ts';
 
 /** Where the kernel offers reports. */
@@ -68,7 +69,8 @@ export function createTsmProvider<Kind extends TsmKind = 'snp'>(
   }
   const policy = retryPolicy(options.retry);
   // Without `accept`, Kind is its default.
-  const kind = new KnownKind(options.accept ?? (['snp'] as readonly string[] as readonly Kind[]));
+  const accept = options.accept ?? (['snp'] as readonly string[] as readonly Kind[]);
+  const kind = new KnownKind(accept);
   return {
     get kind(): Kind {
       return kind.get();
@@ -85,6 +87,9 @@ export function createTsmProvider<Kind extends TsmKind = 'snp'>(
       };
       return await retrying(policy, signal, () => attemptOnce(request));
     },
+    ...(accept.some((accepted) => accepted === 'tdx')
+      ? { localConfigId: async () => await readLocalConfigId(fs) }
+      : {}),
   };
 }
 

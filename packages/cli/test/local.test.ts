@@ -128,6 +128,25 @@ describe('generate', () => {
     expect((await generate()).stdout).toMatch(/^SIMULATED TEE/);
   });
 
+  it('takes reference values of either TEE or both, each with its configuration', async () => {
+    const registers = { rtmr0: 'any', rtmr1: ['11'.repeat(48)], rtmr2: ['22'.repeat(48)] };
+    const tdx = { tee: 'tdx', mrTd: ['33'.repeat(48)], ...registers, rtmr3: ['00'.repeat(48)] };
+    const valuesOf = async (workload: unknown): Promise<readonly Record<string, unknown>[]> => {
+      await desk.write('reference-values.json', { ...VALUES, workload });
+      expect((await generate()).code).toBe(0);
+      const manifest = JSON.parse(await desk.read('made', 'manifest.json')) as {
+        workloads: Record<string, { referenceValues: Record<string, unknown>[] }>;
+      };
+      return manifest.workloads['orders']?.referenceValues ?? [];
+    };
+    const [onTdx] = await valuesOf(tdx);
+    expect(onTdx).toMatchObject({ tee: 'tdx', rtmr0: 'any' });
+    expect(onTdx?.['mrConfigId']).toMatch(/^[0-9a-f]{64}(00){16}$/);
+    const both = await valuesOf([WORKLOAD, tdx]);
+    expect(both.map(({ tee }) => tee)).toEqual(['snp', 'tdx']);
+    expect(both[1]?.['mrConfigId']).toBe(`${String(both[0]?.['hostData'])}${'00'.repeat(16)}`);
+  });
+
   const CASES: readonly (readonly [string, unknown, string])[] = [
     ['text that is no JSON', '{', 'not JSON'],
     ['a list', [], 'an object'],
@@ -139,6 +158,18 @@ describe('generate', () => {
       'a measurement of a wrong length',
       { ...VALUES, workload: { ...WORKLOAD, measurement: ['ab'] } },
       'path=workload.measurement[0]',
+    ],
+    ['an empty list of workloads', { ...VALUES, workload: [] }, 'path=workload'],
+    ['too many workloads', { ...VALUES, workload: Array(17).fill(WORKLOAD) }, 'path=workload'],
+    [
+      'a workload of an unknown TEE',
+      { ...VALUES, workload: [WORKLOAD, { tee: 'sgx' }] },
+      'path=workload[1]',
+    ],
+    [
+      'a TDX workload without registers',
+      { ...VALUES, workload: { tee: 'tdx', mrTd: ['33'.repeat(48)] } },
+      'path=workload.rtmr0',
     ],
     [
       'a Coordinator without host data',

@@ -3,6 +3,7 @@ import {
   AttestationError,
   appraise,
   decodeEvidence,
+  describeRefusal,
   type AppraisalResult,
   type Claims,
   type Evidence,
@@ -33,9 +34,6 @@ export interface CoordinatorClaims {
   readonly entryIndex: number;
 }
 
-/** A refusal names the failed checks of at most this many entries. */
-const REFUSALS_SHOWN = 3;
-
 /** The channel's verifier for these reference values. */
 export function coordinatorVerifier(
   coordinators: readonly ReferenceValues[],
@@ -56,7 +54,7 @@ async function verdictOn(
     const evidence = await complete(request.evidence, settings);
     const result = judge(evidence, coordinators, request.expectedReportData, settings);
     if (result.kind === 'refused') {
-      return { ok: false, code: result.code, detail: reasonsOf(result) };
+      return { ok: false, code: result.code, detail: describeRefusal(result) };
     }
     const { claims, entryIndex, validUntil } = result;
     return { ok: true, claims: { claims, entryIndex }, validUntilMs: validUntil };
@@ -83,7 +81,7 @@ export async function checkListed(
   const known = await complete(evidence, settings);
   const result = judge(known, coordinators, expectedReportData, settings);
   if (result.kind === 'accepted') return;
-  const fields = { check: result.code, detail: reasonsOf(result) };
+  const fields = { check: result.code, detail: describeRefusal(result) };
   throw new ClientError('CLIENT_COORDINATOR_UNLISTED', fields);
 }
 
@@ -107,12 +105,4 @@ function judge(
     revocation: 'required',
     developmentRoots,
   });
-}
-
-function reasonsOf(result: AppraisalResult & { readonly kind: 'refused' }): string {
-  const reasons = result.refusals.slice(0, REFUSALS_SHOWN).map(({ code, detail }) => {
-    const fields = Object.entries(detail).map(([name, value]) => `${name} ${String(value)}`);
-    return fields.length === 0 ? code : `${code} (${fields.join(', ')})`;
-  });
-  return reasons.join('; ');
 }

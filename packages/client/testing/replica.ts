@@ -235,7 +235,7 @@ async function issue(
 /** Accepts evidence that fits some workload of the manifest in force. */
 function workloadVerifier(cluster: TestCluster): ChannelVerifier<Claims> {
   return {
-    evidenceTypes: ['snp'],
+    evidenceTypes: ['snp', 'tdx'],
     verify: ({ evidence, expectedReportData }) => {
       const values: readonly ReferenceValues[] = [
         ...(cluster.manifest?.workloads.values() ?? []),

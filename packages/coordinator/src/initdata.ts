@@ -4,12 +4,28 @@
  * could choose them could found a cluster of one and call it replicated.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { IdError, fromUtf8, sha256Hex, slotName, type Sha256Hex, type SlotName } from '@witan/core';
+import {
+  AttestationError,
+  configDigestFor,
+  parseReferenceValues,
+  type ReferenceValues,
+} from '@witan/attestation';
+import {
+  IdError,
+  fromUtf8,
+  sha256Hex,
+  slotName,
+  toHex,
+  type Sha256Hex,
+  type SlotName,
+} from '@witan/core';
+import { nodeCrypto } from '@witan/keys';
 import { CoordinatorError } from './errors.ts';
 
 const BYTES_MAX = 64 * 1024;
 const SLOTS_MAX = 7;
 const ROOTS_MAX = 8;
+const PEERS_MAX = 16;
 const API_VERSION = 'witan.dev/v1';
 
 /** The measured configuration, checked. */
@@ -23,6 +39,12 @@ export interface CoordinatorInitdata {
    * manifest; afterwards the manifest decides (I11).
    */
   readonly developmentRoots: readonly Sha256Hex[];
+  /**
+   * Other Coordinators whose cluster this one may join before it knows the manifest in force: other
+   * hardware, or the build that this one replaces. They never found a cluster with it. An entry
+   * without host data or MRCONFIGID stands for this very configuration.
+   */
+  readonly peers: readonly ReferenceValues[];
 }
 
 /** @throws CoordinatorError COORDINATOR_INITDATA_UNREADABLE, COORDINATOR_INITDATA_INVALID */
@@ -46,7 +68,7 @@ export async function readInitdata(file: string): Promise<CoordinatorInitdata> {
 /** @throws CoordinatorError COORDINATOR_INITDATA_INVALID with path, expected and found */
 export function parseInitdata(bytes: Uint8Array): CoordinatorInitdata {
   const document = parseObject(bytes);
-  const known = ['apiVersion', 'kind', 'slots', 'developmentRoots'];
+  const known = ['apiVersion', 'kind', 'slots', 'developmentRoots', 'peers'];
   const unknown = Object.keys(document).find((name) => !known.includes(name));
   if (unknown !== undefined) throw invalid(unknown, `one of ${known.join(', ')}`, unknown);
   expectText(document, 'apiVersion', API_VERSION);
@@ -60,7 +82,31 @@ export function parseInitdata(bytes: Uint8Array): CoordinatorInitdata {
     document['developmentRoots'] === undefined
       ? []
       : readList(document, 'developmentRoots', ROOTS_MAX, sha256Hex);
-  return { bytes, slots, developmentRoots };
+  return { bytes, slots, developmentRoots, peers: readPeers(document['peers'], bytes) };
+}
+
+function readPeers(value: unknown, bytes: Uint8Array): readonly ReferenceValues[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || value.length > PEERS_MAX) {
+    throw invalid('peers', `a list of at most ${PEERS_MAX}`, typeof value);
+  }
+  const digest = nodeCrypto.hash('sha256', bytes);
+  const own = {
+    hostData: toHex(configDigestFor('snp', digest)),
+    mrConfigId: toHex(configDigestFor('tdx', digest)),
+  };
+  return value.map((entry: unknown, index) => {
+    const path = `peers[${index}]`;
+    if (typeof entry !== 'object' || entry === null) throw invalid(path, 'an object', typeof entry);
+    const field = 'tee' in entry && entry.tee === 'tdx' ? 'mrConfigId' : 'hostData';
+    try {
+      return parseReferenceValues({ [field]: own[field], ...entry }, path);
+    } catch (cause) {
+      if (!(cause instanceof AttestationError)) throw cause;
+      const { path: at, expected, found } = cause.fields;
+      throw invalid(String(at), String(expected), String(found));
+    }
+  });
 }
 
 function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {

@@ -21,7 +21,12 @@ import type { CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
 import { endorsementsOf, proverOf } from './evidence/endorsements.ts';
 import { Rules, type PeerClaims } from './evidence/rules.ts';
-import { collectSelfEvidence, type SelfEvidence } from './evidence/self.ts';
+import {
+  collectSelfEvidence,
+  logSelf,
+  type CoordinatorTee,
+  type SelfEvidence,
+} from './evidence/self.ts';
 import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { PeerNetwork, attestedPeers } from './peers/network.ts';
@@ -40,7 +45,7 @@ import { VERSION } from './version.ts';
 
 export interface NodeOptions {
   readonly config: CoordinatorConfig;
-  readonly evidenceProvider: EvidenceProvider;
+  readonly evidenceProvider: EvidenceProvider<CoordinatorTee>;
   readonly profile: 'production' | 'development';
   readonly log: EventLog;
   readonly counters: Metrics;
@@ -80,6 +85,7 @@ export async function startNode(options: NodeOptions): Promise<CoordinatorNode> 
     crypto: nodeCrypto,
     clock: systemClock,
   });
+  logSelf(options.log, self);
   const identity = await createIncarnationIdentity();
   const directory = await openDataDirectory(config.dataDirectory, identity.id);
   try {
@@ -126,6 +132,7 @@ class Wiring {
     };
     this.#rules = new Rules({
       self,
+      listed: initdata.peers,
       manifest: () => this.#replica.cluster?.state.machine.manifest,
       generation: () => this.#replica.cluster?.generation ?? 0,
       profile: options.profile,

@@ -7,6 +7,7 @@ import { CodedError, describeError } from '@witan/core';
 import { COORDINATOR_USAGE, parseConfig, type CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
 import { Metrics } from '@witan/telemetry';
+import type { CoordinatorTee } from './evidence/self.ts';
 import { createLog } from './log.ts';
 import { startNode, type CoordinatorNode } from './node.ts';
 
@@ -15,7 +16,7 @@ export interface RunOptions {
   /** Arguments behind the program's name. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly evidenceProvider: EvidenceProvider;
+  readonly evidenceProvider: EvidenceProvider<CoordinatorTee>;
   /** `production` accepts no development root, whatever initdata or manifest say (I11). */
   readonly profile: 'production' | 'development';
   readonly stdout?: (text: string) => void;

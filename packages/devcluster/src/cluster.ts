@@ -3,9 +3,14 @@
  * process with its own data directory. Nothing here is trusted by anybody: it plays the host.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { connectTeeSim, type GuestExit, type ProgramSpec, type TeeSimClient } from '@witan/tee-sim';
+import {
+  connectTeeSim,
+  type GuestExit,
+  type HardwarePlan,
+  type ProgramSpec,
+  type TeeSimClient,
+} from '@witan/tee-sim';
 import { DevClusterError } from './errors.ts';
 import {
   layoutOf,
@@ -16,6 +21,14 @@ import {
   type SlotState,
 } from './layout.ts';
 import { freePorts, isRunning, startTeeSim } from './processes.ts';
+import {
+  coordinatorValuesOf,
+  developmentRootsOf,
+  foundingTee,
+  writeReferenceValues,
+  type Tee,
+  type TeeChoice,
+} from './reference-values.ts';
 import { Relay } from './relay.ts';
 
 /** What cluster to start, and how. */
@@ -23,6 +36,10 @@ export interface UpOptions {
   readonly directory: string;
   /** Number of slots: 1, 3, 5 or 7. */
   readonly slotCount: number;
+  /** What it runs on. Default `snp`. */
+  readonly tee?: TeeChoice;
+  /** Lets launches forge what a host cannot choose. Default false. */
+  readonly allowOverrides?: boolean;
   /** Stop everything when this process ends, however it ends. */
   readonly exitWithParent: boolean;
   /** Puts a relay of this process in front of every slot, so that a test can play the network. */
@@ -41,13 +58,13 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
   await refuseSecond(layout);
   await mkdir(layout.directory, { recursive: true, mode: 0o700 });
   progress('starting the simulated TEE');
-  const { client, pid } = await startTeeSim(layout, { exitWithParent: options.exitWithParent });
+  const { exitWithParent, allowOverrides = false, tee: choice = 'snp' } = options;
+  const { client, pid } = await startTeeSim(layout, { exitWithParent, allowOverrides });
   const stop = (): void => {
     void client.shutdown().catch(() => undefined);
   };
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
-    const info = await client.info();
     const slots = Array.from({ length: options.slotCount }, (_, index) => `witan-${index}`);
     const ports = await freePorts(slots.length * 2);
     const hidden = options.relays === true ? ports.slice(slots.length) : [];
@@ -56,7 +73,8 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
         apiVersion: 'witan.dev/v1',
         kind: 'Coordinator',
         slots,
-        developmentRoots: [info.rootFingerprint],
+        developmentRoots: await developmentRootsOf(client, choice),
+        ...(choice === 'mixed' ? { peers: await coordinatorValuesOf(client, choice) } : {}),
       },
       null,
       2,
@@ -64,14 +82,14 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
     await writeFile(layout.initdata, initdata, { mode: 0o600 });
     const addresses = slots.map((slot, index) => [slot, `127.0.0.1:${ports[index] ?? 0}`] as const);
     const endpoints = addresses.map(([, address]) => address);
-    const programs = ['initializer', ...(options.extraPrograms ?? [])];
-    await writeReferenceValues(layout, client, initdata, endpoints, programs);
+    const workloadPrograms = ['initializer', ...(options.extraPrograms ?? [])];
+    await writeReferenceValues(layout, client, { choice, initdata, endpoints, workloadPrograms });
     const cluster = new DevCluster(layout, client, {
       teeSimPid: pid,
-      rootFingerprint: info.rootFingerprint,
+      tee: choice,
       slots: addresses.map(([slot, address], index) => {
         const listen = `127.0.0.1:${hidden[index] ?? ports[index] ?? 0}`;
-        return { slot, address, listen, guestId: '', pid: 0 };
+        return { slot, address, listen, tee: foundingTee(choice), guestId: '', pid: 0 };
       }),
     });
     for (const [index, slot] of slots.entries()) {
@@ -140,6 +158,11 @@ export class DevCluster {
     return this.#file.slots.map(({ address }) => address);
   }
 
+  /** What it was started to run on. */
+  get teeChoice(): TeeChoice {
+    return this.#file.tee;
+  }
+
   get teeSimPid(): number {
     return this.#file.teeSimPid;
   }
@@ -156,13 +179,22 @@ export class DevCluster {
   /** Launches a new process for a slot: a new incarnation on the slot's data directory. */
   async startSlot(
     name: string,
-    change: { readonly dataDirectory?: string; readonly listen?: string } = {},
+    change: {
+      readonly dataDirectory?: string;
+      readonly listen?: string;
+      /** Default: what the slot ran on before. */
+      readonly tee?: Tee;
+      /** Hardware that is not as it should be; decides over `tee`. */
+      readonly hardware?: HardwarePlan;
+    } = {},
   ): Promise<SlotState> {
-    const { slot, address, listen } = this.slot(name);
+    const { slot, address, listen, tee: before } = this.slot(name);
+    const hardware = change.hardware ?? { tee: change.tee ?? before };
     const log = this.layout.log(slot);
     await mkdir(dirname(log), { recursive: true, mode: 0o700 });
     const peers = this.#file.slots.map((item) => `${item.slot}=${item.address}`).join(',');
     const guest = await this.tee.launch({
+      ...hardware,
       program: 'coordinator',
       initdata: new Uint8Array(await readFile(this.layout.initdata)),
       chip: `chip-${slot}`,
@@ -175,7 +207,8 @@ export class DevCluster {
       stdoutPath: log,
       stderrPath: log,
     });
-    const state = { slot, address, listen, guestId: guest.guestId, pid: guest.pid };
+    const { guestId, pid, tee } = guest;
+    const state = { slot, address, listen, tee, guestId, pid };
     const slots = this.#file.slots.map((item) => (item.slot === slot ? state : item));
     this.#file = { ...this.#file, slots };
     await writeClusterFile(this.layout, this.#file);
@@ -220,36 +253,4 @@ async function refuseSecond(layout: Layout): Promise<void> {
   throw new DevClusterError('DEVCLUSTER_EXISTS', message, {
     fields: { directory: layout.directory, pid: file.teeSimPid },
   });
-}
-
-/** What an owner would get from the builder of the images; here it follows from the sources. */
-async function writeReferenceValues(
-  layout: Layout,
-  client: TeeSimClient,
-  initdata: string,
-  endpoints: readonly string[],
-  workloadPrograms: readonly (string | ProgramSpec)[],
-): Promise<void> {
-  const info = await client.info();
-  const common = {
-    tee: 'snp',
-    products: [info.product],
-    minimumTcb: info.tcb,
-    developmentRoots: [info.rootFingerprint],
-  };
-  const document = {
-    coordinators: [
-      {
-        ...common,
-        measurement: [await client.measure('coordinator')],
-        hostData: createHash('sha256').update(initdata).digest('hex'),
-      },
-    ],
-    workload: {
-      ...common,
-      measurement: await Promise.all(workloadPrograms.map((program) => client.measure(program))),
-    },
-    coordinatorEndpoints: endpoints,
-  };
-  await writeFile(layout.referenceValues, `${JSON.stringify(document, null, 2)}\n`);
 }

@@ -11,7 +11,9 @@ import {
 import { attachCluster, downCluster, refuseInterrupted, upCluster } from './cluster.ts';
 import { DevClusterError } from './errors.ts';
 import { clientOf, waitForStatuses } from './harness.ts';
+import type { SlotState } from './layout.ts';
 import { isRunning } from './processes.ts';
+import { TEE_CHOICES, type Tee } from './reference-values.ts';
 
 interface DirectoryOptions {
   readonly directory: string;
@@ -20,6 +22,11 @@ interface DirectoryOptions {
 
 interface UpOptions extends DirectoryOptions {
   readonly slots: string;
+  readonly tee: string;
+}
+
+interface StartOptions extends DirectoryOptions {
+  readonly tee?: string;
 }
 
 interface DownOptions extends DirectoryOptions {
@@ -28,6 +35,11 @@ interface DownOptions extends DirectoryOptions {
 
 const DIRECTORY = '.witan/dev';
 const SLOT_COUNTS = ['1', '3', '5', '7'];
+const TEES: readonly Tee[] = ['snp', 'tdx'];
+/** A founding has one kind of hardware; the manifest lets the other in. */
+const MIXED_HINT =
+  'Founded on SEV-SNP; the reference values list TDX too. Once a manifest is in force:\n' +
+  '  witan dev kill witan-0 && witan dev start witan-0 --tee tdx\n';
 
 /** Adds the group `dev`. */
 export function addDevCommands(program: Command, run: RunCommand): void {
@@ -37,9 +49,9 @@ export function addDevCommands(program: Command, run: RunCommand): void {
   const inDirectory = (command: Command): Command =>
     command.option('--directory <dir>', 'where the cluster keeps its files', DIRECTORY);
   finish(
-    inDirectory(
-      dev.command('up').description('start a cluster and wait until it is founded'),
-    ).option('--slots <n>', 'number of Coordinators: 1, 3, 5 or 7', '3'),
+    inDirectory(dev.command('up').description('start a cluster and wait until it is founded'))
+      .option('--slots <n>', 'number of Coordinators: 1, 3, 5 or 7', '3')
+      .option('--tee <kind>', 'what they run on: snp, tdx, or mixed (founded on snp)', 'snp'),
     'witan dev up --directory .witan/dev',
   ).action((options: UpOptions) => run(options, (context) => up(context, options)));
   finish(
@@ -56,15 +68,23 @@ export function addDevCommands(program: Command, run: RunCommand): void {
   for (const [name, description, signal] of [
     ['kill', 'kill a slot’s process without warning', 'SIGKILL'],
     ['stop', 'stop a slot’s process in order', 'SIGTERM'],
-    ['start', 'start a new process for a slot', undefined],
   ] as const) {
     finish(
       inDirectory(dev.command(`${name} <slot>`).description(description)),
       `witan dev ${name} witan-1`,
     ).action((slot: string, options: DirectoryOptions) =>
-      run(options, (context) => one(context, options, slot, name, signal)),
+      run(options, (context) => end(context, options, slot, name, signal)),
     );
   }
+  finish(
+    inDirectory(dev.command('start <slot>').description('start a new process for a slot')).option(
+      '--tee <kind>',
+      'what it runs on: snp or tdx; as before when left out',
+    ),
+    'witan dev start witan-1',
+  ).action((slot: string, options: StartOptions) =>
+    run(options, (context) => start(context, options, slot)),
+  );
 }
 
 async function up(context: CommandContext, options: UpOptions): Promise<void> {
@@ -72,8 +92,10 @@ async function up(context: CommandContext, options: UpOptions): Promise<void> {
     const fields = { expected: SLOT_COUNTS.join(', '), found: options.slots };
     throw new DevClusterError('DEVCLUSTER_SLOT_UNKNOWN', 'no such number of slots', { fields });
   }
+  const tee = oneOf(TEE_CHOICES, options.tee);
   const slotCount = Number(options.slots);
   const cluster = await upCluster({
+    tee,
     directory: options.directory,
     slotCount,
     exitWithParent: false,
@@ -101,12 +123,13 @@ async function up(context: CommandContext, options: UpOptions): Promise<void> {
         endpoints: cluster.endpoints,
         referenceValues,
         clusterId: statuses[0]?.clusterId ?? '',
-        slots: cluster.slots.map(({ slot, address, pid }) => ({ slot, address, pid })),
+        slots: cluster.slots.map((state) => pick(state)),
       },
       `Cluster of ${slotCount} founded. SIMULATED TEE: for development only.\n` +
         `  export WITAN_ENDPOINTS=${endpoints}\n` +
         `  reference values  ${referenceValues}\n` +
-        'Next: witan generate, then witan set. Stop with: witan dev down\n',
+        'Next: witan generate, then witan set. Stop with: witan dev down\n' +
+        (tee === 'mixed' ? MIXED_HINT : ''),
     );
   } catch (error) {
     await cluster.shutdown().catch(() => undefined);
@@ -128,10 +151,11 @@ async function status(context: CommandContext, options: DirectoryOptions): Promi
   const client = await clientOf(cluster, cluster.endpoints, 2_000);
   try {
     const answers = await client.getStatus();
-    const processes = cluster.slots.map(({ slot, pid, address }) => ({
+    const processes = cluster.slots.map(({ slot, pid, address, tee }) => ({
       slot,
       pid,
       address,
+      tee,
       running: isRunning(pid),
     }));
     const replicas = answers.map((answer) =>
@@ -146,7 +170,10 @@ async function status(context: CommandContext, options: DirectoryOptions): Promi
         replicas: JSON.parse(JSON.stringify(replicas)) as Json,
       },
       `${describeStatuses(answers)}${processes
-        .map(({ slot, pid, running }) => `${slot}: pid ${pid}${running ? '' : ' (ended)'}`)
+        .map(
+          ({ slot, pid, tee, running }) =>
+            `${slot}: pid ${pid}, ${tee}${running ? '' : ' (ended)'}`,
+        )
         .join('\n')}\nsimulated TEE: pid ${cluster.teeSimPid}\n`,
     );
   } finally {
@@ -155,24 +182,45 @@ async function status(context: CommandContext, options: DirectoryOptions): Promi
   }
 }
 
-async function one(
+async function end(
   context: CommandContext,
   options: DirectoryOptions,
   slot: string,
-  verb: 'kill' | 'stop' | 'start',
-  signal: 'SIGKILL' | 'SIGTERM' | undefined,
+  verb: 'kill' | 'stop',
+  signal: 'SIGKILL' | 'SIGTERM',
 ): Promise<void> {
   const cluster = await attachCluster(options.directory);
   try {
-    if (signal === undefined) await cluster.startSlot(slot);
-    else {
-      await cluster.signalSlot(slot, signal);
-      await cluster.tee.wait(cluster.slot(slot).guestId);
-    }
+    await cluster.signalSlot(slot, signal);
+    await cluster.tee.wait(cluster.slot(slot).guestId);
     const { pid } = cluster.slot(slot);
-    const past = { kill: 'killed', stop: 'stopped', start: 'started' }[verb];
+    const past = verb === 'kill' ? 'killed' : 'stopped';
     context.printer.result({ ok: true, slot, pid, verb: past }, `${slot} ${past} (pid ${pid})\n`);
   } finally {
     cluster.tee.close();
   }
+}
+
+async function start(context: CommandContext, options: StartOptions, slot: string): Promise<void> {
+  const cluster = await attachCluster(options.directory);
+  try {
+    const wanted = options.tee === undefined ? {} : { tee: oneOf(TEES, options.tee) };
+    const { pid, tee } = await cluster.startSlot(slot, wanted);
+    const text = `${slot} started on ${tee} (pid ${pid})\n`;
+    context.printer.result({ ok: true, slot, pid, tee, verb: 'started' }, text);
+  } finally {
+    cluster.tee.close();
+  }
+}
+
+/** @throws DevClusterError DEVCLUSTER_TEE_UNKNOWN */
+function oneOf<Kind extends string>(kinds: readonly Kind[], found: string): Kind {
+  const kind = kinds.find((known) => known === found);
+  if (kind !== undefined) return kind;
+  const fields = { expected: kinds.join(', '), found: found.slice(0, 32) };
+  throw new DevClusterError('DEVCLUSTER_TEE_UNKNOWN', 'no such TEE', { fields });
+}
+
+function pick({ slot, address, pid, tee }: SlotState): Json {
+  return { slot, address, pid, tee };
 }

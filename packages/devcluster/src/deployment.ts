@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { REPOSITORY_ROOT } from '@witan/tee-sim';
 import { upCluster, type DevCluster } from './cluster.ts';
 import { LOAD_PROGRAM, waitForStatuses } from './harness.ts';
+import type { TeeChoice } from './reference-values.ts';
 import { witanRunner, type RunCli } from './quickstart/witan.ts';
+
+/** Far more than a cluster needs, for machines that do much else. */
+const WAIT_MS = 90_000;
 
 /** A cluster that serves, with its owner's files. */
 export interface Deployment {
@@ -23,7 +27,12 @@ export const EXAMPLE: string = join(REPOSITORY_ROOT, 'deploy/examples/shop.yaml'
 /** Starts a cluster in `directory`, which stops with this process, and sets the first manifest. */
 export async function startDeployment(
   directory: string,
-  settings: { readonly slotCount?: number; readonly relays?: boolean } = {},
+  settings: {
+    readonly slotCount?: number;
+    readonly relays?: boolean;
+    readonly tee?: TeeChoice;
+    readonly allowOverrides?: boolean;
+  } = {},
 ): Promise<Deployment> {
   const slotCount = settings.slotCount ?? 3;
   const cluster = await upCluster({
@@ -31,12 +40,15 @@ export async function startDeployment(
     slotCount,
     exitWithParent: true,
     relays: settings.relays ?? false,
+    tee: settings.tee ?? 'snp',
+    allowOverrides: settings.allowOverrides ?? false,
     extraPrograms: [LOAD_PROGRAM],
   });
   await waitForStatuses(
     cluster,
     'a founded cluster',
     (all) => all.length === slotCount && all.every(({ leader }) => leader !== ''),
+    WAIT_MS,
   );
   const witan = witanRunner(() => undefined);
   const made = join(directory, 'deployment');
@@ -65,6 +77,7 @@ export async function startDeployment(
     cluster,
     'generation 1 everywhere',
     (all) => all.length === slotCount && all.every(({ generation }) => generation === 1),
+    WAIT_MS,
   );
   return {
     cluster,

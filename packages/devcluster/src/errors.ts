@@ -9,7 +9,8 @@ export type DevClusterErrorCode =
   | 'DEVCLUSTER_START_FAILED'
   | 'DEVCLUSTER_SLOT_UNKNOWN'
   | 'DEVCLUSTER_STATE_UNREADABLE'
-  | 'DEVCLUSTER_STEP_FAILED';
+  | 'DEVCLUSTER_STEP_FAILED'
+  | 'DEVCLUSTER_TEE_UNKNOWN';
 
 /** Says what did not happen, what was expected and what was found. */
 export class DevClusterError extends CodedError<DevClusterErrorCode> {

@@ -6,11 +6,17 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import { createClient, type Client, type ReplicaStatus } from '@witan/client';
-import { REPOSITORY_ROOT, type GuestExit, type ProgramSpec } from '@witan/tee-sim';
+import {
+  REPOSITORY_ROOT,
+  type GuestExit,
+  type HardwarePlan,
+  type ProgramSpec,
+} from '@witan/tee-sim';
 import { refuseInterrupted, type DevCluster } from './cluster.ts';
 import { DevClusterError } from './errors.ts';
 import type { LoadLine, LoadSettings } from './guests/load.ts';
 import { sleepMs } from './processes.ts';
+import { foundingTee } from './reference-values.ts';
 
 const LOAD_PACKAGES = [
   'core',
@@ -31,6 +37,8 @@ export const LOAD_PROGRAM: ProgramSpec = {
   entry: 'packages/devcluster/src/guests/load.ts',
   files: [
     ...LOAD_PACKAGES.flatMap((name) => [`packages/${name}/src`, `packages/${name}/package.json`]),
+    // Builders of evidence, which the simulated hardware's library loads.
+    'packages/attestation/testing',
     'package-lock.json',
   ],
   root: REPOSITORY_ROOT,
@@ -39,7 +47,7 @@ export const LOAD_PROGRAM: ProgramSpec = {
 /** What `reference-values.json` of a development cluster says. */
 export interface ReferenceValuesFile {
   readonly coordinators: readonly unknown[];
-  readonly workload: Readonly<Record<string, unknown>>;
+  readonly workload: readonly Readonly<Record<string, unknown>>[];
   readonly coordinatorEndpoints: readonly string[];
 }
 
@@ -123,11 +131,14 @@ export async function runInitializer(
     readonly output: string;
     readonly args?: readonly string[];
     readonly program?: string | ProgramSpec;
+    /** Default: a healthy machine of the kind that the cluster was founded on. */
+    readonly hardware?: HardwarePlan;
   },
 ): Promise<InitializerRun> {
   await mkdir(options.output, { recursive: true, mode: 0o700 });
   const logFile = join(cluster.layout.directory, `initializer-${options.name}.log`);
   const guest = await cluster.tee.launch({
+    ...(options.hardware ?? { tee: foundingTee(cluster.teeChoice) }),
     program: options.program ?? 'initializer',
     initdata: options.initdata,
     chip: `chip-${options.name}`,
@@ -214,6 +225,7 @@ export async function startLoad(
   const whole: LoadSettings = { endpoints: cluster.endpoints, ...settings, coordinators };
   await writeFile(`${base}.json`, JSON.stringify(whole));
   const guest = await cluster.tee.launch({
+    tee: foundingTee(cluster.teeChoice),
     program: LOAD_PROGRAM,
     initdata,
     chip: 'chip-load',

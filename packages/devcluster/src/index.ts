@@ -18,4 +18,5 @@ export {
 } from './harness.ts';
 export { layoutOf, readClusterFile, type Layout, type SlotState } from './layout.ts';
 export { freePorts, isRunning, sleepMs } from './processes.ts';
+export { TEE_CHOICES, type Tee, type TeeChoice } from './reference-values.ts';
 export { Relay } from './relay.ts';

@@ -2,6 +2,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DevClusterError } from './errors.ts';
+import type { Tee, TeeChoice } from './reference-values.ts';
 
 /** Paths of one development cluster. */
 export interface Layout {
@@ -39,6 +40,8 @@ export interface SlotState {
   readonly address: string;
   /** Where its process listens; another port than `address` behind a relay. */
   readonly listen: string;
+  /** What its newest process runs in. */
+  readonly tee: Tee;
   /** Id of the newest guest that was launched for the slot. */
   readonly guestId: string;
   readonly pid: number;
@@ -47,7 +50,7 @@ export interface SlotState {
 /** What `cluster.json` says. */
 export interface ClusterFile {
   readonly teeSimPid: number;
-  readonly rootFingerprint: string;
+  readonly tee: TeeChoice;
   readonly slots: readonly SlotState[];
 }
 

@@ -1,6 +1,7 @@
-/** `npm run quickstart [-- --json] [-- --keep] [-- --directory DIR]`. */
+/** `npm run quickstart [-- --json] [-- --keep] [-- --tee KIND] [-- --directory DIR]`. */
 import { parseArgs } from 'node:util';
 import { resolve } from 'node:path';
+import { TEE_CHOICES } from './reference-values.ts';
 import { quickstart } from './quickstart/quickstart.ts';
 import { witanRunner } from './quickstart/witan.ts';
 
@@ -9,6 +10,7 @@ const USAGE = `Usage: npm run quickstart -- [options]
 Shows the whole life of a Witan deployment on this machine, with a simulated TEE.
 
   --json           print the summary as one JSON object on standard output
+  --tee KIND       what it runs on: snp, tdx, or mixed (default snp)
   --keep           leave the cluster running and say how to use and stop it
   --directory DIR  where to put everything (default .witan/quickstart)
   --help           show this text
@@ -23,6 +25,7 @@ function readOptions() {
     options: {
       json: { type: 'boolean' },
       keep: { type: 'boolean' },
+      tee: { type: 'string' },
       directory: { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -40,6 +43,11 @@ async function main(): Promise<number> {
   if (values.help === true) {
     process.stdout.write(USAGE);
     return 0;
+  }
+  const tee = TEE_CHOICES.find((choice) => choice === (values.tee ?? 'snp'));
+  if (tee === undefined) {
+    process.stderr.write(`no such --tee; there are: ${TEE_CHOICES.join(', ')}\n${USAGE}`);
+    return 2;
   }
   const json = values.json === true;
   // With --json, standard output is for the summary alone.
@@ -59,6 +67,7 @@ async function main(): Promise<number> {
   const summary = await quickstart({
     directory: resolve(values.directory ?? '.witan/quickstart'),
     keep: values.keep === true,
+    tee,
     write,
     witan: witanRunner(write),
     signal: stop.signal,

@@ -66,6 +66,17 @@ describe('witan dev', () => {
     expect(stderr).toContain('DEVCLUSTER_SLOT_UNKNOWN');
   });
 
+  it.each([
+    ['up', ['--tee', 'sgx']],
+    ['up', ['--tee', 'toString']],
+  ])('refuses a TEE that there is not: %s %j', async (command, options) => {
+    const where = ['--directory', join(home, 'no-tee')];
+    const { code, stderr } = await witan('dev', command, ...options, ...where);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('DEVCLUSTER_TEE_UNKNOWN');
+    expect(stderr).toContain('snp, tdx, mixed');
+  });
+
   it('says what to do about a damaged description', async () => {
     const directory = join(home, 'damaged');
     await mkdir(directory);

@@ -6,6 +6,6 @@ import { run } from './run.ts';
 process.exitCode = await run({
   argv: process.argv.slice(2),
   env: process.env,
-  evidenceProvider: createTsmProvider({ fs: nodeTsmFileSystem }),
+  evidenceProvider: createTsmProvider({ fs: nodeTsmFileSystem, accept: ['snp', 'tdx'] }),
   profile: 'production',
 });

@@ -4,7 +4,7 @@
  * the manifest, or list this pod in it, at any time.
  */
 import { createHash, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
-import { encodeEvidence, parseSnpReport } from '@witan/attestation';
+import { configDigestFor, encodeEvidence, readConfigDigestUnverified } from '@witan/attestation';
 import type { EvidenceProvider } from '@witan/attester';
 import {
   backoffMs,
@@ -17,7 +17,7 @@ import {
   type ClientEvent,
   type Credentials,
 } from '@witan/client';
-import { CodedError, describeError, toHex } from '@witan/core';
+import { bytesEqual, CodedError, describeError, toHex } from '@witan/core';
 import { certificatePem, nodeRandom, systemClock } from '@witan/keys';
 import { standaloneReportData } from '@witan/transport';
 import {
@@ -31,12 +31,15 @@ import { writeOutput, type OutputFile } from './files.ts';
 import { readWorkloadInitdata, type WorkloadInitdata } from './initdata.ts';
 import { INITIALIZER_USAGE, parseSettings, type Settings } from './settings.ts';
 
+/** Kinds of evidence that an initializer may run on. */
+type InitializerTee = 'snp' | 'tdx';
+
 /** How the program is started. */
 export interface RunOptions {
   /** Arguments behind the program's name. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly evidenceProvider: EvidenceProvider;
+  readonly evidenceProvider: EvidenceProvider<InitializerTee>;
   /** `production` accepts no development root, whatever the initdata lists (I11). */
   readonly profile: 'production' | 'development';
   readonly stdout?: (text: string) => void;
@@ -72,7 +75,7 @@ export async function run(options: RunOptions): Promise<number> {
       return EXIT_OK;
     }
     const initdata = await readWorkloadInitdata(settings.initdataFile);
-    await checkMeasured(initdata, options.evidenceProvider);
+    await checkMeasured(initdata, options.evidenceProvider, stderr);
     const endorsements = openEndorsements({
       settings: settings.endorsements,
       profile: options.profile,
@@ -98,25 +101,43 @@ export async function run(options: RunOptions): Promise<number> {
   }
 }
 
-/** The host mounts the file; the hardware says whether it is the one that was measured. */
+/**
+ * The host mounts the file; the hardware says whether it is the one that was measured. Whoever
+ * could exchange it could name other Coordinators. A SEV-SNP report comes from the processor
+ * itself; a quote is made by the host, so a TDX guest also asks its own module.
+ */
 async function checkMeasured(
   initdata: WorkloadInitdata,
-  provider: EvidenceProvider,
+  provider: EvidenceProvider<InitializerTee>,
+  stderr: (text: string) => void,
 ): Promise<void> {
-  const digest = createHash('sha256').update(initdata.bytes).digest();
+  const digest = new Uint8Array(createHash('sha256').update(initdata.bytes).digest());
   const evidence = await provider.collect(standaloneReportData(SELF_LABEL, digest));
-  const expected = toHex(parseSnpReport(evidence.report).hostData);
-  const found = digest.toString('hex');
-  if (expected === found) return;
-  const message = 'initdata is not the document that was measured at launch';
-  const fields = { expected, found };
+  const expected = configDigestFor(evidence.kind, digest);
+  demandMeasured(readConfigDigestUnverified(evidence), expected);
+  const local = await provider.localConfigId?.();
+  if (local !== undefined) demandMeasured(local, expected);
+  if (local !== undefined || evidence.kind === 'snp') return;
+  stderr(
+    'witan-initializer: the kernel (before Linux 6.16) does not show MRCONFIGID; ' +
+      'initdata is confirmed by a quote alone, which comes from the host\n',
+  );
+}
+
+/** @param found what the hardware says was measured at launch */
+function demandMeasured(found: Uint8Array, expected: Uint8Array): void {
+  if (bytesEqual(found, expected)) return;
+  const message =
+    'initdata is not the document that was measured at launch; ' +
+    'launch the pod with the initdata that was generated for it';
+  const fields = { expected: toHex(expected), found: toHex(found) };
   throw new InitializerError('INITIALIZER_INITDATA_NOT_MEASURED', message, { fields });
 }
 
 interface Task {
   readonly settings: Settings;
   readonly initdata: WorkloadInitdata;
-  readonly evidenceProvider: EvidenceProvider;
+  readonly evidenceProvider: EvidenceProvider<InitializerTee>;
   readonly endorsements: ProgramEndorsements;
   readonly profile: RunOptions['profile'];
   readonly stderr: (text: string) => void;

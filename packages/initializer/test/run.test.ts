@@ -6,6 +6,12 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { COORDINATOR, Scene, makeHardware, type Hardware } from '@witan/client/testing';
+import {
+  configIdOf,
+  inProcessTdxProvider,
+  loadOrCreateTdxRoot,
+  tdMeasurements,
+} from '@witan/tee-sim';
 import { PublicError } from '@witan/transport';
 import { run } from '../src/index.ts';
 
@@ -76,6 +82,7 @@ async function initialize(
   options: {
     readonly profile?: 'production' | 'development';
     readonly hostData?: string;
+    readonly evidenceProvider?: Parameters<typeof run>[0]['evidenceProvider'];
     readonly signal?: AbortSignal;
   } = {},
 ): Promise<Result> {
@@ -88,7 +95,7 @@ async function initialize(
       WITAN_OUTPUT: join(directory, 'witan'),
       WITAN_FLOOR: join(directory, 'floor'),
     },
-    evidenceProvider: hardware.provider({ ...launch(), hostData }),
+    evidenceProvider: options.evidenceProvider ?? hardware.provider({ ...launch(), hostData }),
     profile: options.profile ?? 'development',
     stdout: () => undefined,
     stderr: (text) => {
@@ -222,6 +229,31 @@ describe('a pod gets nothing, and nothing is written,', () => {
     expect(code).toBe(2);
     expect(stderr).toContain('INITIALIZER_INITDATA_NOT_MEASURED');
     expect(callCount()).toBe(0);
+  });
+
+  it('when the host exchanged initdata on TDX, whatever quote it hands out', async () => {
+    await setManifest();
+    const digest = new Uint8Array(createHash('sha256').update(initdata).digest());
+    const measured = { ...tdMeasurements(new Uint8Array(48), 1), mrConfigId: configIdOf(digest) };
+    const other = configIdOf(new Uint8Array(32).fill(9));
+    const root = loadOrCreateTdxRoot(directory);
+    // A quote that says so; then a genuine quote of another guest, which the guest's own module
+    // contradicts.
+    for (const guest of [
+      { ...measured, mrConfigId: other },
+      { ...measured, mrConfigId: other, overrides: { mrConfigId: configIdOf(digest) } },
+    ]) {
+      const evidenceProvider = inProcessTdxProvider(root, guest);
+      const { code, stderr } = await initialize(['--once'], { evidenceProvider });
+      expect(stderr).toContain('INITIALIZER_INITDATA_NOT_MEASURED');
+      expect(code).toBe(2);
+    }
+    expect(callCount()).toBe(0);
+    // A kernel that cannot tell: the initializer goes on, and says that only the host vouches.
+    const older = inProcessTdxProvider(root, { ...measured, withoutLocalMeasurements: true });
+    const { stderr } = await initialize(['--once'], { evidenceProvider: older });
+    expect(stderr).toContain('does not show MRCONFIGID');
+    expect(stderr).not.toContain('NOT_MEASURED');
   });
 
   it('when it is told to stop while it waits', async () => {

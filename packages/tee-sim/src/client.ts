@@ -3,7 +3,11 @@ import { connect, type Socket } from 'node:net';
 import { fromBase64, toBase64, type FieldValue } from '@witan/core';
 import { productOfName, type SnpProduct, type SnpTcb } from '@witan/attestation';
 import { TEE_SIM_ERROR_CODES, TeeSimError } from './errors.ts';
-import { encodeOverrides, type GuestOverrides } from './hardware/overrides.ts';
+import { SNP_COLLATERAL, TDX_COLLATERAL } from './hardware/collateral.ts';
+import { encodeFields } from './hardware/field-table.ts';
+import type { HardwarePlan } from './hardware/guest-hardware.ts';
+import { SNP_OVERRIDES } from './hardware/snp-overrides.ts';
+import { TDX_OVERRIDES } from './hardware/tdx-overrides.ts';
 import type { TsmFaults } from './hardware/tsm-tree.ts';
 import type { ProgramSpec } from './programs.ts';
 import {
@@ -15,11 +19,14 @@ import {
 } from './wire/control.ts';
 import { isObject, LineSplitter, parseObject, toLine } from './wire/lines.ts';
 
-/** What to launch and how. */
-export interface LaunchOptions {
+/** What to launch, how, and on what. */
+export type LaunchOptions = LaunchCommon & HardwarePlan;
+
+/** What to launch and how, on whatever hardware. */
+export interface LaunchCommon {
   /** A name from the table of programs, or a description of another program. */
   readonly program: string | ProgramSpec;
-  /** At most 1 MiB. Its SHA-256 becomes HOST_DATA. */
+  /** At most 1 MiB. Its SHA-256 becomes HOST_DATA or MRCONFIGID. */
   readonly initdata: Uint8Array;
   readonly args?: readonly string[];
   /** The guest's whole environment but for PATH. Not measured. */
@@ -30,7 +37,6 @@ export interface LaunchOptions {
   readonly chip?: string;
   /** Part of the launch digest; default 1. */
   readonly vcpus?: number;
-  readonly overrides?: GuestOverrides;
   readonly faults?: TsmFaults;
   /** Absolute path that output is appended to; dropped when absent. */
   readonly stdoutPath?: string;
@@ -52,7 +58,18 @@ export interface TeeSimInfo {
   /** ASK, DER. */
   readonly intermediate: Uint8Array;
   readonly crl: Uint8Array;
+  /** SHA-256 of the TDX root certificate's DER, hex: what a manifest must list (I11). */
+  readonly tdxRootFingerprint: string;
+  /** Root of TDX, DER. */
+  readonly tdxRoot: Uint8Array;
   readonly allowOverrides: boolean;
+}
+
+/** What TDX measures of a program, hex. */
+export interface TdxMeasurement {
+  readonly mrTd: string;
+  /** RTMR 0 to 3. */
+  readonly rtmrs: readonly string[];
 }
 
 /** A connection to a daemon. Every method throws TeeSimError with the daemon's code. */
@@ -64,7 +81,10 @@ export interface TeeSimClient {
   list(): Promise<readonly GuestStatus[]>;
   /** @returns the launch digest that the program has now, hex */
   measure(program: string | ProgramSpec, vcpus?: number): Promise<string>;
-  info(): Promise<TeeSimInfo>;
+  /** The same for a TDX guest. */
+  measureTdx(program: string | ProgramSpec, vcpus?: number): Promise<TdxMeasurement>;
+  /** @param product default: the product line that the daemon's directory was made for */
+  info(product?: SnpProduct): Promise<TeeSimInfo>;
   /** Stops all guests and the daemon; resolves when the guests have ended. */
   shutdown(): Promise<void>;
   /** Disconnects; kills the guests that this client launched as `attached`. */
@@ -81,11 +101,11 @@ export async function connectTeeSim(directory: string): Promise<TeeSimClient> {
   const socket = await connected(directory);
   const calls = new Calls(socket);
   return {
-    launch: async ({ initdata, overrides, ...rest }) =>
+    launch: async (options) =>
       (await calls.call('launch', {
-        ...rest,
-        initdata: toBase64(initdata),
-        ...(overrides === undefined ? {} : { overrides: encodeOverrides(overrides) }),
+        ...options,
+        initdata: toBase64(options.initdata),
+        ...hardwareFields(options),
       })) as unknown as GuestStatus,
     signal: async (guestId, signal) => {
       await calls.call('signal', { guestId, signal });
@@ -96,7 +116,12 @@ export async function connectTeeSim(directory: string): Promise<TeeSimClient> {
       const fields = vcpus === undefined ? { program } : { program, vcpus };
       return String((await calls.call('measure', fields))['measurement']);
     },
-    info: async () => infoOf(await calls.call('info', {})),
+    measureTdx: async (program, vcpus) => {
+      const fields = vcpus === undefined ? { program } : { program, vcpus };
+      return (await calls.call('measure', { ...fields, tee: 'tdx' })) as unknown as TdxMeasurement;
+    },
+    info: async (product) =>
+      infoOf(await calls.call('info', product === undefined ? {} : { product })),
     shutdown: async () => {
       await calls.call('shutdown', {});
     },
@@ -125,6 +150,21 @@ async function connected(directory: string): Promise<Socket> {
       resolve(socket);
     });
   });
+}
+
+function hardwareFields(plan: HardwarePlan): Result {
+  if (plan.tee === 'tdx') {
+    const { overrides = {}, collateral = {} } = plan;
+    return {
+      overrides: encodeFields(TDX_OVERRIDES, overrides),
+      collateral: encodeFields(TDX_COLLATERAL, collateral),
+    };
+  }
+  const { overrides = {}, collateral = {} } = plan;
+  return {
+    overrides: encodeFields(SNP_OVERRIDES, overrides),
+    collateral: encodeFields(SNP_COLLATERAL, collateral),
+  };
 }
 
 type Result = Readonly<Record<string, unknown>>;
@@ -223,6 +263,8 @@ function infoOf(result: Result): TeeSimInfo {
     root: fromBase64(text('root')),
     intermediate: fromBase64(text('intermediate')),
     crl: fromBase64(text('crl')),
+    tdxRootFingerprint: text('tdxRootFingerprint'),
+    tdxRoot: fromBase64(text('tdxRoot')),
     allowOverrides: result['allowOverrides'] === true,
   };
 }

@@ -32,8 +32,9 @@ export async function run(options: RunOptions): Promise<number> {
         event: 'ready',
         simulated: true,
         socket: daemon.socketPath,
-        product: daemon.hierarchy.product,
-        rootFingerprint: daemon.hierarchy.rootFingerprint,
+        product: daemon.host.primary.hierarchy.product,
+        rootFingerprint: daemon.host.primary.hierarchy.rootFingerprint,
+        tdxRootFingerprint: daemon.host.tdx.rootFingerprint,
       }),
     );
     await daemon.stopped;

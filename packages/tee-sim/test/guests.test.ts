@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SnpEvidence } from '@witan/attestation';
+import { decodeEvidence, type SnpEvidence } from '@witan/attestation';
 import { fromBase64, toHex } from '@witan/core';
 import {
   connectTeeSim,
@@ -26,6 +26,7 @@ const program = (name: string): ProgramSpec => ({
     'packages/tee-sim/src',
     'packages/core/src',
     'packages/attester/src',
+    'packages/attestation/src',
   ],
 });
 const initdata = new TextEncoder().encode('policy = "strict"');
@@ -74,12 +75,8 @@ async function collect(options: Partial<LaunchOptions> = {}, vmpl?: number): Pro
   expect(outcome.stderr).toBe('');
   const printed = JSON.parse(outcome.stdout) as Record<string, string> & { environment: string[] };
   const bytes = (name: string): Uint8Array => fromBase64(printed[name] ?? '');
-  const endorsements = {
-    certificateTable: bytes('certificateTable'),
-    root: bytes('root'),
-    crl: bytes('crl'),
-  };
-  const evidence: SnpEvidence = { kind: 'snp', report: bytes('report'), endorsements };
+  const evidence = decodeEvidence(bytes('evidence'));
+  if (evidence.kind !== 'snp') throw new Error('the guest runs on SEV-SNP');
   const { environment } = printed;
   return { ...outcome, evidence, initdata: bytes('initdata'), environment, reportData };
 }

@@ -1,12 +1,16 @@
 /** `witan generate`: from a deployment to a manifest, initdata and a changed deployment. */
 import { basename, join } from 'node:path';
-import { utf8 } from '@witan/core';
+import { fromHex, utf8 } from '@witan/core';
 import { loadOwnerPublicKey, publicKeyPemOf } from '@witan/keys';
 import { transformDeployment, type DeployedWorkload } from '@witan/kubernetes';
 import { CliError } from '../errors.ts';
 import { parseStored, type CommandContext } from '../context.ts';
 import { readInput, writeOutput } from '../files.ts';
-import { readReferenceValues, type ReferenceValuesFile } from '../reference-values-file.ts';
+import {
+  configurationFields,
+  readReferenceValues,
+  type ReferenceValuesFile,
+} from '../reference-values-file.ts';
 import { SIMULATED_WARNING, table } from '../printer.ts';
 
 export interface GenerateOptions {
@@ -63,8 +67,11 @@ export async function generate(context: CommandContext, options: GenerateOptions
 }
 
 /** Whether the manifest will accept a simulated TEE (I11). */
-function isSimulated({ coordinatorValues, workload }: ReferenceValuesFile): boolean {
-  const lists = [workload['developmentRoots'], ...coordinatorValues.map((v) => v.developmentRoots)];
+function isSimulated({ coordinatorValues, workloads }: ReferenceValuesFile): boolean {
+  const lists = [
+    ...workloads.map(({ fields }) => fields['developmentRoots']),
+    ...coordinatorValues.map((values) => values.developmentRoots),
+  ];
   return lists.some((list) => Array.isArray(list) && list.length > 0);
 }
 
@@ -101,7 +108,10 @@ function manifestText(
   const entries = workloads.map((workload) => [
     workload.name,
     {
-      referenceValues: [{ ...values.workload, hostData: workload.hostData }],
+      referenceValues: values.workloads.map(({ tee, fields }) => ({
+        ...fields,
+        ...configurationFields(tee, fromHex(workload.hostData)),
+      })),
       dnsNames: workload.dnsNames,
       ipAddresses: [],
       secrets: workload.secrets,

@@ -1,5 +1,5 @@
 /** `witan status`: what each replica says of itself. Attested, but confirmed by no quorum. */
-import type { EndpointStatus } from '@witan/client';
+import { isTrustFailure, type EndpointStatus } from '@witan/client';
 import { describeError } from '@witan/core';
 import { parseReferenceValues } from '@witan/attestation';
 import { connect, type CommandContext } from '../context.ts';
@@ -46,11 +46,25 @@ function answerToJson(answer: EndpointStatus): Json {
   return { reached: false, endpoint, code: error.code, error: describeError(error) };
 }
 
+/** What a person should know beside the row. */
+function explanationOf(answer: EndpointStatus): readonly string[] {
+  if (answer.kind === 'ok') {
+    const { slot, explanation } = answer.status;
+    return explanation === 'Serving.' ? [] : [`${slot}: ${explanation}`];
+  }
+  const { check, detail } = answer.error.fields;
+  if (!isTrustFailure(answer.error.code) || detail === undefined) return [];
+  return [`${answer.endpoint}: ${String(check)}: ${String(detail)}`];
+}
+
 /** A table of the replicas, and what to know beside it. */
 export function describeStatuses(answers: readonly EndpointStatus[]): string {
   const head = ['SLOT', 'ENDPOINT', 'PHASE', 'ROLE', 'TERM', 'COMMIT', 'APPLIED', 'GEN', 'MEMBERS'];
   const rows = answers.map((answer) => {
-    if (answer.kind === 'failed') return ['?', answer.endpoint, 'unreachable', answer.error.code];
+    if (answer.kind === 'failed') {
+      const { code } = answer.error;
+      return ['?', answer.endpoint, isTrustFailure(code) ? 'refused' : 'unreachable', code];
+    }
     const { status: s } = answer;
     const numbers = [s.term, s.commitIndex, s.appliedIndex, s.generation].map(String);
     const members = s.members
@@ -58,11 +72,7 @@ export function describeStatuses(answers: readonly EndpointStatus[]): string {
       .map(({ slot, voter, leader }) => `${slot}${leader ? '*' : ''}${voter ? '' : '+'}`);
     return [s.slot, s.endpoint, s.phase, s.role, ...numbers, members.join(' ')];
   });
-  const said = answers.flatMap((answer) =>
-    answer.kind === 'ok' && answer.status.explanation !== 'Serving.'
-      ? [`${answer.status.slot}: ${answer.status.explanation}`]
-      : [],
-  );
+  const said = answers.flatMap(explanationOf);
   const simulated = answers.some((answer) => answer.kind === 'ok' && answer.status.simulated);
   const legend = 'Members: * leads, + learner, votes later.\n';
   return `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}${legend}${

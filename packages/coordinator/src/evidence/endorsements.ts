@@ -11,6 +11,7 @@ import { systemClock } from '@witan/keys';
 import type { ChannelProver } from '@witan/transport';
 import type { CoordinatorInitdata } from '../initdata.ts';
 import type { EventLog, NodeOptions } from '../node.ts';
+import type { CoordinatorTee } from './self.ts';
 
 /** @throws EndorsementsError ENDORSEMENTS_OPTION_INVALID */
 export function endorsementsOf(
@@ -29,7 +30,7 @@ export function endorsementsOf(
 }
 
 /** Proves with the evidence of a provider. */
-export function proverOf(provider: EvidenceProvider): ChannelProver {
+export function proverOf(provider: EvidenceProvider<CoordinatorTee>): ChannelProver {
   return {
     evidenceTypes: [provider.kind],
     prove: async (reportData, signal) =>

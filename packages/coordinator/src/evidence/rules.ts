@@ -6,7 +6,9 @@
 import {
   appraise,
   decodeEvidence,
-  parseSnpReport,
+  describeRefusal,
+  readConfigDigestUnverified,
+  wantedConfigDigest,
   type AppraisalResult,
   type Claims,
   type Evidence,
@@ -18,9 +20,16 @@ import type { ValidatedManifest, Workload } from '@witan/manifest';
 import type { ChannelVerifier, Verification, VerificationRequest } from '@witan/transport';
 import type { SelfEvidence } from './self.ts';
 
+/**
+ * By which rule a replica was accepted: the manifest in force; before this replica knows one, that
+ * it is like this replica, or that the measured configuration lists it. A listed peer may let this
+ * replica into its cluster, but they do not found one together (decision record 0045).
+ */
+export type PeerRule = 'manifest' | 'similar' | 'listed';
+
 /** A peer's evidence as it was judged. */
 export type PeerClaims =
-  | { readonly kind: 'replica'; readonly claims: Claims }
+  | { readonly kind: 'replica'; readonly claims: Claims; readonly rule: PeerRule }
   | {
       readonly kind: 'workload';
       readonly claims: Claims;
@@ -32,6 +41,8 @@ export type PeerClaims =
 
 export interface RulesOptions {
   readonly self: SelfEvidence;
+  /** Further peers that the measured configuration lists. */
+  readonly listed: readonly ReferenceValues[];
   readonly manifest: () => ValidatedManifest<ReferenceValues> | undefined;
   readonly generation: () => number;
   readonly profile: 'production' | 'development';
@@ -41,9 +52,7 @@ export interface RulesOptions {
   readonly endorsements?: EndorsementSource;
 }
 
-/** A refusal says which rule failed for at most this many reference values. */
-const REFUSALS_SHOWN = 3;
-/** Without a match by host data, this many workloads are tried, to give a useful reason. */
+/** Without a match by configuration, this many workloads are tried, to give a useful reason. */
 const WORKLOADS_TRIED = 4;
 
 export class Rules {
@@ -53,22 +62,23 @@ export class Rules {
     this.#options = options;
   }
 
-  /** Reference values that a Coordinator must meet now. */
-  coordinatorValues(): readonly ReferenceValues[] {
-    return this.#options.manifest()?.coordinators ?? this.#options.self.selfSimilar;
-  }
-
   /** Whether this replica meets a manifest's rule for Coordinators. */
-  meetsOwn(manifest: ValidatedManifest<ReferenceValues>): AppraisalResult {
-    const { evidence, reportData } = this.#options.self;
+  async meetsOwn(manifest: ValidatedManifest<ReferenceValues>): Promise<AppraisalResult> {
+    // Fresh evidence: endorsements of the start may have ended since.
+    const { evidence, reportData } = await this.#options.self.collect();
     return this.#appraise(evidence, reportData, manifest.coordinators);
   }
 
   replicaVerifier(): ChannelVerifier<PeerClaims> {
     return this.#verifier((evidence, { expectedReportData }) => {
-      const result = this.#appraise(evidence, expectedReportData, this.coordinatorValues());
+      const { manifest, self, listed } = this.#options;
+      const inForce = manifest()?.coordinators;
+      const values = inForce ?? [...self.selfSimilar, ...listed];
+      const result = this.#appraise(evidence, expectedReportData, values);
       if (result.kind === 'refused') return refusal(result);
-      const claims: PeerClaims = { kind: 'replica', claims: result.claims };
+      const isSimilar = result.entryIndex < self.selfSimilar.length;
+      const rule = inForce !== undefined ? 'manifest' : isSimilar ? 'similar' : 'listed';
+      const claims: PeerClaims = { kind: 'replica', claims: result.claims, rule };
       return { ok: true, claims, validUntilMs: result.validUntil };
     });
   }
@@ -113,18 +123,18 @@ export class Rules {
     };
   }
 
-  /** Workloads whose host data fits; the rest of a large manifest need not be appraised. */
+  /** Workloads whose configuration fits; the rest of a large manifest need not be appraised. */
   #candidates(
     manifest: ValidatedManifest<ReferenceValues>,
     evidence: Evidence,
   ): readonly Workload<ReferenceValues>[] {
-    const hostData =
-      evidence.kind === 'snp' ? toHex(parseSnpReport(evidence.report).hostData) : undefined;
+    const digest = toHex(readConfigDigestUnverified(evidence));
     const workloads = [...manifest.workloads.values()];
     const fitting = workloads.filter(({ referenceValues }) =>
-      referenceValues.some((values) => values.tee === 'snp' && values.hostData === hostData),
+      referenceValues.some(
+        (values) => values.tee === evidence.kind && wantedConfigDigest(values) === digest,
+      ),
     );
-    if (evidence.kind !== 'snp') return workloads;
     return fitting.length > 0 ? fitting : workloads.slice(0, WORKLOADS_TRIED);
   }
 
@@ -132,7 +142,7 @@ export class Rules {
     judge: (evidence: Evidence, request: VerificationRequest) => Verification<PeerClaims>,
   ): ChannelVerifier<PeerClaims> {
     return {
-      evidenceTypes: ['snp'],
+      evidenceTypes: ['snp', 'tdx'],
       verify: (request) => this.#judgeSafely(judge, request),
     };
   }
@@ -169,9 +179,5 @@ export class Rules {
 }
 
 function refusal(result: AppraisalResult & { kind: 'refused' }): Verification<PeerClaims> {
-  const reasons = result.refusals.slice(0, REFUSALS_SHOWN).map(({ code, detail }) => {
-    const fields = Object.entries(detail).map(([name, value]) => `${name}=${String(value)}`);
-    return `${code} (${fields.join(', ')})`;
-  });
-  return { ok: false, code: result.code, detail: reasons.join('; ') };
+  return { ok: false, code: result.code, detail: describeRefusal(result) };
 }

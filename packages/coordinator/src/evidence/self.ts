@@ -3,35 +3,48 @@
  * before the first manifest a peer must be built and configured exactly like this replica.
  */
 import {
+  AMD_ROOTS,
   appraise,
-  parseSnpReferenceValues,
-  parseSnpReport,
-  SNP_PRODUCTS,
+  configDigestFor,
+  describeRefusal,
+  establishSnp,
+  establishTdx,
+  INTEL_ROOTS,
+  readConfigDigestUnverified,
+  type AppraisalContext,
   type Claims,
   type Evidence,
   type ReferenceValues,
-  type SnpClaims,
-  type SnpEvidence,
 } from '@witan/attestation';
 import type { EvidenceProvider } from '@witan/attester';
 import { bytesEqual, toHex, type Clock, type Crypto } from '@witan/core';
 import { standaloneReportData } from '@witan/transport';
 import { CoordinatorError } from '../errors.ts';
 import type { CoordinatorInitdata } from '../initdata.ts';
+import type { EventLog } from '../node.ts';
+import { similarValues } from './similar.ts';
 
 const SELF_LABEL = 'witan/v1/coordinator-self';
-const NO_TCB = { bootloader: 0, tee: 0, snp: 0, microcode: 0 };
 
+/** Kinds of evidence that a Coordinator may run on. */
+export type CoordinatorTee = 'snp' | 'tdx';
+
+/** Own evidence as it was verified at start, and the way to fresh evidence. */
 export interface SelfEvidence {
-  readonly evidence: Evidence;
-  readonly reportData: Uint8Array;
   readonly claims: Claims;
   /** Reference values that fit this replica and its twins. */
   readonly selfSimilar: readonly ReferenceValues[];
+  /**
+   * Whether the hardware itself confirmed the configuration. False for TDX on a kernel before 6.16:
+   * then a host could have handed out the quote of another guest.
+   */
+  readonly configurationConfirmed: boolean;
+  /** Fresh evidence about this replica; its endorsements may have been renewed since the start. */
+  readonly collect: () => Promise<{ readonly evidence: Evidence; readonly reportData: Uint8Array }>;
 }
 
 export interface SelfEvidenceOptions {
-  readonly provider: EvidenceProvider;
+  readonly provider: EvidenceProvider<CoordinatorTee>;
   readonly initdata: CoordinatorInitdata;
   readonly profile: 'production' | 'development';
   readonly crypto: Crypto;
@@ -48,54 +61,79 @@ export async function collectSelfEvidence(options: SelfEvidenceOptions): Promise
   const { provider, initdata, crypto } = options;
   const measured = crypto.hash('sha256', initdata.bytes);
   const reportData = standaloneReportData(SELF_LABEL, measured);
-  const evidence: SnpEvidence = await provider.collect(reportData);
-  const report = parseSnpReport(evidence.report);
-  if (!bytesEqual(report.hostData, measured)) {
-    const message = 'the configuration in use is not the one that was measured at launch';
-    const fields = { expected: toHex(report.hostData), found: toHex(measured) };
-    throw new CoordinatorError('COORDINATOR_INITDATA_NOT_MEASURED', message, { fields });
-  }
-  return verifySelf(options, evidence, reportData);
+  const collect = async (): Promise<{ evidence: Evidence; reportData: Uint8Array }> => {
+    const evidence: Evidence = await provider.collect(reportData);
+    return { evidence, reportData };
+  };
+  const { evidence } = await collect();
+  const expected = configDigestFor(evidence.kind, measured);
+  demandMeasured(readConfigDigestUnverified(evidence), expected);
+  const local = await provider.localConfigId?.();
+  if (local !== undefined) demandMeasured(local, expected);
+  return {
+    ...verifySelf(options, evidence, reportData),
+    configurationConfirmed: evidence.kind === 'snp' || local !== undefined,
+    collect,
+  };
 }
 
-/** Appraises own evidence twice: first to learn its claims, then under the rule made from them. */
+/** @param found what the hardware says was measured at launch */
+function demandMeasured(found: Uint8Array, expected: Uint8Array): void {
+  if (bytesEqual(found, expected)) return;
+  const message =
+    'the configuration in use is not the one that was measured at launch; ' +
+    'launch the guest with this initdata';
+  const fields = { expected: toHex(expected), found: toHex(found) };
+  throw new CoordinatorError('COORDINATOR_INITDATA_NOT_MEASURED', message, { fields });
+}
+
+/** Learns the claims of own evidence, and judges it by the rule that is made from them. */
 function verifySelf(
   options: SelfEvidenceOptions,
-  evidence: SnpEvidence,
+  evidence: Evidence,
   reportData: Uint8Array,
-): SelfEvidence {
+): Pick<SelfEvidence, 'claims' | 'selfSimilar'> {
   const { initdata, profile, crypto, clock } = options;
-  const report = parseSnpReport(evidence.report);
-  const common = {
-    tee: 'snp',
-    measurement: [toHex(report.measurement)],
-    hostData: toHex(report.hostData),
-    ...(profile === 'development' && initdata.developmentRoots.length > 0
-      ? { developmentRoots: initdata.developmentRoots }
-      : {}),
-  };
-  const context = {
+  const developmentRoots = profile === 'development' ? initdata.developmentRoots : [];
+  const context: AppraisalContext = {
     now: clock.now(),
     crypto,
     expectedReportData: reportData,
     revocation: 'required',
     developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
-  } as const;
-  const judge = (
-    products: readonly string[],
-    minimumTcb: unknown,
-  ): [ReferenceValues, SnpClaims] => {
-    const values = parseSnpReferenceValues({ ...common, products, minimumTcb }, 'self');
-    const result = appraise(evidence, [values], context);
-    if (result.kind === 'refused') {
-      throw unusable(result.code, JSON.stringify(result.refusals[0]?.detail ?? {}));
-    }
-    if (result.claims.tee !== 'snp') throw unusable('EVIDENCE_KIND_UNSUPPORTED', 'other claims');
-    return [values, result.claims];
   };
-  const [, { product, reportedTcb }] = judge(SNP_PRODUCTS, NO_TCB);
-  const [selfSimilar, claims] = judge([product], reportedTcb);
-  return { evidence, reportData, claims, selfSimilar: [selfSimilar] };
+  const selfSimilar = similarValues(
+    learnClaims(evidence, context, developmentRoots),
+    developmentRoots,
+  );
+  const result = appraise(evidence, [selfSimilar], context);
+  if (result.kind === 'refused') throw unusable(result.code, describeRefusal(result));
+  return { claims: result.claims, selfSimilar: [selfSimilar] };
+}
+
+/** Claims of genuine evidence, which no reference values have judged yet. */
+function learnClaims(
+  evidence: Evidence,
+  { now, crypto, revocation }: AppraisalContext,
+  development: readonly string[],
+): Claims {
+  const established =
+    evidence.kind === 'snp'
+      ? establishSnp(evidence.report, evidence.endorsements, {
+          now,
+          crypto,
+          revocation,
+          roots: { production: AMD_ROOTS, development },
+        })
+      : establishTdx(evidence.quote, evidence.endorsements, {
+          now,
+          crypto,
+          roots: { production: INTEL_ROOTS, development },
+        });
+  if (established.kind === 'genuine') return established.genuine.claims;
+  const { code, detail, checks } = established.verdict;
+  const refusals = [{ entryIndex: 0, code, detail, checks }];
+  throw unusable(code, describeRefusal({ kind: 'refused', code, refusals }));
 }
 
 function unusable(code: string, detail: string): CoordinatorError {
@@ -103,4 +141,17 @@ function unusable(code: string, detail: string): CoordinatorError {
   return new CoordinatorError('COORDINATOR_EVIDENCE_UNUSABLE', message, {
     fields: { code, detail },
   });
+}
+
+/** Says at start what the hardware vouches for. */
+export function logSelf(
+  log: Pick<EventLog, 'info' | 'warn'>,
+  { claims, configurationConfirmed }: SelfEvidence,
+): void {
+  const { tee, tcbStatus, measurements, simulated } = claims;
+  const measurement = measurements[0]?.value ?? '';
+  log.info('own evidence verified', { tee, tcbStatus, measurement, simulated });
+  if (configurationConfirmed) return;
+  // Which kernel runs is measured, so the owner decides whether this can happen.
+  log.warn('configuration not confirmed by the hardware', { expected: 'Linux 6.16 or newer' });
 }

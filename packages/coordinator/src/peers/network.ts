@@ -55,7 +55,7 @@ const REDIAL_MS_MAX = 500;
 export type PeerConnection = Pick<
   AttestedConnection<unknown>,
   'unary' | 'stream' | 'closed' | 'close' | 'reverify'
-> & { readonly peer: { readonly spkiSha256: string } };
+> & { readonly peer: { readonly spkiSha256: string; readonly claims?: PeerClaims | undefined } };
 
 export interface NetworkOptions {
   readonly self: PeerIdentity;
@@ -134,6 +134,11 @@ export class PeerNetwork implements PeerCalls {
     const line = await this.#line(slot);
     // The seed goes to the incarnation that the founding lists and to nobody else (I1).
     if (line.incarnation !== receiver) return { accepted: false, code: 'ANOTHER_INCARNATION' };
+    const { claims } = line.connection.peer;
+    // Nor to one that may only let this replica in (decision record 0045).
+    if (claims?.kind === 'replica' && claims.rule === 'listed') {
+      return { accepted: false, code: 'NOT_SIMILAR' };
+    }
     const { accepted, code } = await line.connection.unary(
       PeerService.method.deliverGenesis,
       {

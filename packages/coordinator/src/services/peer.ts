@@ -1,8 +1,8 @@
 /** The peer service: what other replicas ask, each by the identity that its channel proved. */
 import { incarnationId, slotName } from '@witan/core';
 import { PeerService } from '@witan/protocol';
-import type { ServiceRegistration } from '@witan/transport';
-import { serviceRegistration } from '@witan/transport';
+import type { AttestedPeer, ServiceRegistration } from '@witan/transport';
+import { serviceRegistration, PublicError } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import { encodeResult } from '../operations.ts';
 import {
@@ -20,18 +20,22 @@ import { raftStreams } from './raft-streams.ts';
 export function peerService(context: ServiceContext): ServiceRegistration<PeerClaims> {
   const { replica, writer } = context;
   return serviceRegistration<typeof PeerService, PeerClaims>(PeerService, {
-    greet: (request) => {
+    greet: (request, { peer }) => {
+      refuseStranger(context, peer);
       const caller = standingFromWire(request.standing);
       context.heardFrom(caller.self.slot);
       return Promise.resolve({ standing: standingToWire(replica.greeted(caller)) });
     },
 
-    deliverGenesis: (request, { peer }) =>
-      Promise.resolve(
+    deliverGenesis: (request, { peer }) => {
+      refuseStranger(context, peer);
+      return Promise.resolve(
         replica.genesisDelivered(genesisFromWire(request), incarnationId(peer.spkiSha256)),
-      ),
+      );
+    },
 
     join: async (request, { peer }) => {
+      refuseStranger(context, peer);
       const answer = await replica.joinAsked(
         { self: memberFromWire(request.self), slots: request.slots.slice(0, 64).map(slotName) },
         incarnationId(peer.spkiSha256),
@@ -62,4 +66,17 @@ export function peerService(context: ServiceContext): ServiceRegistration<PeerCl
       }
     },
   });
+}
+
+/**
+ * Where no manifest is in force, only replicas like this one may found a cluster or be let into it
+ * (decision record 0045). A listed peer stays out until the manifest decides.
+ */
+function refuseStranger({ replica }: ServiceContext, peer: AttestedPeer<PeerClaims>): void {
+  const { claims } = peer;
+  const isListed = claims?.kind === 'replica' && claims.rule === 'listed';
+  // Judged before the manifest came into force; the channel is judged again at once.
+  if (!isListed || (replica.cluster?.generation ?? 0) > 0) return;
+  const message = 'before the first manifest all replicas must be of one kind and build';
+  throw new PublicError('FAILED_PRECONDITION', 'NOT_SIMILAR', message);
 }

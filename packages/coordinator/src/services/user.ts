@@ -29,7 +29,7 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
     setManifest: async (request) => {
       const cluster = clusterOf(context);
       const { operation, manifest } = readSetManifest(context, request);
-      refuseForeignCoordinators(context, manifest);
+      await refuseForeignCoordinators(context, manifest);
       if (request.noForward) refuseToForward(cluster);
       const { index, result } = await publicly(context.writer.execute(operation, WRITE_MS));
       const number = acceptedGeneration(result);
@@ -122,14 +122,15 @@ function readSetManifest(context: ServiceContext, request: SetManifestRequest): 
 }
 
 /** A manifest that this very replica does not meet would lock every Coordinator out. */
-function refuseForeignCoordinators(
+async function refuseForeignCoordinators(
   context: ServiceContext,
   manifest: ValidatedManifest<ReferenceValues>,
-): void {
-  const result = context.rules.meetsOwn(manifest);
+): Promise<void> {
+  const result = await context.rules.meetsOwn(manifest);
   if (result.kind === 'accepted') return;
-  const [first] = result.refusals;
-  const fields = { check: result.code, ...first?.detail };
+  // The entry that came closest; one for another TEE says nothing.
+  const closest = result.refusals.find(({ code }) => code === result.code);
+  const fields = { check: result.code, ...closest?.detail };
   const message = 'no Coordinator entry of the manifest fits this replica';
   throw new PublicError('FAILED_PRECONDITION', 'COORDINATOR_NOT_LISTED', message, fields);
 }

@@ -65,7 +65,7 @@ function connectTo(offset: number): Client {
     endpoints: [...endpoints.slice(first), ...endpoints.slice(0, first)],
     coordinators,
     prover: {
-      evidenceTypes: ['snp'],
+      evidenceTypes: ['snp', 'tdx'],
       prove: async (reportData, signal) =>
         encodeEvidence(await provider.collect(reportData, { signal })),
     },

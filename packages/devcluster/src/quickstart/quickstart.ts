@@ -19,7 +19,10 @@ import {
   waitForStatuses,
   type Acknowledged,
 } from '../harness.ts';
+import { acceptedTees, foundingTee, type Tee, type TeeChoice } from '../reference-values.ts';
 import { callMesh, serveMesh } from './mesh.ts';
+import { textOf } from './json.ts';
+import { countPeerChannels } from './peer-channels.ts';
 import { Steps, type Facts, type StepReport } from './steps.ts';
 import type { RunCli } from './witan.ts';
 
@@ -29,6 +32,8 @@ export interface QuickstartOptions {
   readonly directory: string;
   /** Leave the cluster running at the end. */
   readonly keep: boolean;
+  /** What it runs on. */
+  readonly tee: TeeChoice;
   /** Text for people. */
   readonly write: (text: string) => void;
   /** Runs a `witan` command and gives its JSON. */
@@ -40,6 +45,7 @@ export interface QuickstartOptions {
 export interface QuickstartSummary {
   readonly ok: boolean;
   readonly simulated: true;
+  readonly tee: TeeChoice;
   readonly durationMs: number;
   readonly steps: readonly StepReport[];
   readonly clusterId: string;
@@ -76,6 +82,7 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
   return {
     ok,
     simulated: true,
+    tee: options.tee,
     durationMs: Math.round(performance.now() - startMs),
     steps: steps.reports,
     clusterId: run.clusterId,
@@ -141,8 +148,9 @@ class Run {
   }
 
   async #start(): Promise<Facts> {
-    const { directory, keep } = this.#options;
+    const { directory, keep, tee } = this.#options;
     this.cluster = await upCluster({
+      tee,
       directory: join(directory, 'cluster'),
       slotCount: SLOTS,
       exitWithParent: !keep,
@@ -152,7 +160,10 @@ class Run {
     return {
       'simulated TEE': `pid ${teeSimPid}`,
       ...Object.fromEntries(
-        slots.map(({ slot, pid, address }) => [slot, `pid ${pid} at ${address}`]),
+        slots.map(({ slot, pid, address, tee: kind }) => [
+          slot,
+          `pid ${pid} on ${kind} at ${address}`,
+        ]),
       ),
     };
   }
@@ -231,25 +242,31 @@ class Run {
     const cluster = this.#running();
     const [first, second] = cluster.endpoints;
     const runs = await Promise.all([
-      this.#initializeOne('storefront', first ?? ''),
-      this.#initializeOne('orders', second ?? ''),
+      this.#initializeOne('storefront', first ?? '', foundingTee(this.#options.tee)),
+      // The last kind of the list is the other one in a mixed cluster.
+      this.#initializeOne('orders', second ?? '', this.#otherTee()),
     ]);
     return Object.fromEntries(runs);
   }
 
-  async #initializeOne(name: string, endpoint: string): Promise<[string, string]> {
+  #otherTee(): Tee {
+    return acceptedTees(this.#options.tee).at(-1) ?? 'snp';
+  }
+
+  async #initializeOne(name: string, endpoint: string, tee: Tee): Promise<[string, string]> {
     const output = this.#credentials(name);
     const { exit, log } = await runInitializer(this.#running(), {
       name,
       initdata: await this.#initdata(name),
       endpoints: [endpoint],
       output,
+      hardware: { tee },
     });
     if (exit.exitCode !== 0) throw failed(`initializer of ${name} exits with 0`, log);
     const { mode } = await stat(join(output, 'key.pem'));
     if ((mode & 0o777) !== 0o400) throw failed('key.pem has mode 0400', (mode & 0o777).toString(8));
     for (const file of ['cert.pem', 'ca.pem', 'mesh-ca.pem']) await stat(join(output, file));
-    return [name, `certificate, key (0400), CA and secrets from ${endpoint}`];
+    return [name, `on ${tee}: certificate, key (0400), CA and secrets from ${endpoint}`];
   }
 
   async #mesh(): Promise<Facts> {
@@ -279,7 +296,11 @@ class Run {
       durationMs: 60_000,
     });
     await load.reach(LOAD_BEFORE_KILL);
-    const leader = (await statusesOf(cluster)).find(({ role }) => role === 'leader');
+    // On a busy machine an election may be under way just now.
+    const statuses = await waitForStatuses(cluster, 'a leader', (all) =>
+      all.some(({ role }) => role === 'leader'),
+    );
+    const leader = statuses.find(({ role }) => role === 'leader');
     if (leader === undefined) throw failed('a leader', 'none');
     const before = (await load.acknowledged()).length;
     const killedMs = performance.timeOrigin + performance.now();
@@ -314,7 +335,7 @@ class Run {
     const before = await statusesOf(cluster);
     const old = before.flatMap(({ members }) => members).find((member) => member.slot === slot);
     const startMs = performance.now();
-    await cluster.startSlot(slot);
+    const { tee } = await cluster.startSlot(slot, { tee: this.#otherTee() });
     const after = await waitForStatuses(cluster, `${slot} votes again`, (all) =>
       allServe(cluster, all),
     );
@@ -325,6 +346,7 @@ class Run {
     }
     return {
       slot,
+      'runs on': tee,
       'old incarnation': `${old?.incarnation.slice(0, 16) ?? ''}… (removed)`,
       'new incarnation': `${reborn.incarnation.slice(0, 16)}… (voter)`,
       'process start to voter, ms': swapMs,
@@ -342,7 +364,11 @@ class Run {
       readonly name: string;
       readonly kind: string;
     }[];
-    return { checks: checks.map(({ name, kind }) => `${name} ${kind}`).join(', ') };
+    const replicas = (result['replicas'] ?? []) as readonly { readonly platform?: string }[];
+    return {
+      platforms: replicas.map(({ platform }) => platform ?? '?').join(', '),
+      checks: checks.map(({ name, kind }) => `${name} ${kind}`).join(', '),
+    };
   }
 
   #endpointOptions(): readonly string[] {
@@ -365,19 +391,6 @@ class Run {
   async #initdata(workload: string): Promise<Uint8Array> {
     return new Uint8Array(await readFile(join(this.#made, 'initdata', `${workload}.toml`)));
   }
-}
-
-/** How often a replica has logged that it attested another. */
-async function countPeerChannels(cluster: DevCluster): Promise<number> {
-  const logs = await Promise.all(
-    cluster.slots.map(({ slot }) => readFile(cluster.layout.log(slot), 'utf8')),
-  );
-  return logs.join('').split('"msg":"peer attested"').length - 1;
-}
-
-function textOf(value: Readonly<Record<string, unknown>>, name: string): string {
-  const text = value[name];
-  return typeof text === 'string' ? text : '';
 }
 
 function failed(expected: string, found: string): DevClusterError {

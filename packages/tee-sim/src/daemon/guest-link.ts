@@ -15,14 +15,14 @@ const WRITE_BYTES_MAX = 64 * 1024;
 /** Bytes of answers that may wait for a guest that does not read. */
 const BUFFERED_BYTES_MAX: number = LINK_REQUESTS_MAX * LINK_LINE_BYTES_MAX;
 
-/** Public certificates that the tree does not carry. */
-export interface LinkEndorsements {
-  readonly root: Uint8Array;
-  readonly crl: Uint8Array;
+/** What a link gives access to: the tree, and public certificates that it does not carry. */
+export interface LinkedHardware {
+  readonly tree: TsmTree;
+  readonly endorsements: () => Readonly<Record<string, Uint8Array>>;
 }
 
 /** Serves until either end closes. */
-export function serveGuestLink(link: Duplex, tree: TsmTree, endorsements: LinkEndorsements): void {
+export function serveGuestLink(link: Duplex, hardware: LinkedHardware): void {
   const lines = new LineSplitter(LINK_LINE_BYTES_MAX);
   link.on('data', (chunk: Buffer) => {
     const complete = lines.push(chunk);
@@ -31,7 +31,7 @@ export function serveGuestLink(link: Duplex, tree: TsmTree, endorsements: LinkEn
       return;
     }
     for (const line of complete) {
-      const answer = answerTo(line, tree, endorsements);
+      const answer = answerTo(line, hardware);
       if (answer === undefined || link.writableLength > BUFFERED_BYTES_MAX) {
         link.destroy();
         return;
@@ -45,11 +45,7 @@ export function serveGuestLink(link: Duplex, tree: TsmTree, endorsements: LinkEn
 }
 
 /** @returns undefined for a request that is none */
-function answerTo(
-  line: string,
-  tree: TsmTree,
-  endorsements: LinkEndorsements,
-): LinkAnswer | undefined {
+function answerTo(line: string, { tree, endorsements }: LinkedHardware): LinkAnswer | undefined {
   const object = parseObject(line);
   if (object === undefined) return undefined;
   try {
@@ -57,8 +53,8 @@ function answerTo(
     const op = reader.text('op', 16);
     if (op === 'endorsements') {
       reader.end();
-      const { root, crl } = endorsements;
-      return { kind: 'endorsements', root: toBase64(root), crl: toBase64(crl) };
+      const parts = Object.entries(endorsements()).map(([name, bytes]) => [name, toBase64(bytes)]);
+      return { kind: 'endorsements', parts: Object.fromEntries(parts) as Record<string, string> };
     }
     const path = reader.text('path', PATH_CHARACTERS_MAX);
     const data = op === 'write' ? reader.bytes('data', WRITE_BYTES_MAX) : undefined;

@@ -4,7 +4,7 @@
  * this daemon started, never by name or by group.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
@@ -12,10 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { toHex } from '@witan/core';
 import { TeeSimError } from '../errors.ts';
-import { Chips } from '../hardware/chips.ts';
-import { reportMaker } from '../hardware/reports.ts';
-import { TsmTree } from '../hardware/tsm-tree.ts';
-import type { Hierarchy } from '../hierarchy/store.ts';
+import { guestHardware, type GuestHardware } from '../hardware/guest-hardware.ts';
+import type { SimulatedHost } from '../hardware/host.ts';
 import {
   CONTROL_LIMITS,
   type GuestExit,
@@ -37,32 +35,29 @@ interface Guest {
   readonly pid: number;
   readonly program: string;
   readonly chip: string;
-  readonly measurement: Uint8Array;
-  readonly hostData: Uint8Array;
+  readonly hardware: GuestHardware;
   readonly exited: Promise<GuestExit>;
   exit: GuestExit | undefined;
 }
 
 export interface GuestsOptions {
-  readonly hierarchy: Hierarchy;
+  readonly host: SimulatedHost;
   /** Private directory for the initdata files of running guests. */
   readonly directory: string;
 }
 
 /** All guests of this daemon. */
 export class Guests {
-  readonly #hierarchy: Hierarchy;
+  readonly #host: SimulatedHost;
   readonly #directory: string;
-  readonly #chips: Chips;
   readonly #guests = new Map<string, Guest>();
   #launched = 0;
   #launching = 0;
   #stopping = false;
 
   constructor(options: GuestsOptions) {
-    this.#hierarchy = options.hierarchy;
+    this.#host = options.host;
     this.#directory = join(options.directory, 'guests');
-    this.#chips = new Chips(options.hierarchy);
     // Whatever a daemon that was killed left behind belongs to guests that died with it.
     rmSync(this.#directory, { recursive: true, force: true });
     mkdirSync(this.#directory, { mode: 0o700 });
@@ -137,8 +132,7 @@ export class Guests {
   async #start(request: LaunchRequest, program: MeasuredProgram): Promise<Guest> {
     this.#launched += 1;
     const guestId = `guest-${this.#launched}`;
-    const hostData = createHash('sha256').update(request.initdata).digest();
-    const tree = this.#treeFor(request, program, hostData);
+    const hardware = this.#hardwareFor(request, program);
     const directory = join(this.#directory, guestId);
     mkdirSync(directory, { mode: 0o700 });
     const initdataPath = join(directory, 'initdata');
@@ -149,19 +143,14 @@ export class Guests {
       const child = spawnGuest(request, program, initdataPath);
       const exited = exitOf(guestId, child);
       const pid = await spawned(child, program);
-      serveGuestLink(linkOf(child), tree, {
-        root: this.#hierarchy.rootCertificate,
-        crl: this.#hierarchy.revocationList,
-      });
-      const measurement = request.overrides.measurement ?? program.digest;
+      serveGuestLink(linkOf(child), hardware);
       const guest: Guest = {
         guestId,
         child,
         pid,
         program: program.name,
         chip: request.chip,
-        measurement,
-        hostData: request.overrides.hostData ?? hostData,
+        hardware,
         exited,
         exit: undefined,
       };
@@ -175,18 +164,15 @@ export class Guests {
     }
   }
 
-  #treeFor(request: LaunchRequest, program: MeasuredProgram, hostData: Uint8Array): TsmTree {
-    const identity = {
-      measurement: program.digest,
-      hostData,
-      reportId: new Uint8Array(randomBytes(32)),
+  #hardwareFor(request: LaunchRequest, program: MeasuredProgram): GuestHardware {
+    const digest = createHash('sha256').update(request.initdata).digest();
+    const inputs = {
+      program: program.digest,
+      vcpus: request.vcpus,
+      configDigest: new Uint8Array(digest),
       chip: request.chip,
     };
-    return new TsmTree({
-      privlevelFloor: request.overrides.vmpl ?? 0,
-      makeReport: reportMaker(this.#hierarchy, this.#chips, identity, request.overrides),
-      faults: request.faults,
-    });
+    return guestHardware(this.#host, inputs, request.hardware, request.faults);
   }
 
   #ended(guest: Guest, exit: GuestExit, directory: string): void {
@@ -212,8 +198,10 @@ function statusOf(guest: Guest): GuestStatus {
     pid: guest.pid,
     program: guest.program,
     chip: guest.chip,
-    measurement: toHex(guest.measurement),
-    hostData: toHex(guest.hostData),
+    tee: guest.hardware.tee,
+    measurement: toHex(guest.hardware.measurement),
+    rtmrs: guest.hardware.rtmrs.map(toHex),
+    hostData: toHex(guest.hardware.configId),
     state: guest.exit === undefined ? 'running' : 'exited',
     exitCode: guest.exit?.exitCode ?? null,
     signal: guest.exit?.signal ?? null,

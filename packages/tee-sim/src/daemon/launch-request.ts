@@ -1,7 +1,12 @@
 /** Reads a launch request from outside into a checked value. */
 import { isAbsolute } from 'node:path';
+import { SNP_PRODUCTS, type SnpProduct } from '@witan/attestation';
 import { TeeSimError } from '../errors.ts';
-import { decodeOverrides, type GuestOverrides } from '../hardware/overrides.ts';
+import { SNP_COLLATERAL, TDX_COLLATERAL } from '../hardware/collateral.ts';
+import { decodeFields, type FieldTable } from '../hardware/field-table.ts';
+import type { HardwarePlan } from '../hardware/guest-hardware.ts';
+import { SNP_OVERRIDES } from '../hardware/snp-overrides.ts';
+import { TDX_OVERRIDES } from '../hardware/tdx-overrides.ts';
 import type { TsmFaults } from '../hardware/tsm-tree.ts';
 import { PROGRAMS, type ProgramSpec } from '../programs.ts';
 import { CONTROL_LIMITS } from '../wire/control.ts';
@@ -16,7 +21,7 @@ export interface LaunchRequest {
   readonly cwd: string | undefined;
   readonly chip: string;
   readonly vcpus: number;
-  readonly overrides: GuestOverrides;
+  readonly hardware: HardwarePlan;
   readonly faults: TsmFaults;
   readonly stdoutPath: string | undefined;
   readonly stderrPath: string | undefined;
@@ -46,8 +51,7 @@ export function readLaunchRequest(reader: FieldReader, allowForged: boolean): La
     cwd: reader.optional('cwd', absolutePath),
     chip: reader.optional('chip', chipName) ?? CHIP_DEFAULT,
     vcpus: readVcpus(reader),
-    overrides:
-      reader.optional('overrides', (r, name) => decodeOverrides(r.object(name), allowForged)) ?? {},
+    hardware: readHardware(reader, allowForged),
     faults: reader.optional('faults', readFaults) ?? {},
     stdoutPath: reader.optional('stdoutPath', absolutePath),
     stderrPath: reader.optional('stderrPath', absolutePath),
@@ -55,6 +59,51 @@ export function readLaunchRequest(reader: FieldReader, allowForged: boolean): La
   };
   reader.end();
   return request;
+}
+
+function readHardware(reader: FieldReader, allowForged: boolean): HardwarePlan {
+  const fields = <Values extends object>(
+    name: string,
+    table: FieldTable<Values>,
+  ): Values | undefined =>
+    reader.optional(name, (r) => decodeFields(table, r.object(name), allowForged));
+  if (readTee(reader) === 'tdx') {
+    return {
+      tee: 'tdx',
+      overrides: fields('overrides', TDX_OVERRIDES) ?? {},
+      collateral: fields('collateral', TDX_COLLATERAL) ?? {},
+      withoutLocalMeasurements:
+        reader.optional('withoutLocalMeasurements', (r, name) => r.boolean(name)) ?? false,
+    };
+  }
+  const product = readProduct(reader);
+  return {
+    tee: 'snp',
+    ...(product === undefined ? {} : { product }),
+    overrides: fields('overrides', SNP_OVERRIDES) ?? {},
+    collateral: fields('collateral', SNP_COLLATERAL) ?? {},
+  };
+}
+
+/**
+ * What a guest runs in; SEV-SNP where nothing is said.
+ *
+ * @throws TeeSimError TEESIM_REQUEST_MALFORMED
+ */
+export function readTee(reader: FieldReader): 'snp' | 'tdx' {
+  const tee = reader.optional('tee', (r, name) => r.text(name, 16)) ?? 'snp';
+  if (tee === 'snp' || tee === 'tdx') return tee;
+  throw malformed('tee', 'snp or tdx');
+}
+
+/** @throws TeeSimError TEESIM_REQUEST_MALFORMED */
+export function readProduct(reader: FieldReader): SnpProduct | undefined {
+  return reader.optional('product', (r, name) => {
+    const text = r.text(name, 16);
+    const product = SNP_PRODUCTS.find((known) => known === text);
+    if (product === undefined) throw malformed(name, SNP_PRODUCTS.join(', '));
+    return product;
+  });
 }
 
 /** @throws TeeSimError TEESIM_REQUEST_MALFORMED */

@@ -2,16 +2,23 @@
 import { toBase64, toHex } from '@witan/core';
 import { TeeSimError } from '../errors.ts';
 import { PLATFORMS } from '../hardware/products.ts';
-import type { Hierarchy } from '../hierarchy/store.ts';
+import { tdMeasurements } from '../hardware/guest-hardware.ts';
+import type { SimulatedHost } from '../hardware/host.ts';
 import { GUEST_SIGNALS, type GuestSignal } from '../wire/control.ts';
 import type { FieldReader } from '../wire/fields.ts';
 import type { Guests } from './guests.ts';
-import { readLaunchRequest, readProgram, readVcpus } from './launch-request.ts';
+import {
+  readLaunchRequest,
+  readProduct,
+  readProgram,
+  readTee,
+  readVcpus,
+} from './launch-request.ts';
 import { measureProgram } from './measure.ts';
 
 /** What the operations work on. */
 export interface OperationContext {
-  readonly hierarchy: Hierarchy;
+  readonly host: SimulatedHost;
   readonly guests: Guests;
   readonly allowForged: boolean;
   /** Begins the end of the daemon and resolves when all guests have ended. */
@@ -56,11 +63,15 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   measure: async (_context, reader) => {
     const program = readProgram(reader);
     const vcpus = readVcpus(reader);
+    const tee = readTee(reader);
     reader.end();
     const { digest } = await measureProgram(program, vcpus);
-    return { measurement: toHex(digest) };
+    if (tee === 'snp') return { measurement: toHex(digest) };
+    const { mrTd, rtmrs } = tdMeasurements(digest, vcpus);
+    return { mrTd: toHex(mrTd), rtmrs: rtmrs.map(toHex) };
   },
-  info: async ({ hierarchy, allowForged }, reader) => {
+  info: async ({ host, allowForged }, reader) => {
+    const { hierarchy } = host.snp(readProduct(reader));
     reader.end();
     return await Promise.resolve({
       pid: process.pid,
@@ -71,6 +82,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
       root: toBase64(hierarchy.rootCertificate),
       intermediate: toBase64(hierarchy.intermediateCertificate),
       crl: toBase64(hierarchy.revocationList),
+      tdxRootFingerprint: host.tdx.rootFingerprint,
+      tdxRoot: toBase64(host.tdx.certificates.root),
       allowOverrides: allowForged,
     });
   },

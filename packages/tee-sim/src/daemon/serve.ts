@@ -2,8 +2,9 @@
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { SnpProduct } from '@witan/attestation';
+import { SimulatedHost } from '../hardware/host.ts';
 import { preparePrivateDirectory } from '../hierarchy/files.ts';
-import { loadOrCreateHierarchy, storedProduct, type Hierarchy } from '../hierarchy/store.ts';
+import { loadOrCreateHierarchy, storedProduct } from '../hierarchy/store.ts';
 import { controlSocketPath } from '../wire/control.ts';
 import { listenControl } from './control-server.ts';
 import { Guests } from './guests.ts';
@@ -24,7 +25,7 @@ export interface ServeOptions {
 
 /** A daemon at work. */
 export interface Daemon {
-  readonly hierarchy: Hierarchy;
+  readonly host: SimulatedHost;
   readonly socketPath: string;
   /** Stops all guests, then the daemon. May be called again. */
   stop(): Promise<void>;
@@ -50,7 +51,8 @@ export async function serve(options: ServeOptions): Promise<Daemon> {
   try {
     const product = options.product ?? storedProduct(directory) ?? 'Genoa';
     const hierarchy = loadOrCreateHierarchy(directory, product);
-    const guests = new Guests({ hierarchy, directory });
+    const host = new SimulatedHost(directory, hierarchy);
+    const guests = new Guests({ host, directory });
     const ending = Promise.withResolvers<void>();
     let guestsStopped: Promise<void> | undefined;
     const stopGuests = async (): Promise<void> => {
@@ -63,7 +65,7 @@ export async function serve(options: ServeOptions): Promise<Daemon> {
       setImmediate(() => void stop());
     };
     const context = {
-      hierarchy,
+      host,
       guests,
       allowForged: options.allowOverrides ?? false,
       shutdown,
@@ -80,7 +82,7 @@ export async function serve(options: ServeOptions): Promise<Daemon> {
       })();
       await stopping;
     };
-    return { hierarchy, socketPath, stop, stopped: ending.promise };
+    return { host, socketPath, stop, stopped: ending.promise };
   } catch (error) {
     await release();
     throw error;

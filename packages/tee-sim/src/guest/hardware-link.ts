@@ -11,7 +11,7 @@ import {
   type LinkAnswer,
   type LinkRequest,
 } from '../wire/guest-link.ts';
-import { LineSplitter, parseObject, toLine } from '../wire/lines.ts';
+import { isObject, LineSplitter, parseObject, toLine } from '../wire/lines.ts';
 
 interface Waiting {
   readonly resolve: (answer: LinkAnswer) => void;
@@ -83,20 +83,23 @@ function disconnected(): TeeSimError {
 function parseAnswer(line: string): LinkAnswer | undefined {
   const object = parseObject(line);
   if (object === undefined) return undefined;
-  const { kind, data, errno, root, crl } = object as Partial<Record<string, unknown>> & {
+  const { kind, data, errno, parts } = object as Partial<Record<string, unknown>> & {
     readonly kind?: unknown;
     readonly data?: unknown;
     readonly errno?: unknown;
-    readonly root?: unknown;
-    readonly crl?: unknown;
+    readonly parts?: unknown;
   };
   if (kind === 'done') return { kind };
   if (kind === 'data' && typeof data === 'string') return { kind, data };
   if (kind === 'errno' && typeof errno === 'string') return { kind, errno };
-  if (kind === 'endorsements' && typeof root === 'string' && typeof crl === 'string') {
-    return { kind, root, crl };
-  }
+  if (kind === 'endorsements' && isObject(parts) && areTexts(parts)) return { kind, parts };
   return undefined;
+}
+
+function areTexts(
+  parts: Readonly<Record<string, unknown>>,
+): parts is Readonly<Record<string, string>> {
+  return Object.values(parts).every((part) => typeof part === 'string');
 }
 
 const links = new Map<number, HardwareLink>();

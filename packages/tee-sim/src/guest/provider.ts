@@ -4,11 +4,12 @@
  */
 import { fromBase64, toBase64 } from '@witan/core';
 import { createTsmProvider } from '@witan/attester';
-import type { EvidenceProvider, TsmFileSystem, TsmProviderOptions } from '@witan/attester';
+import type { EvidenceProvider, TsmFileSystem, TsmKind, TsmProviderOptions } from '@witan/attester';
 import { TeeSimError } from '../errors.ts';
 import { errnoError, withinLimit } from '../wire/errno.ts';
 import type { LinkAnswer } from '../wire/guest-link.ts';
 import { hardwareLink, type HardwareLink } from './hardware-link.ts';
+import { withEndorsements, type NamedEndorsements } from './endorsed.ts';
 
 /**
  * The guest's /sys/kernel/config/tsm/report, as `createTsmProvider` expects it.
@@ -37,33 +38,26 @@ export function simulatedTsmFileSystem(env: NodeJS.ProcessEnv = process.env): Ts
 }
 
 /**
- * An evidence provider for simulated guests. Evidence travels with the root certificate and the
- * revocation list, for there is no key distribution service to ask for them.
+ * An evidence provider for simulated guests of either TEE. Evidence travels with certificates,
+ * revocation lists and collateral, for there is no vendor's service to ask for them.
  *
  * @throws TeeSimError TEESIM_NO_HARDWARE unless the simulated hardware launched this process
  */
 export function simulatedEvidenceProvider(
   env: NodeJS.ProcessEnv = process.env,
-  options: Omit<TsmProviderOptions, 'fs'> = {},
-): EvidenceProvider {
+  options: Omit<TsmProviderOptions<TsmKind>, 'fs' | 'accept'> = {},
+): EvidenceProvider<TsmKind> {
   const link = hardwareLink(env);
-  const provider = createTsmProvider({ ...options, fs: simulatedTsmFileSystem(env) });
-  return {
-    kind: provider.kind,
-    collect: async (reportData, collectOptions) => {
-      const evidence = await provider.collect(reportData, collectOptions);
-      const more = await fetchEndorsements(link);
-      return { ...evidence, endorsements: { ...evidence.endorsements, ...more } };
-    },
-  };
+  const fs = simulatedTsmFileSystem(env);
+  const provider = createTsmProvider({ ...options, fs, accept: ['snp', 'tdx'] });
+  return withEndorsements(provider, async () => await fetchEndorsements(link));
 }
 
-async function fetchEndorsements(
-  link: HardwareLink,
-): Promise<{ readonly root: Uint8Array; readonly crl: Uint8Array }> {
+async function fetchEndorsements(link: HardwareLink): Promise<NamedEndorsements> {
   const answer = await link.request({ op: 'endorsements' });
   if (answer.kind !== 'endorsements') throw unexpected();
-  return { root: fromBase64(answer.root), crl: fromBase64(answer.crl) };
+  const parts = Object.entries(answer.parts).map(([name, text]) => [name, fromBase64(text)]);
+  return Object.fromEntries(parts) as NamedEndorsements;
 }
 
 function demandDone(answer: LinkAnswer, path: string): void {

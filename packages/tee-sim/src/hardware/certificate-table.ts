@@ -15,16 +15,16 @@ const ENTRY_BYTES = 24;
 
 /** DER certificates of a table. */
 export interface TableCertificates {
-  readonly vcek: Uint8Array;
+  readonly vcek?: Uint8Array;
   readonly ask: Uint8Array;
   readonly ark: Uint8Array;
 }
 
 export function certificateTable(certificates: TableCertificates): Uint8Array {
-  const entries = (['vcek', 'ask', 'ark'] as const).map((name) => ({
-    guid: fromHex(GUIDS[name]),
-    blob: certificates[name],
-  }));
+  const entries = (['vcek', 'ask', 'ark'] as const).flatMap((name) => {
+    const blob = certificates[name];
+    return blob === undefined ? [] : [{ guid: fromHex(GUIDS[name]), blob }];
+  });
   const headerBytes = (entries.length + 1) * ENTRY_BYTES;
   const blobBytes = entries.reduce((sum, { blob }) => sum + blob.byteLength, 0);
   const table = new Uint8Array(headerBytes + blobBytes);

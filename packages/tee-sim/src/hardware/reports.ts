@@ -4,11 +4,15 @@
  */
 import { sign } from 'node:crypto';
 import { tcbBytes, serializeSnpReport, signedRangeOf } from '@witan/attestation';
-import type { SnpProduct, SnpReport, SnpTcb } from '@witan/attestation';
+import type { SnpEndorsements, SnpProduct, SnpReport, SnpTcb } from '@witan/attestation';
+import { CRL_LIFETIME_MS, makeRevocationList } from '../hierarchy/certificates.ts';
+import type { Hierarchy } from '../hierarchy/store.ts';
 import { certificateTable } from './certificate-table.ts';
 import type { Chips } from './chips.ts';
-import type { GuestOverrides } from './overrides.ts';
+import type { SnpCollateralPlan, SnpPart } from './collateral.ts';
+import type { SnpHost } from './host.ts';
 import { PLATFORMS } from './products.ts';
+import type { SnpOverrides } from './snp-overrides.ts';
 
 /** What launching a guest fixes for its life. */
 export interface GuestIdentity {
@@ -22,11 +26,11 @@ export interface GuestIdentity {
   readonly chip: string;
 }
 
-/** The public part of the hierarchy that goes into certificate tables. */
-export interface Chain {
-  readonly product: SnpProduct;
-  readonly intermediateCertificate: Uint8Array;
-  readonly rootCertificate: Uint8Array;
+/** The hardware behind one SEV-SNP guest. */
+export interface SnpGuest {
+  readonly makeReport: ReportMaker;
+  /** What the key distribution service would give beside the host's certificate table. */
+  readonly endorsements: () => SnpEndorsements;
 }
 
 /** A signed report and the host's certificate table. */
@@ -43,32 +47,51 @@ const POLICY_DEFAULT = 0x30000n;
 const REPORT_VERSION = 5;
 
 /** Prepares the constant parts once, so that a report costs one signature. */
-export function reportMaker(
-  chain: Chain,
-  chips: Chips,
+export function snpGuest(
+  { hierarchy, chips }: SnpHost,
   identity: GuestIdentity,
-  overrides: GuestOverrides,
-): ReportMaker {
-  const template = reportTemplate(chain.product, chips, identity, overrides);
-  const reported = reportedTcb(chain.product, overrides);
-  const key = chips.keyOf(template.chipId, reported);
-  const auxblob = certificateTable({
-    vcek: key.certificate,
-    ask: chain.intermediateCertificate,
-    ark: chain.rootCertificate,
-  });
-  return (reportData, vmpl) => {
-    const unsigned: SnpReport = { ...template, reportData, vmpl };
-    const signature = sign('sha384', signedRangeOf(serializeSnpReport(unsigned)), {
-      key: key.privateKey,
-      dsaEncoding: 'ieee-p1363',
-    });
-    return { outblob: serializeSnpReport({ ...unsigned, signature }), auxblob };
+  overrides: SnpOverrides,
+  plan: SnpCollateralPlan = {},
+): SnpGuest {
+  const { product } = hierarchy;
+  const absent = new Set<SnpPart>(plan.absent ?? []);
+  const template = reportTemplate(product, chips, identity, overrides);
+  const reported = reportedTcb(product, overrides);
+  const vcekExpired = plan.expired?.includes('vcek') === true;
+  const key = chips.keyOf(template.chipId, reported, vcekExpired);
+  const auxblob = absent.has('certificateTable')
+    ? new Uint8Array()
+    : certificateTable({
+        ...(absent.has('vcek') ? {} : { vcek: key.certificate }),
+        ask: hierarchy.intermediateCertificate,
+        ark: hierarchy.rootCertificate,
+      });
+  return {
+    makeReport: (reportData, vmpl) => {
+      const unsigned: SnpReport = { ...template, reportData, vmpl };
+      const signature = sign('sha384', signedRangeOf(serializeSnpReport(unsigned)), {
+        key: key.privateKey,
+        dsaEncoding: 'ieee-p1363',
+      });
+      return { outblob: serializeSnpReport({ ...unsigned, signature }), auxblob };
+    },
+    endorsements: () => ({
+      ...(absent.has('root') ? {} : { root: hierarchy.rootCertificate }),
+      ...(absent.has('crl') ? {} : { crl: revocationListFor(hierarchy, plan) }),
+    }),
   };
 }
 
+function revocationListFor(hierarchy: Hierarchy, plan: SnpCollateralPlan): Uint8Array {
+  const expired = plan.expired?.includes('crl') === true;
+  const revoked = plan.intermediateRevoked === true;
+  if (!expired && !revoked) return hierarchy.revocationList;
+  const issuedMs = Date.now() - (expired ? CRL_LIFETIME_MS : 0);
+  return makeRevocationList(hierarchy.product, hierarchy.root, 1, issuedMs, revoked);
+}
+
 /** The TCB whose key signs. */
-function reportedTcb(product: SnpProduct, overrides: GuestOverrides): SnpTcb {
+function reportedTcb(product: SnpProduct, overrides: SnpOverrides): SnpTcb {
   return overrides.reportedTcb ?? overrides.tcb ?? PLATFORMS[product].tcb;
 }
 
@@ -76,7 +99,7 @@ function reportTemplate(
   product: SnpProduct,
   chips: Chips,
   identity: GuestIdentity,
-  overrides: GuestOverrides,
+  overrides: SnpOverrides,
 ): SnpReport {
   const platform = PLATFORMS[product];
   const version = overrides.version ?? REPORT_VERSION;

@@ -50,10 +50,18 @@ export interface TsmTreeOptions {
   readonly privlevelFloor: number;
   readonly makeReport: ReportMaker;
   readonly faults?: TsmFaults;
+  /**
+   * TDX: MRCONFIGID as the module itself reports it, 48 bytes, served as Linux 6.16 does. Absent:
+   * an older kernel.
+   */
+  readonly localConfigId?: Uint8Array;
 }
 
 /** Where the tree is. */
 export const TSM_ROOT = '/sys/kernel/config/tsm/report';
+
+/** Linux Documentation/ABI/testing/sysfs-devices-virtual-misc-tdx_guest. */
+const LOCAL_CONFIG_ID = '/sys/devices/virtual/misc/tdx_guest/measurements/mrconfigid';
 
 const INBLOB_BYTES_MAX = 64;
 const PRIVLEVEL_MAX = 3;
@@ -140,6 +148,10 @@ export class TsmTree {
 
   /** Open, read to the end, close. */
   read(path: string): TsmResult {
+    const { localConfigId } = this.#options;
+    if (path === LOCAL_CONFIG_ID && this.#tee === 'tdx' && localConfigId !== undefined) {
+      return { kind: 'data', data: localConfigId };
+    }
     const place = placeOf(path);
     if (place?.kind !== 'attribute') return failed(place === undefined ? 'ENOENT' : 'EISDIR');
     const item = this.#items.get(place.name);

@@ -207,6 +207,9 @@ export interface ChipCertificateFields {
   readonly nowMs: number;
 }
 
+/** How long a chip certificate is valid. */
+export const CHIP_CERTIFICATE_LIFETIME_MS: number = 7 * YEAR_MS;
+
 /** The certificate of one chip at one TCB (VCEK), with every extension that KDS writes. */
 export function makeChipCertificate(fields: ChipCertificateFields): Uint8Array {
   const { product } = fields;
@@ -217,7 +220,7 @@ export function makeChipCertificate(fields: ChipCertificateFields): Uint8Array {
     subjectKey: fields.chipKey,
     issuerKey: fields.intermediate.privateKey,
     nowMs: fields.nowMs,
-    lifetimeMs: 7 * YEAR_MS,
+    lifetimeMs: CHIP_CERTIFICATE_LIFETIME_MS,
     extensions: chipExtensions(product, fields.chipId, fields.tcb),
     explicitTrailer: false,
   });
@@ -252,12 +255,18 @@ function chipExtensions(product: SnpProduct, chipId: Uint8Array, tcb: SnpTcb): r
 /** How long a revocation list is current. */
 export const CRL_LIFETIME_MS: number = YEAR_MS;
 
-/** The root's revocation list (version 2), empty. @param number serial number of the list */
+/**
+ * The root's revocation list (version 2).
+ *
+ * @param number serial number of the list
+ * @param intermediateRevoked whether it lists the signer of chip certificates; else it is empty
+ */
 export function makeRevocationList(
   product: SnpProduct,
   root: Authority,
   number: number,
   nowMs: number,
+  intermediateRevoked = false,
 ): Uint8Array {
   const algorithm = pssAlgorithm(true);
   const thisUpdate = nowMs - BACKDATE_MS;
@@ -267,6 +276,9 @@ export function makeRevocationList(
     name(`ARK-${product}`),
     der.time(thisUpdate),
     der.time(thisUpdate + CRL_LIFETIME_MS),
+    ...(intermediateRevoked
+      ? [der.sequence(der.sequence(der.integer(SERIALS[product].ask), der.time(thisUpdate)))]
+      : []),
     der.explicit(
       0,
       der.sequence(

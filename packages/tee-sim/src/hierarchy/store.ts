@@ -31,6 +31,7 @@ import { readTextIfPresent, writePrivateFile } from './files.ts';
 /** The trust root of one directory, ready for use. */
 export interface Hierarchy {
   readonly product: SnpProduct;
+  readonly root: Authority;
   readonly rootCertificate: Uint8Array;
   readonly intermediate: Authority;
   readonly intermediateCertificate: Uint8Array;
@@ -71,7 +72,25 @@ export function loadOrCreateHierarchy(
   product: SnpProduct,
   nowMs: number = Date.now(),
 ): Hierarchy {
-  const path = join(directory, FILE_NAME);
+  return loadOrCreate(directory, FILE_NAME, product, nowMs);
+}
+
+/**
+ * The same for a product line beside the one that the directory was made for.
+ *
+ * @throws TeeSimError TEESIM_STATE_CORRUPT
+ */
+export function loadOrCreateSecondHierarchy(directory: string, product: SnpProduct): Hierarchy {
+  return loadOrCreate(directory, `hierarchy-${product.toLowerCase()}.json`, product, Date.now());
+}
+
+function loadOrCreate(
+  directory: string,
+  fileName: string,
+  product: SnpProduct,
+  nowMs: number,
+): Hierarchy {
+  const path = join(directory, fileName);
   const text = readTextIfPresent(path);
   const stored = text === undefined ? create(product, nowMs) : parse(path, text);
   if (stored.product !== product) {
@@ -141,6 +160,7 @@ function open(path: string, stored: StoredHierarchy): Hierarchy {
     const rootCertificate = fromBase64(stored.rootCertificate);
     return {
       product: stored.product,
+      root: authority(stored.rootKey),
       rootCertificate,
       intermediate: authority(stored.intermediateKey),
       intermediateCertificate: fromBase64(stored.intermediateCertificate),

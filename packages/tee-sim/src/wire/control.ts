@@ -70,9 +70,12 @@ export interface GuestStatus {
   readonly pid: number;
   readonly program: string;
   readonly chip: string;
-  /** Launch digest, hex. */
+  readonly tee: 'snp' | 'tdx';
+  /** Launch digest of SEV-SNP, or MRTD; hex. */
   readonly measurement: string;
-  /** SHA-256 of the initdata, hex. */
+  /** RTMR 0 to 3 of TDX, hex; empty for SEV-SNP. */
+  readonly rtmrs: readonly string[];
+  /** HOST_DATA or MRCONFIGID, hex: the SHA-256 of the initdata, for TDX with zeros behind it. */
   readonly hostData: string;
   readonly state: 'running' | 'exited';
   readonly exitCode: number | null;

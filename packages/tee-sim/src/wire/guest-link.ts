@@ -10,7 +10,7 @@ export const POWER_FD_VARIABLE = 'WITAN_SIM_POWER_FD';
 /** Environment variable with the path of the initdata that the guest was launched with. */
 export const INITDATA_VARIABLE = 'WITAN_INITDATA';
 
-/** Limit of one request or answer in bytes; reports and certificate tables are below 16 KiB. */
+/** Limit of one request or answer in bytes; reports, tables and collateral are below 64 KiB. */
 export const LINK_LINE_BYTES_MAX: number = 128 * 1024;
 /** Requests that a guest may have unanswered. */
 export const LINK_REQUESTS_MAX = 64;
@@ -25,4 +25,4 @@ export type LinkAnswer =
   | { readonly kind: 'done' }
   | { readonly kind: 'data'; readonly data: string }
   | { readonly kind: 'errno'; readonly errno: string }
-  | { readonly kind: 'endorsements'; readonly root: string; readonly crl: string };
+  | { readonly kind: 'endorsements'; readonly parts: Readonly<Record<string, string>> };
