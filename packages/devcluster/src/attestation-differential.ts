@@ -1,6 +1,6 @@
 /**
- * Two TDX verifiers on the same quotes, collateral and times: Witan's and @phala/dcap-qvl. Where they
- * differ, a rule below says why; a difference that no rule explains is a failure.
+ * Two TDX verifiers on the same quotes, collateral and times: Witan's and @phala/dcap-qvl. Where
+ * they differ, a rule below says why; a difference that no rule explains is a failure.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

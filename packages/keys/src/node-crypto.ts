@@ -99,8 +99,8 @@ function importPublicKey(spki: Uint8Array): ImportedKey | undefined {
 
 /**
  * Tells the encodings of nearly all keys by their bytes, which takes a tenth of the time that
- * OpenSSL needs to write a key out again. Every byte up to the point, or around the modulus, has one
- * value only, so nothing that passes here is another spelling of the key.
+ * OpenSSL needs to write a key out again. Every byte up to the point, or around the modulus, has
+ * one value only, so nothing that passes here is another spelling of the key.
  */
 function usualEncoding(spki: Uint8Array): Omit<ImportedKey, 'key'> | undefined {
   for (const [curve, head, byteLength] of EC_FORMS) {

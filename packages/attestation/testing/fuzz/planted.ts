@@ -16,8 +16,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'reserved bytes of a report are not looked at',
     target: 'snp report',
     file: 'snp/report.ts',
-    from: "    if (isAllZero(bytes.subarray(from, to))) continue;\n    throw new AttestationError('SNP_RESERVED_NOT_ZERO'",
-    to: "    if (from >= 0) continue;\n    throw new AttestationError('SNP_RESERVED_NOT_ZERO'",
+    from: 'reservedRanges(version)) {\n',
+    to: 'reservedRanges(version).slice(5)) {\n',
   },
   {
     name: 'bytes behind the certification data are skipped',
@@ -37,8 +37,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'lengths need not be minimal',
     target: 'certificate',
     file: 'der/reader.ts',
-    from: "    if (length < 0x80 || length < 256 ** (octets - 1)) throw malformed('length', start);\n",
-    to: '',
+    from: 'if (length < 0x80 || length < 256 ** (octets - 1)) throw',
+    to: 'if (length < 0) throw',
   },
   {
     name: 'bytes behind an entry of a revocation list are skipped',

@@ -1,19 +1,12 @@
 /** Fuzzes parsers, and plants bugs to see that the fuzzing would find them. */
-import {
-  cpSync,
-  mkdtempSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import * as own from '../../src/index.ts';
 import { mutated, numbersFrom } from './mutate.ts';
 import { PLANTED_BUGS, type PlantedBug } from './planted.ts';
-import { targetsOf, type Package, type Target } from './targets.ts';
+import { targetsOf, type Target } from './targets.ts';
 
 /** What fuzzing of one target gave. */
 export interface FuzzResult {
@@ -58,50 +51,46 @@ function problemWith(run: Target['run'], codes: RegExp, bytes: Uint8Array): stri
   }
 }
 
-/** Fuzzes every parser of the package as it is. */
-export async function fuzzAll(runs: number, seed: number): Promise<readonly FuzzResult[]> {
-  const own = (await import('../../src/index.ts')) as Package;
-  return targetsOf(own).map((target) => fuzz(target, runs, seed));
+/** Fuzzes every parser of the package, or one of them. */
+export function fuzzAll(runs: number, seed: number, only?: string): readonly FuzzResult[] {
+  return targetsOf(own)
+    .filter(({ name }) => only === undefined || name === only)
+    .map((target) => fuzz(target, runs, seed));
 }
 
 /**
- * Plants one bug in a copy of the package and fuzzes the target that must notice it.
+ * Plants one bug in a copy of the package and fuzzes the target that must notice it, there.
  *
- * @throws Error if the text to replace does not occur exactly once
+ * @throws Error if the text to replace does not occur exactly once, or the copy does not run
  */
-export async function fuzzPlanted(
-  bug: PlantedBug,
-  runs: number,
-  seed: number,
-): Promise<FuzzResult> {
+export function fuzzPlanted(bug: PlantedBug, runs: number, seed: number): FuzzResult {
   const folder = mkdtempSync(join(tmpdir(), 'attestation-fuzz-'));
   try {
-    const copy = join(folder, 'packages/attestation/src');
-    mkdirSync(join(folder, 'packages/attestation'), { recursive: true });
-    cpSync(join(PACKAGE, 'src'), copy, { recursive: true });
-    cpSync(join(PACKAGE, 'package.json'), join(folder, 'packages/attestation/package.json'));
+    const copy = join(folder, 'packages/attestation');
+    for (const part of ['src', 'testing', 'package.json']) {
+      cpSync(join(PACKAGE, part), join(copy, part), { recursive: true });
+    }
     symlinkSync(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
-    const path = join(copy, bug.file);
+    const path = join(copy, 'src', bug.file);
     const parts = readFileSync(path, 'utf8').split(bug.from);
     if (parts.length !== 2) throw new Error(`${bug.name}: its text is not there once`);
     writeFileSync(path, parts.join(bug.to));
-    const mutant = (await import(pathToFileURL(join(copy, 'index.ts')).href)) as Package;
-    const target = targetsOf(mutant).find(({ name }) => name === bug.target);
-    if (target === undefined) throw new Error(`no target ${bug.target}`);
-    return fuzz(target, runs, seed);
+    const main = join(copy, 'testing/fuzz-main.ts');
+    const args = [main, '--only', bug.target, '--runs', String(runs), '--seed', String(seed)];
+    const { stdout } = spawnSync(process.execPath, [...args, '--json'], { encoding: 'utf8' });
+    const { results } = JSON.parse(stdout) as { readonly results: readonly FuzzResult[] };
+    const [result] = results;
+    if (result === undefined) throw new Error(`no target ${bug.target}`);
+    return result;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** All planted bugs, one after the other. */
-export async function fuzzAllPlanted(
+export function fuzzAllPlanted(
   runs: number,
   seed: number,
-): Promise<readonly (FuzzResult & { readonly bug: string })[]> {
-  const results = [];
-  for (const bug of PLANTED_BUGS) {
-    results.push({ bug: bug.name, ...(await fuzzPlanted(bug, runs, seed)) });
-  }
-  return results;
+): readonly (FuzzResult & { readonly bug: string })[] {
+  return PLANTED_BUGS.map((bug) => ({ bug: bug.name, ...fuzzPlanted(bug, runs, seed) }));
 }

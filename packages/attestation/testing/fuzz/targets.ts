@@ -1,7 +1,6 @@
 /**
- * What is fuzzed: every parser, with inputs that it accepts and with what must hold for whatever it
- * accepts. The parsers come from a module that the caller chooses, so that copies with a planted bug
- * can be fuzzed as well.
+ * What is fuzzed: every parser, with inputs that it accepts and with what must hold for whatever
+ * it accepts.
  */
 import { createHash } from 'node:crypto';
 import type * as Attestation from '../../src/index.ts';
@@ -26,11 +25,12 @@ export interface Target {
   readonly run: (bytes: Uint8Array) => string | undefined;
 }
 
+const part = (bytes: Uint8Array | undefined): Uint8Array => bytes ?? new Uint8Array();
+
 /** All parsers of a package. */
 export function targetsOf(of: Package): readonly Target[] {
   const hierarchy = createTdxHierarchy({ pckCrl: { revoked: [5, 300, 70_000] } });
   const { endorsements, certificates } = hierarchy;
-  const part = (bytes: Uint8Array | undefined): Uint8Array => bytes ?? new Uint8Array();
   const quotes = [
     hierarchy.quote(healthyTdReport()),
     hierarchy.quote(healthyTdReport({ teeTcbSvn2: undefined, mrServiceTd: undefined })),
@@ -64,6 +64,16 @@ export function targetsOf(of: Package): readonly Target[] {
       seeds: [part(endorsements.tcbInfoIssuerChain), pemChainOf(hierarchy)],
       run: (bytes) => pemIsWrong(of, bytes),
     },
+    ...documentTargets(of, hierarchy, quotes),
+  ];
+}
+
+function documentTargets(
+  of: Package,
+  { endorsements, certificates }: TdxHierarchy,
+  quotes: readonly Uint8Array[],
+): readonly Target[] {
+  return [
     {
       name: 'tcb info',
       codes: /^TDX_(COLLATERAL_MALFORMED|TCB_INFO_ID)$/,
