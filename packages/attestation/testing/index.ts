@@ -12,3 +12,7 @@ export * from './tdx-documents.ts';
 export * from './tdx-hierarchy.ts';
 export * from './tdx-quote.ts';
 export { testCrypto } from './node-crypto.ts';
+export { objectOf, objectsOf, stringOf, type Json } from './json.ts';
+export { collateralOf } from './tdx-collateral-file.ts';
+export { referenceJsonFor } from './tdx-vectors.ts';
+export { certificatesIn, readNamed } from './vector-files.ts';

@@ -15,6 +15,7 @@ import {
   type RevocationMode,
   type SnpEndorsements,
   type SnpVerdict,
+  type SnpVerifyRequest,
 } from '../src/index.ts';
 import { bytesEqual, toHex, unixMillis } from '@witan/core';
 import { testCrypto } from './node-crypto.ts';
@@ -77,18 +78,36 @@ function missingListProblems(it: SnpCase, developmentRoots: readonly string[]): 
     : ['is not refused for want of a revocation list that is demanded'];
 }
 
+/** A vector as a request, for other uses of the same evidence. */
+export function snpRequestOf(
+  folder: string,
+  vector: Json,
+  developmentRoots: readonly string[],
+): SnpVerifyRequest {
+  const it = readCase(folder, vector);
+  return requestFor(it, developmentRoots, revocationFor(it, developmentRoots));
+}
+
 function judgeCase(
-  { vector, report, endorsements }: SnpCase,
+  it: SnpCase,
   developmentRoots: readonly string[],
   revocation: RevocationMode,
 ): SnpVerdict {
+  return verifySnp(requestFor(it, developmentRoots, revocation));
+}
+
+function requestFor(
+  { vector, report, endorsements }: SnpCase,
+  developmentRoots: readonly string[],
+  revocation: RevocationMode,
+): SnpVerifyRequest {
   const at = stringOf(vector['verdict_at']) ?? stringOf(vector['at']) ?? '';
   const policy = objectOf(vector['policy']);
   const wanted = stringOf(policy['reportData']);
   const { reportData: _, ...demands } = policy;
   const findings = stringsOf(vector['policy_findings']);
   const permissions = expectedOf(vector) === 'accept' ? permissionsFor(findings) : {};
-  return verifySnp({
+  return {
     report,
     endorsements,
     options: {
@@ -114,7 +133,7 @@ function judgeCase(
         'vector',
       ),
     },
-  });
+  };
 }
 
 function expectedOf(vector: Json): string {

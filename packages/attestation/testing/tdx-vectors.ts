@@ -10,10 +10,11 @@ import {
   type TdReport,
   type TdxReferenceValues,
   type TdxVerdict,
+  type TdxVerifyRequest,
 } from '../src/index.ts';
 import { toHex, unixMillis } from '@witan/core';
 import { testCrypto } from './node-crypto.ts';
-import { differences, objectOf, stringOf, stringsOf, type Json } from './json.ts';
+import { differences, objectOf, objectsOf, stringOf, stringsOf, type Json } from './json.ts';
 import { codeProblems } from './outcome.ts';
 import { readCollateral } from './tdx-collateral-file.ts';
 import { decodedPck, decodedQe, decodedTd } from './tdx-decoded.ts';
@@ -42,16 +43,7 @@ export function runSyntheticTdxVector(
 ): readonly string[] {
   const files = objectOf(vector['files']);
   const quote = readNamed(folder, stringOf(files['quote']) ?? '');
-  const expectation: Expectation = {
-    at: stringOf(vector['at']) ?? '',
-    collateral: stringOf(files['collateral']) ?? '',
-    outcome: stringOf(vector['expect']) ?? '',
-    words: stringsOf(objectOf(vector['checked'])['failed']),
-    tcbStatus: stringOf(vector['tcb_status']),
-    advisories: stringsOf(vector['advisories']),
-    levels: {},
-    findings: [],
-  };
+  const expectation = syntheticExpectation(vector);
   const problems = verdictProblems(
     expectation,
     judge(folder, quote, expectation, developmentRoots),
@@ -101,6 +93,19 @@ export function runSgxVector(folder: string, vector: Json): readonly string[] {
   return verdict.ok || verdict.code !== 'TDX_TEE_TYPE' ? ['not refused by its TEE type'] : [];
 }
 
+function syntheticExpectation(vector: Json): Expectation {
+  return {
+    at: stringOf(vector['at']) ?? '',
+    collateral: stringOf(objectOf(vector['files'])['collateral']) ?? '',
+    outcome: stringOf(vector['expect']) ?? '',
+    words: stringsOf(objectOf(vector['checked'])['failed']),
+    tcbStatus: stringOf(vector['tcb_status']),
+    advisories: stringsOf(vector['advisories']),
+    levels: {},
+    findings: [],
+  };
+}
+
 function expectationOf(verdict: Json): Expectation {
   const text = stringOf(verdict['verdict']) ?? '';
   const underPolicy = text === 'reject under an UpToDate-only policy';
@@ -116,16 +121,45 @@ function expectationOf(verdict: Json): Expectation {
   };
 }
 
+/** The accepted verdicts of a vector as requests, for other uses of the same evidence. */
+export function tdxRequestsOf(
+  folder: string,
+  vector: Json,
+  developmentRoots: readonly string[],
+): readonly TdxVerifyRequest[] {
+  const synthetic = vector['file'] === undefined;
+  const files = objectOf(vector['files']);
+  const name = stringOf(synthetic ? files['quote'] : vector['file']) ?? '';
+  const quote = readNamed(folder, name);
+  const expectations = synthetic
+    ? [syntheticExpectation(vector)]
+    : objectsOf(vector['verdicts_with_collateral']).map(expectationOf);
+  return expectations
+    .filter(({ outcome }) => outcome === 'accept')
+    .map((expectation) =>
+      requestFor(folder, quote, expectation, synthetic ? developmentRoots : []),
+    );
+}
+
 function judge(
+  folder: string,
+  quote: Uint8Array,
+  expectation: Expectation,
+  developmentRoots: readonly string[],
+): TdxVerdict {
+  return verifyTdx(requestFor(folder, quote, expectation, developmentRoots));
+}
+
+function requestFor(
   folder: string,
   quote: Uint8Array,
   { at, collateral, outcome, findings }: Expectation,
   developmentRoots: readonly string[],
-): TdxVerdict {
+): TdxVerifyRequest {
   const body = bodyOf(quote);
   const serviceTd = toHex(body?.mrServiceTd ?? new Uint8Array(48));
   const permissions = outcome === 'accept' ? tdxPermissionsFor(findings, serviceTd) : {};
-  return verifyTdx({
+  return {
     quote,
     endorsements: readCollateral(join(folder, collateral)),
     options: {
@@ -135,7 +169,7 @@ function judge(
       expectedReportData: body?.reportData ?? new Uint8Array(64),
       referenceValues: referenceValuesFor(quote, developmentRoots, permissions),
     },
-  });
+  };
 }
 
 function bodyOf(quote: Uint8Array): TdReport | undefined {

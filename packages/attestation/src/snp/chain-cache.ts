@@ -27,14 +27,14 @@ export interface SnpChainBytes {
   readonly crl: Uint8Array | undefined;
 }
 
-/** The key of a chain: SHA-256 over the SHA-256 of each of its parts. */
+/** The key of a chain: SHA-256 over its parts, each behind its length. */
 export function snpChainKey(
   { vek, intermediate, root, crl }: SnpChainBytes,
   crypto: Crypto,
 ): string {
-  const parts = [vek, intermediate, root].map((der) => crypto.hash('sha256', der));
-  const list = crl === undefined ? new Uint8Array(32) : crypto.hash('sha256', crl);
-  return toHex(crypto.hash('sha256', concatBytes(...parts, list)));
+  const parts = [vek, intermediate, root, ...(crl === undefined ? [] : [crl])];
+  const lengths = new Uint8Array(new Uint32Array(parts.map((der) => der.byteLength)).buffer);
+  return toHex(crypto.hash('sha256', concatBytes(lengths, ...parts)));
 }
 
 /** Keeps the chains that were used last. */

@@ -83,6 +83,9 @@ export interface QeIdentity extends Document {
 const LEVELS_MAX = 256;
 const IDENTITIES_MAX = 64;
 const COMPONENTS = 16;
+const DOCUMENT_DEPTH_MAX = 16;
+/** Objects and lists; 256 levels of 34 and as many of the module have about 9,000. */
+const DOCUMENT_OBJECTS_MAX = 65_536;
 /** The only way of comparing SVNs that is defined. */
 const TCB_TYPE = 0;
 const STATUSES: readonly LevelStatus[] = [
@@ -159,6 +162,12 @@ export function parseQeIdentity(bytes: Uint8Array): QeIdentity {
 }
 
 function readerOf(bytes: Uint8Array, name: string): ObjectReader {
+  if (isOvergrown(bytes)) {
+    throw new AttestationError('TDX_COLLATERAL_MALFORMED', {
+      path: name,
+      expected: 'flatter JSON',
+    });
+  }
   try {
     const value: unknown = JSON.parse(fromUtf8(bytes));
     return new ObjectReader(value, name, 'TDX_COLLATERAL_MALFORMED');
@@ -172,6 +181,20 @@ function readWhole<Value>(reader: ObjectReader, read: (reader: ObjectReader) => 
   const value = read(reader);
   reader.end();
   return value;
+}
+
+/** A JSON parser spends its time on nesting and on objects; real documents have few of either. */
+function isOvergrown(bytes: Uint8Array): boolean {
+  let depth = 0;
+  let opened = 0;
+  for (const byte of bytes) {
+    if (byte === 0x5d || byte === 0x7d) depth -= 1;
+    if (byte !== 0x5b && byte !== 0x7b) continue;
+    depth += 1;
+    opened += 1;
+    if (depth > DOCUMENT_DEPTH_MAX || opened > DOCUMENT_OBJECTS_MAX) return true;
+  }
+  return false;
 }
 
 function readDocument(reader: ObjectReader): Document {
