@@ -6,6 +6,7 @@ import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import type { EvidenceProvider } from '@witan/attester';
 import { describeError, fromHex, type ClusterId, type Epoch } from '@witan/core';
 import {
+  SealingGenerations,
   createIncarnationIdentity,
   nodeCrypto,
   nodeRandom,
@@ -108,6 +109,7 @@ class Wiring {
   readonly #rules: Rules;
   #log: SealedLog | undefined;
   #claims: ClaimsNoter | undefined;
+  #generations: SealingGenerations | undefined;
   #generation = 0;
   #droppedEarlier = false;
   #cancelReverify: () => void = () => undefined;
@@ -204,8 +206,11 @@ class Wiring {
       peers: this.#network,
       send: (to, messages, lane) => this.#network.send(to, messages, lane),
       sendSnapshot: (to, parcel) => this.#network.sendSnapshot(to, parcel),
-      openKeyring: (seed, clusterId, epoch) =>
-        createKeyring({ ...this.#keyParts(seed, clusterId, epoch) }),
+      openKeyring: (seed, clusterId, epoch) => {
+        const parts = this.#keyParts(seed, clusterId, epoch);
+        this.#generations = new SealingGenerations(parts.seed, clusterId);
+        return createKeyring({ ...parts, generations: this.#generations });
+      },
       openDurableLog: (seed, clusterId, epoch) => this.#openLog(seed, clusterId, epoch),
       crypto: nodeCrypto,
       random: nodeRandom,
@@ -222,8 +227,12 @@ class Wiring {
   }
 
   #openLog(seed: Seed, clusterId: ClusterId, epoch: Epoch): DurableLog {
+    const parts = this.#keyParts(seed, clusterId, epoch);
+    // Made with the keyring, which is opened first.
+    const generations = this.#generations ?? new SealingGenerations(parts.seed, clusterId);
     const log = new SealedLog({
-      ...this.#keyParts(seed, clusterId, epoch),
+      ...parts,
+      generations,
       directory: this.#directory.journal,
       onOpen: () => {
         this.#event('journal opened', {});

@@ -229,7 +229,7 @@ function identityCommand(
 /** Takes an outcome apart; undefined where another attempt with other random numbers is due. */
 export function finishOperation(outcome: unknown): CommandResult | undefined {
   const applied = outcome as CommandOutcome;
-  if (applied.kind === 'unreadable')
+  if (applied.kind !== 'applied')
     return { kind: 'malformed', code: 'COMMAND_MALFORMED', reason: 'not sealed here' };
   return isWorthAnotherTry(applied.result) ? undefined : applied.result;
 }

@@ -5,6 +5,7 @@
 import type { EvidenceProvider } from '@witan/attester';
 import { CodedError, describeError } from '@witan/core';
 import { COORDINATOR_USAGE, parseConfig, type CoordinatorConfig } from './config.ts';
+import { excludeMemoryFromCoreDumps } from './core-dumps.ts';
 import { CoordinatorError } from './errors.ts';
 import { Metrics } from '@witan/telemetry';
 import type { CoordinatorTee } from './evidence/self.ts';
@@ -54,6 +55,9 @@ async function serve(
   stderr: (text: string) => void,
 ): Promise<number> {
   const log = createLog(config);
+  if (excludeMemoryFromCoreDumps() === 'unsupported') {
+    log.warn('core files may hold memory; set their size limit to 0', {});
+  }
   const ends = Promise.withResolvers<number>();
   const onSignal = (): void => {
     ends.resolve(EXIT_OK);

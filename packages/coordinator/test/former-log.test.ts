@@ -12,7 +12,13 @@ import {
   utf8,
 } from '@witan/core';
 import { openJournal } from '@witan/journal';
-import { createSeed, nodeCrypto, seedFromBytes } from '@witan/keys';
+import {
+  SealingGenerations,
+  createSeed,
+  createUnsealer,
+  nodeCrypto,
+  seedFromBytes,
+} from '@witan/keys';
 import { LogChain, encodeDurableRecord, type HashParts } from '@witan/replica';
 import { encodeSnapshot, nodeId, type Entry } from 'raft-ts';
 import { configurationDigest, type DiskClaims } from '../src/storage/claims.ts';
@@ -20,6 +26,7 @@ import { ClaimsNoter } from '../src/storage/claims-noter.ts';
 import { SealedLog } from '../src/storage/durable-log.ts';
 import { readFormerLog, readSummaryUnverified } from '../src/storage/former-log.ts';
 import { encodeOwner } from '../src/storage/journal-owner.ts';
+import { openSealedRecord } from '../src/storage/sealed-record.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'witan-former-'));
 afterAll(() => {
@@ -61,14 +68,19 @@ function range(first: number, last: number): readonly Entry[] {
   return Array.from({ length: last - first + 1 }, (_, at) => entry(first + at));
 }
 
+function logAt(directory: string, generations = new SealingGenerations(seed, CLUSTER)): SealedLog {
+  const onSync = (): void => undefined;
+  return new SealedLog({ ...owner(1), directory, seed, generations, onOpen: onSync, onSync });
+}
+
 /** A log of a process that ended: entries 2 to 9, with what `during` does after entry 6. */
 async function written(
   directory: string,
   during: (log: SealedLog, chain: LogChain) => Promise<void> = () => Promise.resolve(),
+  generations = new SealingGenerations(seed, CLUSTER),
 ) {
   const self = owner(1);
-  const onSync = (): void => undefined;
-  const log = new SealedLog({ ...self, directory, seed, onOpen: onSync, onSync });
+  const log = logAt(directory, generations);
   const chain = new LogChain(hash);
   chain.reset(1, chain.genesis());
   const append = async (entries: readonly Entry[]): Promise<void> => {
@@ -217,6 +229,49 @@ describe('the sealed log of an earlier incarnation', () => {
     }
   });
 
+  it('of a member that left does not hold the keys of what came later (I4)', async () => {
+    const generations = new SealingGenerations(seed, CLUSTER);
+    generations.begin(SealingGenerations.draw());
+    const retired = fresh();
+    await written(retired, () => Promise.resolve(), generations);
+    const current = fresh();
+    await written(
+      current,
+      async (log, links) => {
+        generations.begin(SealingGenerations.draw());
+        await log.note(claims(5));
+        generations.begin(SealingGenerations.draw());
+        await snapshotAt6(log, links);
+        generations.begin(SealingGenerations.draw());
+      },
+      generations,
+    );
+    const old = await readFormerLog(retired, seed);
+    const found = await readFormerLog(current, seed);
+    expect(old?.generations.current).toBe(1);
+    expect(found?.generations.current).toBe(4);
+    expect(found?.state.entries).toEqual(range(7, 9));
+    expect(() => old?.generations.rootOf(2)).toThrow(
+      expect.objectContaining({ code: 'KEYS_SEAL_GENERATION_UNKNOWN' }) as Error,
+    );
+    // The values of the current disk without its lists: what the old one's list opens.
+    const { journal, recovered } = await openJournal({ directory: current });
+    await journal.close();
+    const later = recovered.records.map(({ data }) => data).filter((value) => value[1] === 1);
+    const unsealer = createUnsealer({
+      seed,
+      clusterId: CLUSTER,
+      use: 'journal-record',
+      generations: old?.generations ?? generations,
+    });
+    expect(later.length).toBeGreaterThan(0);
+    for (const value of later) {
+      expect(() => openSealedRecord(unsealer, value)).toThrow(
+        expect.objectContaining({ code: 'KEYS_SEAL_GENERATION_UNKNOWN' }) as Error,
+      );
+    }
+  });
+
   it('of an unknown version is refused with what was found', async () => {
     const directory = fresh();
     await written(directory);
@@ -263,8 +318,7 @@ describe('claims', () => {
 
   it('that were made before the journal opened stand behind its first record', async () => {
     const directory = fresh();
-    const onSync = (): void => undefined;
-    const log = new SealedLog({ ...owner(1), directory, seed, onOpen: onSync, onSync });
+    const log = logAt(directory);
     await log.note(claims(1));
     const chain = new LogChain(hash);
     chain.reset(1, chain.genesis());

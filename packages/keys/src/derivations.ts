@@ -2,7 +2,7 @@
  * Every derivation from the seed, in one table (I9).
  *
  * HKDF-SHA-256 (RFC 5869) with the seed as input key, no salt (the seed is uniformly random, RFC
- * 5869 section 3.1), and an `info` that is the canonical encoding of
+ * 5869 section 3.1) except for 'seal/generation', and an `info` that is the canonical encoding of
  *
  *     text 'witan/v1/' + label | 32 bytes cluster id | typed context parts
  *
@@ -22,7 +22,7 @@ import {
 } from '@witan/core';
 import { KeysError } from './errors.ts';
 import { P256_SEED_BYTES, p256KeyFromUniformBytes } from './p256.ts';
-import type { Seed } from './seed.ts';
+import { seedFromBytes, type Seed } from './seed.ts';
 
 type PartKind = 'number' | 'digest' | 'text';
 
@@ -40,6 +40,8 @@ export interface DerivationContexts {
   readonly 'seal/log-command': readonly [Epoch, IncarnationId];
   readonly 'seal/journal-record': readonly [Epoch, IncarnationId];
   readonly 'seal/snapshot': readonly [Epoch, IncarnationId];
+  readonly 'seal/keyring': readonly [Epoch, IncarnationId];
+  readonly 'seal/generation': readonly [generation: number];
   readonly 'ca/root': readonly [];
   readonly 'ca/mesh': readonly [Generation, Sha256Hex];
   readonly 'history/signing': readonly [];
@@ -66,6 +68,16 @@ export const DERIVATIONS: Readonly<Record<DerivationLabel, Derivation>> = {
     byteLength: 32,
     purpose: 'AES-256-GCM subkey of one incarnation in one epoch for snapshots',
   },
+  'seal/keyring': {
+    parts: ['number', 'digest'],
+    byteLength: 32,
+    purpose: 'AES-256-GCM subkey of one incarnation in one epoch for the list of generations',
+  },
+  'seal/generation': {
+    parts: ['number'],
+    byteLength: 32,
+    purpose: 'what the sealing subkeys of a later generation derive from, with its entropy as salt',
+  },
   'ca/root': {
     parts: [],
     byteLength: P256_SEED_BYTES,
@@ -91,6 +103,8 @@ export const DERIVATIONS: Readonly<Record<DerivationLabel, Derivation>> = {
 /** Longest name in a context, in bytes of UTF-8; Node limits `info` to 1024 bytes in all. */
 const CONTEXT_TEXT_BYTES_MAX = 256;
 
+const NO_SALT = new Uint8Array(0);
+
 /** Marks each part's type in `info`. */
 const PART_TAGS: Readonly<Record<PartKind, number>> = { number: 1, digest: 2, text: 3 };
 
@@ -104,12 +118,11 @@ export function derive<Label extends DerivationLabel>(
   clusterId: ClusterId,
   label: Label,
   context: DerivationContexts[Label],
+  salt: Uint8Array = NO_SALT,
 ): Secret {
   const info = derivationInfo(clusterId, label, context);
   const byteLength = DERIVATIONS[label].byteLength;
-  const output = new Uint8Array(
-    hkdfSync('sha256', seed.expose(), new Uint8Array(0), info, byteLength),
-  );
+  const output = new Uint8Array(hkdfSync('sha256', seed.expose(), salt, info, byteLength));
   try {
     return new Secret(output);
   } finally {
@@ -156,7 +169,7 @@ function textFits(text: string): boolean {
 }
 
 /** What a sealing key is for. */
-export type SealUse = 'log-command' | 'journal-record' | 'snapshot';
+export type SealUse = 'log-command' | 'journal-record' | 'snapshot' | 'keyring';
 
 /** The AES-256-GCM key under which one incarnation seals for one use; every seed holder has it. */
 export function deriveSealingKey(
@@ -167,6 +180,25 @@ export function deriveSealingKey(
   incarnation: IncarnationId,
 ): Secret {
   return derive(seed, clusterId, `seal/${use}`, [epoch, incarnation]);
+}
+
+/**
+ * What the sealing keys of a later generation derive from, in the place of the seed.
+ *
+ * @param entropy drawn when the generation began; 32 bytes
+ */
+export function deriveSealingRoot(
+  seed: Seed,
+  clusterId: ClusterId,
+  generation: number,
+  entropy: Secret,
+): Seed {
+  const root = derive(seed, clusterId, 'seal/generation', [generation], entropy.expose());
+  try {
+    return seedFromBytes(root.expose());
+  } finally {
+    root.wipe();
+  }
 }
 
 /** The root CA's private key. */

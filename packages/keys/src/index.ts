@@ -18,7 +18,12 @@ export {
   type SealUse,
 } from './derivations.ts';
 export { signP256, spkiFingerprint, spkiOf, verifyP256 } from './p256.ts';
-export { parseSealHeader, type SealHeader } from './seal-header.ts';
+export { SEAL_VERSION, parseSealHeader, type SealHeader } from './seal-header.ts';
+export {
+  GENERATIONS_MAX,
+  GENERATION_ENTROPY_BYTES,
+  SealingGenerations,
+} from './sealing-generations.ts';
 export {
   SEAL_AAD_BYTES_MAX,
   SEAL_OVERHEAD_BYTES,

@@ -2,7 +2,8 @@
  * The header of a sealed value: which subkey and nonce it was sealed with. Public, and part of what
  * the seal authenticates; a header that was only parsed proves nothing.
  *
- * Layout (54 bytes): version u8 | use u8 | epoch u64 | incarnation id 32 bytes | nonce 12 bytes.
+ * Layout (58 bytes): version u8 | use u8 | generation u32 | epoch u64 | incarnation id 32 bytes |
+ * nonce 12 bytes. Version 1 had no generation, which means generation 0.
  */
 import {
   CanonicalReader,
@@ -17,20 +18,25 @@ import {
 import type { SealUse } from './derivations.ts';
 import { KeysError } from './errors.ts';
 
-/** Length of the header in bytes. */
-export const SEAL_HEADER_BYTES = 54;
+/** Length of the header that is written, in bytes. */
+export const SEAL_HEADER_BYTES = 58;
 
-const SEAL_VERSION = 1;
+/** Version that is written; earlier ones are read. */
+export const SEAL_VERSION = 2;
+const SEAL_HEADER_BYTES_1 = 54;
 const USE_CODES: Readonly<Record<SealUse, number>> = {
   'log-command': 1,
   'journal-record': 2,
   snapshot: 3,
+  keyring: 4,
 };
-const USES: readonly SealUse[] = ['log-command', 'journal-record', 'snapshot'];
+const USES: readonly SealUse[] = ['log-command', 'journal-record', 'snapshot', 'keyring'];
 
 /** What a sealed value says about itself. */
 export interface SealHeader {
   readonly use: SealUse;
+  /** Of sealing keys; see sealing-generations.ts. */
+  readonly generation: number;
   readonly epoch: Epoch;
   /** Who sealed it. */
   readonly incarnation: IncarnationId;
@@ -43,6 +49,7 @@ export function writeSealHeader(header: SealHeader): Uint8Array<ArrayBuffer> {
   return new CanonicalWriter()
     .u8(SEAL_VERSION)
     .u8(USE_CODES[header.use])
+    .u32(header.generation)
     .u64(header.epoch)
     .fixed(fromHex(header.incarnation))
     .fixed(header.nonce)
@@ -56,15 +63,16 @@ export function writeSealHeader(header: SealHeader): Uint8Array<ArrayBuffer> {
  */
 export function parseSealHeader(sealed: Uint8Array): SealHeader {
   const version = sealed[0];
-  if (version !== undefined && version !== SEAL_VERSION) {
+  if (version !== undefined && version !== 1 && version !== SEAL_VERSION) {
     throw new KeysError('KEYS_SEAL_VERSION_UNKNOWN', 'sealed value has an unknown version', {
       fields: { expected: SEAL_VERSION, found: version },
     });
   }
   try {
-    const reader = new CanonicalReader(sealed.subarray(1, SEAL_HEADER_BYTES));
+    const reader = new CanonicalReader(sealed.subarray(1, sealHeaderBytes(sealed)));
     const useCode = reader.u8();
     const header = {
+      generation: version === 1 ? 0 : reader.u32(),
       epoch: epoch(reader.u64()),
       incarnation: incarnationId(toHex(reader.fixed(32))),
       nonce: reader.fixed(12),
@@ -75,6 +83,11 @@ export function parseSealHeader(sealed: Uint8Array): SealHeader {
     throw malformedHeader(sealed, cause);
   }
   throw malformedHeader(sealed);
+}
+
+/** Length of the header in front of a sealed value, by its version. */
+export function sealHeaderBytes(sealed: Uint8Array): number {
+  return sealed[0] === 1 ? SEAL_HEADER_BYTES_1 : SEAL_HEADER_BYTES;
 }
 
 function malformedHeader(sealed: Uint8Array, cause?: unknown): KeysError {

@@ -19,7 +19,14 @@ import {
 } from '@witan/core';
 import { derivationInfo, deriveSealingKey, type SealUse } from './derivations.ts';
 import { KeysError } from './errors.ts';
-import { SEAL_HEADER_BYTES, parseSealHeader, writeSealHeader } from './seal-header.ts';
+import {
+  SEAL_HEADER_BYTES,
+  parseSealHeader,
+  sealHeaderBytes,
+  writeSealHeader,
+  type SealHeader,
+} from './seal-header.ts';
+import { SealingGenerations } from './sealing-generations.ts';
 import type { Seed } from './seed.ts';
 
 const TAG_BYTES = 16;
@@ -65,11 +72,12 @@ export class NonceCounter {
 }
 
 // One counter per subkey and process: a second sealer for the same subkey continues the first one's
-// count instead of repeating its nonces. Grows by one entry per (epoch, use) of this incarnation.
+// count instead of repeating its nonces. Grows by one entry per (epoch, use, generation) of this
+// incarnation.
 const COUNTERS = new Map<string, NonceCounter>();
 
-function counterOf(subkeyInfo: Uint8Array): NonceCounter {
-  const name = toHex(subkeyInfo);
+function counterOf(subkeyInfo: Uint8Array, generation: number): NonceCounter {
+  const name = `${toHex(subkeyInfo)}/${generation}`;
   const counter = COUNTERS.get(name) ?? new NonceCounter();
   COUNTERS.set(name, counter);
   return counter;
@@ -83,6 +91,8 @@ export interface SealerOptions {
   /** This process's own incarnation; another's would reuse that one's nonces. */
   readonly incarnation: IncarnationId;
   readonly use: SealUse;
+  /** Each value is sealed in the newest of these; absent: in generation 0. */
+  readonly generations?: SealingGenerations;
 }
 
 /** Seals under the subkey of one incarnation, epoch and use. */
@@ -98,15 +108,25 @@ export interface Sealer {
 
 /** Makes a sealer. May only be used in one thread of one process per incarnation (I9). */
 export function createSealer(options: SealerOptions): Sealer {
-  const { seed, clusterId, epoch, incarnation, use } = options;
-  const key = importSubkey(seed, clusterId, use, epoch, incarnation);
-  const counter = counterOf(derivationInfo(clusterId, `seal/${use}`, [epoch, incarnation]));
+  const { clusterId, epoch, incarnation, use, generations } = options;
+  const info = derivationInfo(clusterId, `seal/${use}`, [epoch, incarnation]);
+  let newest = subkeyOf(generations?.current ?? 0);
+
+  function subkeyOf(generation: number) {
+    const root = generations?.rootOf(generation) ?? options.seed;
+    const key = importSubkey(root, clusterId, use, epoch, incarnation);
+    return { generation, key, counter: counterOf(info, generation) };
+  }
+
   return {
     seal(plaintext: Uint8Array, aad: Uint8Array): Uint8Array<ArrayBuffer> {
       checkSize('plaintext', plaintext.byteLength, SEAL_PLAINTEXT_BYTES_MAX);
       checkSize('aad', aad.byteLength, SEAL_AAD_BYTES_MAX);
+      const current = generations?.current ?? 0;
+      if (newest.generation !== current) newest = subkeyOf(current);
+      const { generation, key, counter } = newest;
       const nonce = nonceOf(counter.next());
-      const header = writeSealHeader({ use, epoch, incarnation, nonce });
+      const header = writeSealHeader({ use, generation, epoch, incarnation, nonce });
       const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
       cipher.setAAD(concatBytes(header, aad));
       const ciphertext = cipher.update(plaintext);
@@ -122,6 +142,8 @@ export interface UnsealerOptions {
   readonly clusterId: ClusterId;
   /** The only use that is opened, so that bytes sealed for one place cannot serve in another. */
   readonly use: SealUse;
+  /** Generations that can be opened; absent: generation 0 alone. */
+  readonly generations?: SealingGenerations;
   /** Subkeys kept in memory; the least recently used one goes first. Default 64. */
   readonly subkeysMax?: number;
 }
@@ -133,7 +155,7 @@ export interface Unsealer {
    * @param aad the bytes that were given to `seal`
    * @returns the plaintext
    * @throws KeysError KEYS_SEAL_MALFORMED, KEYS_SEAL_VERSION_UNKNOWN, KEYS_SEAL_USE_MISMATCH,
-   *   KEYS_SEAL_TOO_LARGE, KEYS_SEAL_NOT_AUTHENTIC
+   *   KEYS_SEAL_TOO_LARGE, KEYS_SEAL_GENERATION_UNKNOWN, KEYS_SEAL_NOT_AUTHENTIC
    */
   open(sealed: Uint8Array, aad: Uint8Array): Uint8Array<ArrayBuffer>;
 }
@@ -143,10 +165,11 @@ export function createUnsealer(options: UnsealerOptions): Unsealer {
   const subkeys = new Map<string, KeyObject>();
   const subkeysMax = options.subkeysMax ?? SUBKEYS_MAX_DEFAULT;
 
-  function subkeyOf(epoch: Epoch, incarnation: IncarnationId): KeyObject {
-    const name = `${epoch}/${incarnation}`;
-    const { seed, clusterId, use } = options;
-    const key = subkeys.get(name) ?? importSubkey(seed, clusterId, use, epoch, incarnation);
+  function subkeyOf({ generation, epoch, incarnation }: SealHeader): KeyObject {
+    const name = `${generation}/${epoch}/${incarnation}`;
+    const { clusterId, use } = options;
+    const key =
+      subkeys.get(name) ?? importSubkey(rootOf(generation), clusterId, use, epoch, incarnation);
     // A Map lists its entries in the order of insertion: the first is the least recently used.
     subkeys.delete(name);
     subkeys.set(name, key);
@@ -155,15 +178,20 @@ export function createUnsealer(options: UnsealerOptions): Unsealer {
     return key;
   }
 
+  function rootOf(generation: number): Seed {
+    const { seed, clusterId, generations } = options;
+    return (generations ?? new SealingGenerations(seed, clusterId)).rootOf(generation);
+  }
+
   return {
     open(sealed: Uint8Array, aad: Uint8Array): Uint8Array<ArrayBuffer> {
       const header = parseSealHeader(sealed);
       checkUse(options.use, header.use);
-      const ciphertextBytes = sealed.byteLength - SEAL_OVERHEAD_BYTES;
+      const ciphertextBytes = sealed.byteLength - sealHeaderBytes(sealed) - TAG_BYTES;
       if (ciphertextBytes < 0) throw malformed(sealed.byteLength);
       checkSize('plaintext', ciphertextBytes, SEAL_PLAINTEXT_BYTES_MAX);
       checkSize('aad', aad.byteLength, SEAL_AAD_BYTES_MAX);
-      const key = subkeyOf(header.epoch, header.incarnation);
+      const key = subkeyOf(header);
       return decrypt(key, header.nonce, sealed, aad);
     },
   };
@@ -176,10 +204,11 @@ function decrypt(
   aad: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
   const tagAt = sealed.byteLength - TAG_BYTES;
+  const headerBytes = sealHeaderBytes(sealed);
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
-  decipher.setAAD(concatBytes(sealed.subarray(0, SEAL_HEADER_BYTES), aad));
+  decipher.setAAD(concatBytes(sealed.subarray(0, headerBytes), aad));
   decipher.setAuthTag(sealed.subarray(tagAt));
-  const plaintext = decipher.update(sealed.subarray(SEAL_HEADER_BYTES, tagAt));
+  const plaintext = decipher.update(sealed.subarray(headerBytes, tagAt));
   try {
     decipher.final();
   } catch (cause) {

@@ -8,8 +8,8 @@ import {
   generation,
   incarnationId,
   sha256Hex,
+  Secret,
   toHex,
-  type Secret,
 } from '@witan/core';
 import {
   KeysError,
@@ -23,18 +23,30 @@ import {
   spkiOf,
   verifyP256,
 } from '@witan/keys';
-import { DERIVATIONS, derivationInfo, derive, deriveSealingKey } from '../src/derivations.ts';
+import {
+  DERIVATIONS,
+  derivationInfo,
+  derive,
+  deriveSealingKey,
+  deriveSealingRoot,
+} from '../src/derivations.ts';
 
 const SEED_BYTES = Uint8Array.from({ length: 32 }, (_, i) => i);
 const SEED = seedFromBytes(SEED_BYTES);
 const CLUSTER = clusterId('c1'.repeat(32));
 const INCARNATION = incarnationId('1c'.repeat(32));
+const ENTROPY = new Uint8Array(32).fill(0xe7);
 const TRANSITION = sha256Hex('7a'.repeat(32));
 
 // Written apart from the code under test: RFC 5869 on HMAC, and the bytes of `info` by hand.
 
-function hkdf(key: Uint8Array, info: Uint8Array, byteLength: number): string {
-  const prk = createHmac('sha256', Buffer.alloc(32)).update(key).digest();
+function hkdf(
+  key: Uint8Array,
+  info: Uint8Array,
+  byteLength: number,
+  salt: Uint8Array = Buffer.alloc(32),
+): string {
+  const prk = createHmac('sha256', salt).update(key).digest();
   let block = Buffer.alloc(0);
   let output = Buffer.alloc(0);
   for (let i = 1; output.length < byteLength; i += 1) {
@@ -98,6 +110,18 @@ const KNOWN: readonly (readonly [string, string, string, string])[] = [
     hexOf(deriveSealingKey(SEED, CLUSTER, 'snapshot', epoch(5), INCARNATION)),
     hkdf(SEED_BYTES, infoOf('seal/snapshot', ...EPOCH_AND_INCARNATION), 32),
     '5b8b1e48eeddf728561f0e7947ab4be0fe3945be864ca283592cd831b2f92cc0',
+  ],
+  [
+    'seal/keyring',
+    hexOf(deriveSealingKey(SEED, CLUSTER, 'keyring', epoch(5), INCARNATION)),
+    hkdf(SEED_BYTES, infoOf('seal/keyring', ...EPOCH_AND_INCARNATION), 32),
+    '2f9173391968bfcc0bf5794c514d906cbfc427cfbf3878e3942e87974d712d5e',
+  ],
+  [
+    'seal/generation',
+    hexOf(deriveSealingRoot(SEED, CLUSTER, 4, new Secret(ENTROPY))),
+    hkdf(SEED_BYTES, infoOf('seal/generation', number(4)), 32, ENTROPY),
+    '773adc5d1f58f20f7c539ef34c1d3a401cebeccf47eb7a3e64caa95e626ed3ae',
   ],
   [
     'ca/root',

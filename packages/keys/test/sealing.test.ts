@@ -103,6 +103,7 @@ describe('sealed bytes', () => {
         'KEYS_SEAL_NOT_AUTHENTIC',
         'KEYS_SEAL_VERSION_UNKNOWN',
         'KEYS_SEAL_USE_MISMATCH',
+        'KEYS_SEAL_GENERATION_UNKNOWN',
         'KEYS_SEAL_MALFORMED',
       ]).toContain(codeOf(() => unsealer.open(changed, AAD)));
     }

@@ -15,6 +15,7 @@ export { decide, founderOf, type Decision, type WaitCode } from './life/decide.t
 export type {
   Answer,
   DurableLog,
+  KeyGenerations,
   Keyring,
   Lane,
   MessageSink,

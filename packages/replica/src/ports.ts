@@ -40,10 +40,33 @@ export interface Keyring {
   sealSnapshot(plaintext: Uint8Array): Uint8Array;
   /** @throws CodedError when the bytes were not sealed as a snapshot by a member of this cluster */
   openSnapshot(sealed: Uint8Array): Uint8Array;
+  /** Absent where keys are never renewed, as in simulations that seal nothing. */
+  readonly generations?: KeyGenerations;
 }
 
 /** Which messages wait for which: those of another lane do not hold one up. */
 export type Lane = 'urgent' | 'bulk';
+
+/**
+ * Generations of sealing keys: who left before one began cannot open what is sealed in it (I4).
+ * `Keyring` seals in the newest.
+ */
+export interface KeyGenerations {
+  /**
+   * A command that begins the next generation, with fresh entropy. Secret until it is sealed.
+   *
+   * @param afterIndex what was applied when it was drawn
+   */
+  begin(afterIndex: number): Uint8Array;
+  /** Takes up such a command; once for each. @returns undefined for any other command */
+  take(
+    command: Uint8Array,
+  ): { readonly generation: number; readonly afterIndex: number } | undefined;
+  /** All generations, sealed for whoever holds the seed. */
+  seal(): Uint8Array;
+  /** Takes up what `seal` gave. @throws CodedError when no member of this cluster sealed it */
+  open(sealed: Uint8Array): void;
+}
 
 /** Sends Raft messages. May lose, delay and reorder them; never changes or invents any (I1). */
 export interface MessageSink {

@@ -6,10 +6,11 @@
  */
 import type { ClusterId, Epoch, IncarnationId } from '@witan/core';
 import { nodeJournalFs, openJournal, type Journal, type JournalFs } from '@witan/journal';
-import { createSealer, type Seed } from '@witan/keys';
+import { createSealer, type SealingGenerations, type Seed } from '@witan/keys';
 import { markOfDurableRecord, type DurableLog, type LogMark } from '@witan/replica';
 import { encodeClaims, type DiskClaims } from './claims.ts';
 import { encodeOwner } from './journal-owner.ts';
+import { sealGenerations } from './keyring.ts';
 import { sealRecord, type SealedRecordKind } from './sealed-record.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -20,6 +21,8 @@ export interface SealedLogOptions {
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
   readonly incarnation: IncarnationId;
+  /** Shared with the keyring: values are sealed in the newest one. */
+  readonly generations: SealingGenerations;
   /** Called once, when the journal holds its first record. */
   readonly onOpen: () => void;
   readonly onSync: (sync: { readonly durationMs: number; readonly bytes: number }) => void;
@@ -31,6 +34,8 @@ export class SealedLog implements DurableLog {
   readonly #sealer: ReturnType<typeof createSealer>;
   #journal: Promise<Journal> | undefined;
   #sequence = 0;
+  /** The newest generation that is written. */
+  #generationsKept = 0;
   #isOpen = false;
   /** Repeated behind every snapshot, which replaces the record that held them. */
   #claims: Uint8Array = NOTHING;
@@ -47,7 +52,10 @@ export class SealedLog implements DurableLog {
 
   async append(records: readonly Uint8Array[]): Promise<void> {
     const journal = await this.#open();
-    await journal.append(records.map((record) => this.#sealEntries(record)));
+    await journal.append([
+      ...this.#sealedKeys(),
+      ...records.map((record) => this.#sealEntries(record)),
+    ]);
     if (this.#isOpen) return;
     this.#isOpen = true;
     await journal.append(this.#sealedClaims());
@@ -62,7 +70,7 @@ export class SealedLog implements DurableLog {
     await journal.saveSnapshot({
       index: label.index,
       term: label.term,
-      data: this.#seal('snapshot', undefined, NOTHING, snapshot),
+      data: this.#seal('snapshot', undefined, this.#generationsToKeep(), snapshot),
       tail: [...tail.map((record) => this.#sealEntries(record)), ...this.#sealedClaims()],
     });
     this.#isOpen = true;
@@ -76,7 +84,7 @@ export class SealedLog implements DurableLog {
     this.#claims = encodeClaims(claims);
     if (!this.#isOpen) return;
     const journal = await this.#open();
-    await journal.append(this.#sealedClaims());
+    await journal.append([...this.#sealedKeys(), ...this.#sealedClaims()]);
   }
 
   async close(): Promise<void> {
@@ -86,6 +94,17 @@ export class SealedLog implements DurableLog {
 
   #sealEntries(record: Uint8Array): Uint8Array {
     return this.#seal('entries', markOfDurableRecord(record), NOTHING, record);
+  }
+
+  /** The list of generations, where the disk does not hold the newest one yet. */
+  #sealedKeys(): readonly Uint8Array[] {
+    if (this.#options.generations.current === this.#generationsKept) return [];
+    return [this.#seal('keys', undefined, this.#generationsToKeep(), NOTHING)];
+  }
+
+  #generationsToKeep(): Uint8Array {
+    this.#generationsKept = this.#options.generations.current;
+    return sealGenerations(this.#options);
   }
 
   #sealedClaims(): readonly Uint8Array[] {

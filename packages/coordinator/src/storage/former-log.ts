@@ -13,10 +13,11 @@ import {
   type IncarnationId,
 } from '@witan/core';
 import { nodeJournalFs, openJournal, type JournalFs, type Recovered } from '@witan/journal';
-import { createUnsealer, nodeCrypto, type Seed, type Unsealer } from '@witan/keys';
+import { SealingGenerations, createUnsealer, nodeCrypto, type Seed } from '@witan/keys';
 import { replayDurableLog, type DurableState, type LogMark } from '@witan/replica';
 import { decodeClaims, type DiskClaims } from './claims.ts';
 import { decodeOwner, type JournalOwner } from './journal-owner.ts';
+import { openGenerations } from './keyring.ts';
 import { openSealedRecord, readHeadUnverified, unreadable } from './sealed-record.ts';
 
 /** What a disk claims to hold. Unverified: whoever holds the disk may have written all of it. */
@@ -35,6 +36,8 @@ export interface FormerLog {
   readonly owner: JournalOwner;
   readonly state: DurableState;
   readonly claims: DiskClaims | undefined;
+  /** Those that the disk knows of: what opens the commands and snapshots inside. */
+  readonly generations: SealingGenerations;
 }
 
 /**
@@ -77,23 +80,33 @@ export async function readFormerLog(
   const values = valuesOf(recovered);
   if (values.length === 0) return undefined;
   const owner = ownerOf(recovered);
-  const unsealer = createUnsealer({ seed, clusterId: owner.clusterId, use: 'journal-record' });
-  const opened = openAll(values, unsealer, owner);
+  const { clusterId } = owner;
+  const keys = { seed, clusterId, generations: new SealingGenerations(seed, clusterId) };
+  const opened = openAll(values, keys, owner);
   const snapshot = opened.snapshots.at(0);
   const hash = (...parts: readonly Uint8Array[]): Uint8Array => nodeCrypto.hash('sha256', ...parts);
   return {
     owner,
     state: replayDurableLog(snapshot, opened.records, hash),
     claims: opened.claims,
+    generations: keys.generations,
   };
 }
 
-function openAll(values: readonly Uint8Array[], unsealer: Unsealer, owner: JournalOwner) {
+interface Keys {
+  readonly seed: Seed;
+  readonly clusterId: ClusterId;
+  readonly generations: SealingGenerations;
+}
+
+function openAll(values: readonly Uint8Array[], keys: Keys, owner: JournalOwner) {
+  const unsealer = createUnsealer({ ...keys, use: 'journal-record' });
   const snapshots: Uint8Array[] = [];
   const records: Uint8Array[] = [];
   let claims: DiskClaims | undefined;
   let sequence: number | undefined;
   for (const value of values) {
+    takeGenerations(keys, value);
     const { head, secret, sealedBy } = openSealedRecord(unsealer, value);
     if (sealedBy.incarnation !== owner.incarnation || sealedBy.epoch !== owner.epoch) {
       throw unreadable('writer', { expected: owner.incarnation, found: sealedBy.incarnation });
@@ -106,9 +119,15 @@ function openAll(values: readonly Uint8Array[], unsealer: Unsealer, owner: Journ
     sequence = head.sequence;
     if (head.kind === 'snapshot') snapshots.push(secret);
     else if (head.kind === 'entries') records.push(secret);
-    else claims = claimsOf(head.publicPart);
+    else if (head.kind === 'claims') claims = claimsOf(head.publicPart);
   }
   return { snapshots, records, claims };
+}
+
+/** Before the value that carries them can be opened: it may be sealed in one of them. */
+function takeGenerations(keys: Keys, value: Uint8Array): void {
+  const { kind, publicPart } = readHeadUnverified(value);
+  if (kind === 'keys' || kind === 'snapshot') openGenerations(keys, publicPart);
 }
 
 function firstSequence(head: { readonly kind: string; readonly sequence: number }): number {

@@ -23,17 +23,22 @@ import { RECOVERY_HEADER_BYTES_MAX } from './claims.ts';
 /** Version that this code writes. Version 1 had no head and was never read by any code. */
 export const SEALED_RECORD_VERSION = 2;
 
-/** `entries`: what the engine appended. `snapshot`: its snapshot. `claims`: see claims.ts. */
-export type SealedRecordKind = 'entries' | 'snapshot' | 'claims';
+/**
+ * `entries`: what the engine appended. `snapshot`: its snapshot. `claims`: see claims.ts. `keys`:
+ * nothing but the list of sealing generations, which a snapshot carries too; it is the public part
+ * of both, itself sealed with the seed (keyring.ts), and needed to open what follows.
+ */
+export type SealedRecordKind = 'entries' | 'snapshot' | 'claims' | 'keys';
 
 const KINDS: readonly (SealedRecordKind | undefined)[] = [
   undefined,
   'entries',
   'snapshot',
   'claims',
+  'keys',
 ];
 const LABEL = utf8('witan/v1/journal-record');
-const PUBLIC_BYTES_MAX: number = RECOVERY_HEADER_BYTES_MAX + 64 * 1024;
+const PUBLIC_BYTES_MAX: number = RECOVERY_HEADER_BYTES_MAX + 512 * 1024;
 
 /** What stands in the clear. */
 export interface RecordHead {

@@ -78,13 +78,15 @@ export class WorkCopy {
       const args = [VITEST, 'run', '--bail', '1', '--root', this.#folder, test];
       // A busy machine must not pass for a test that noticed something.
       args.push('--testTimeout', String(TIMEOUT_MS));
-      const { status, stdout, stderr, signal } = spawnSync(process.execPath, args, {
+      const { status, stdout, stderr, signal, error } = spawnSync(process.execPath, args, {
         cwd: this.#folder,
         encoding: 'utf8',
         timeout: TIMEOUT_MS,
         killSignal: 'SIGKILL',
       });
       if (signal !== null) throw new Error(`${test} does not end`);
+      // A process that did not start has judged nothing.
+      if (status === null) throw new Error(`${test} does not start`, { cause: error });
       if (status === 0) continue;
       const output = stripVTControlCharacters(`${stdout}\n${stderr}`);
       const broken = /(?:Reference|Syntax)Error.*|No test files found/.exec(output)?.[0];

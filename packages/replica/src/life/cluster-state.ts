@@ -1,20 +1,32 @@
 /**
  * The state machine behind the engine: opens sealed commands, applies them, and seals snapshots.
  */
-import { describeError, type Crypto } from '@witan/core';
+import { CanonicalReader, CanonicalWriter, describeError, type Crypto } from '@witan/core';
 import { StateMachine, type ApplyResult, type StateMachineOptions } from '@witan/state-machine';
 import type { Configuration, StateSubscriber } from '../engine.ts';
 import type { Keyring } from '../ports.ts';
 import type { PeerIdentity } from '../standing.ts';
 import { decodeMembershipContext } from './membership-context.ts';
 
-/** What applying a log entry gave. `unreadable`: no member of this cluster sealed it. */
+/**
+ * What applying a log entry gave. `unreadable`: no member of this cluster sealed it. `rekeyed`: it
+ * began a generation of sealing keys.
+ */
 export type CommandOutcome =
-  ({ readonly kind: 'applied' } & ApplyResult) | { readonly kind: 'unreadable' };
+  | ({ readonly kind: 'applied' } & ApplyResult)
+  | { readonly kind: 'unreadable' }
+  | { readonly kind: 'rekeyed' };
+
+/** Bits of a snapshot's first byte, which is in the clear. */
+const HOLDS_MANIFEST = 1;
+const HOLDS_GENERATIONS = 2;
 
 export interface ClusterStateOptions<ReferenceValues> {
   readonly keyring: Keyring;
   readonly crypto: Crypto;
+  /** Takes up a command that begins a generation of sealing keys; false for any other. */
+  readonly takeGeneration: (command: Uint8Array) => boolean;
+  readonly onRestored: (index: number) => void;
   readonly machine: StateMachineOptions<ReferenceValues>;
   readonly onMembers: (members: readonly PeerIdentity[], configuration: Configuration) => void;
   readonly onApplied: (outcome: CommandOutcome) => void;
@@ -54,20 +66,31 @@ export class ClusterState<ReferenceValues> implements StateSubscriber {
   }
 
   restore(index: number, configuration: Configuration, snapshot: Uint8Array): void {
-    const plaintext = this.#options.keyring.openSnapshot(snapshot.subarray(1));
+    const { generations, state } = splitSnapshot(snapshot);
+    if (generations !== undefined) this.#options.keyring.generations?.open(generations);
+    const plaintext = this.#options.keyring.openSnapshot(state);
     const { machine, crypto } = this.#options;
     this.#machine = StateMachine.decodeSnapshot(plaintext, { ...machine, crypto });
+    this.#options.onRestored(index);
     this.#options.onEvent('state restored from a snapshot', { index });
     this.#options.onMembers(this.members(), configuration);
   }
 
-  /** One plain byte, whether there is a manifest in it, and then the sealed state. */
+  /**
+   * One plain byte, the sealed list of sealing generations where there is one, behind its length,
+   * and then the sealed state.
+   */
   snapshot(): Uint8Array {
-    const sealed = this.#options.keyring.sealSnapshot(this.#machine.encodeSnapshot());
-    const bytes = new Uint8Array(1 + sealed.byteLength);
-    bytes[0] = this.#machine.generation > 0 ? 1 : 0;
-    bytes.set(sealed, 1);
-    return bytes;
+    const { keyring } = this.#options;
+    const generations = keyring.generations?.seal();
+    const sealed = keyring.sealSnapshot(this.#machine.encodeSnapshot());
+    const writer = new CanonicalWriter();
+    writer.u8(
+      (this.#machine.generation > 0 ? HOLDS_MANIFEST : 0) |
+        (generations === undefined ? 0 : HOLDS_GENERATIONS),
+    );
+    if (generations !== undefined) writer.bytes(generations);
+    return writer.fixed(sealed).finish();
   }
 
   members(): readonly PeerIdentity[] {
@@ -83,11 +106,27 @@ export class ClusterState<ReferenceValues> implements StateSubscriber {
       this.#machine.advance(index);
       return { kind: 'unreadable' };
     }
+    if (this.#options.takeGeneration(plaintext)) {
+      this.#machine.advance(index);
+      return { kind: 'rekeyed' };
+    }
     return { kind: 'applied', ...this.#machine.apply(index, plaintext, this.#options.crypto) };
   }
 }
 
 /** Whether a snapshot made by `ClusterState.snapshot` holds a manifest. */
 export function snapshotHoldsManifest(snapshot: Uint8Array): boolean {
-  return snapshot[0] === 1;
+  return ((snapshot[0] ?? 0) & HOLDS_MANIFEST) !== 0;
+}
+
+/** @throws CanonicalError when the list of generations is cut off */
+function splitSnapshot(snapshot: Uint8Array): {
+  readonly generations: Uint8Array | undefined;
+  readonly state: Uint8Array;
+} {
+  const reader = new CanonicalReader(snapshot);
+  const flags = reader.u8();
+  const generations =
+    (flags & HOLDS_GENERATIONS) === 0 ? undefined : reader.bytes(snapshot.byteLength);
+  return { generations, state: snapshot.subarray(snapshot.byteLength - reader.bytesLeft) };
 }

@@ -21,6 +21,7 @@ import type {
 import { AdmissionDesk } from './admission.ts';
 import { ClusterState, snapshotHoldsManifest } from './cluster-state.ts';
 import { Directory } from './directory.ts';
+import { Rekeying } from './rekeying.ts';
 
 /** Between two looks at who is heard, in milliseconds. */
 const BEAT_MS = 100;
@@ -62,6 +63,7 @@ export class Cluster<ReferenceValues> {
   readonly #options: ClusterOptions<ReferenceValues>;
   readonly #directory: Directory;
   readonly #desk: AdmissionDesk;
+  readonly #rekeying: Rekeying;
   readonly #zombies = new Set<IncarnationId>();
   #wasMember: boolean;
   /** Whom this replica follows, how many messages came from it, and for how many beats none. */
@@ -73,6 +75,12 @@ export class Cluster<ReferenceValues> {
     this.#options = options;
     this.#wasMember = founders !== undefined;
     this.#directory = new Directory(founders ?? [], founders === undefined ? options.known : []);
+    this.#rekeying = new Rekeying({
+      generations: options.keyring.generations,
+      isNewEpoch: options.epoch > 1,
+      propose: (command) => this.propose(command, false, CHANGE_TIMEOUT_MS),
+      onEvent: options.onEvent,
+    });
     const machine = StateMachine.genesis(
       {
         clusterId: options.clusterId,
@@ -89,6 +97,10 @@ export class Cluster<ReferenceValues> {
         keyring: options.keyring,
         crypto: options.crypto,
         machine: options.machine,
+        takeGeneration: (command) => this.#rekeying.take(command),
+        onRestored: (index) => {
+          this.#rekeying.memberLeft(index);
+        },
         onMembers: (members, configuration) => {
           this.#membersChanged(members, configuration);
         },
@@ -301,6 +313,9 @@ export class Cluster<ReferenceValues> {
   }
 
   #membersChanged(members: readonly PeerIdentity[], configuration: Configuration): void {
+    const remaining = new Set(members.map((peer) => peer.incarnation));
+    const left = this.#directory.members().some((peer) => !remaining.has(peer.incarnation));
+    if (left) this.#rekeying.memberLeft(this.state.machine.appliedIndex);
     this.#directory.replace(members);
     const { self, onRemoved, onEvent } = this.#options;
     const isMember = members.some((peer) => peer.nodeId === self.nodeId);
@@ -322,6 +337,10 @@ export class Cluster<ReferenceValues> {
       const isHeard = leaderId !== 0 && (leaderId !== before || count !== countBefore);
       const isFine = role === 'leader' || isHeard;
       this.#heard = { leaderId, count, silentBeats: isFine ? 0 : silentBeats + 1 };
+      const { configuration } = this.status();
+      if (role === 'leader' && configuration.votersOutgoing.length === 0) {
+        void this.#rekeying.beat(this.state.machine.appliedIndex);
+      }
       this.#desk.beat().catch((error: unknown) => {
         this.#options.onEvent('swap not carried through', { error: String(error) });
       });
