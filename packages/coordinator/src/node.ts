@@ -41,7 +41,7 @@ import { workloadService } from './services/workload.ts';
 import { openDataDirectory, type DataDirectory } from './storage/data-directory.ts';
 import { ClaimsNoter } from './storage/claims-noter.ts';
 import { SealedLog } from './storage/durable-log.ts';
-import { createKeyring } from './storage/keyring.ts';
+import { createKeyring, type KeyringOptions } from './storage/keyring.ts';
 import { VERSION } from './version.ts';
 
 export interface NodeOptions {
@@ -109,7 +109,7 @@ class Wiring {
   readonly #rules: Rules;
   #log: SealedLog | undefined;
   #claims: ClaimsNoter | undefined;
-  #generations: SealingGenerations | undefined;
+  #keys: KeyringOptions | undefined;
   #generation = 0;
   #droppedEarlier = false;
   #cancelReverify: () => void = () => undefined;
@@ -207,9 +207,8 @@ class Wiring {
       send: (to, messages, lane) => this.#network.send(to, messages, lane),
       sendSnapshot: (to, parcel) => this.#network.sendSnapshot(to, parcel),
       openKeyring: (seed, clusterId, epoch) => {
-        const parts = this.#keyParts(seed, clusterId, epoch);
-        this.#generations = new SealingGenerations(parts.seed, clusterId);
-        return createKeyring({ ...parts, generations: this.#generations });
+        this.#keys = this.#keyParts(seed, clusterId, epoch);
+        return createKeyring(this.#keys);
       },
       openDurableLog: (seed, clusterId, epoch) => this.#openLog(seed, clusterId, epoch),
       crypto: nodeCrypto,
@@ -227,12 +226,9 @@ class Wiring {
   }
 
   #openLog(seed: Seed, clusterId: ClusterId, epoch: Epoch): DurableLog {
-    const parts = this.#keyParts(seed, clusterId, epoch);
-    // Made with the keyring, which is opened first.
-    const generations = this.#generations ?? new SealingGenerations(parts.seed, clusterId);
     const log = new SealedLog({
-      ...parts,
-      generations,
+      // The keyring is opened first: its generations of keys are the log's too.
+      ...(this.#keys ?? this.#keyParts(seed, clusterId, epoch)),
       directory: this.#directory.journal,
       onOpen: () => {
         this.#event('journal opened', {});
@@ -249,9 +245,10 @@ class Wiring {
     return log;
   }
 
-  #keyParts(seed: Seed, clusterId: ClusterId, epoch: Epoch) {
-    const incarnation = this.#peer.incarnation;
-    return { seed: seedFromBytes(seed.expose()), clusterId, epoch, incarnation };
+  #keyParts(seed: Seed, clusterId: ClusterId, epoch: Epoch): KeyringOptions {
+    const own = seedFromBytes(seed.expose());
+    const generations = new SealingGenerations(own, clusterId);
+    return { seed: own, clusterId, epoch, incarnation: this.#peer.incarnation, generations };
   }
 
   #context(self: SelfEvidence): ServiceContext {
@@ -303,7 +300,7 @@ class Wiring {
     }
     const state = this.#replica.cluster?.state.machine;
     if (state !== undefined) this.#claims?.stateChanged(state);
-    const generation = this.#replica.cluster?.generation ?? 0;
+    const generation = state?.generation ?? 0;
     if (generation !== this.#generation) {
       this.#generation = generation;
       this.#event('manifest in force', { generation });
