@@ -55,6 +55,8 @@ export interface ReplicaSettings {
 export interface ReplicaFigures {
   readonly heapBytes: number;
   readonly rssBytes: number;
+  /** Outside of the heap, for byte arrays. */
+  readonly bufferBytes: number;
   readonly keys: number;
   readonly term: number;
   readonly syncs: number;
@@ -102,10 +104,11 @@ export async function runReplica(
   await serveUnary(settings.clientPort, callsOf(id, engine, store));
   const stall = watchStalls();
   const figures = (): ReplicaFigures => {
-    const { heapUsed, rss } = process.memoryUsage();
+    const { heapUsed, rss, arrayBuffers } = process.memoryUsage();
     return {
       heapBytes: heapUsed,
       rssBytes: rss,
+      bufferBytes: arrayBuffers,
       keys: store.size,
       term: engine.status().term,
       syncs: counts.syncs,

@@ -15,6 +15,7 @@ export interface SoakSample {
   /** The largest of the replicas, in MiB. */
   readonly heapMib: number;
   readonly rssMib: number;
+  readonly bufferMib: number;
   readonly term: number;
   /** The longest time in which some event loop did not turn, milliseconds. */
   readonly stallMs: number;
@@ -82,6 +83,7 @@ function sampleOf(figures: readonly ReplicaFigures[], atSeconds: number): SoakSa
     atSeconds: Math.round(atSeconds),
     heapMib: Math.round(largest(({ heapBytes }) => heapBytes) / MIB),
     rssMib: Math.round(largest(({ rssBytes }) => rssBytes) / MIB),
+    bufferMib: Math.round(largest(({ bufferBytes }) => bufferBytes) / MIB),
     term: largest(({ term }) => term),
     stallMs: Math.round(largest(({ stallMs }) => stallMs)),
   };

@@ -192,7 +192,8 @@ function encode<Schema extends DescMessage>(
   schema: Schema,
   init: MessageInitShape<Schema>,
 ): Buffer {
-  return Buffer.from(toBinary(schema, create(schema, init)));
+  const bytes = toBinary(schema, create(schema, init));
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function decode<Schema extends DescMessage>(

@@ -203,7 +203,8 @@ function cancelled(): TransportError {
 }
 
 function encodeMessage(schema: DescMessage, init: Init): Buffer {
-  return Buffer.from(toBinary(schema, create(schema, init)));
+  const bytes = toBinary(schema, create(schema, init));
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function decodeMessage(schema: DescMessage, bytes: Uint8Array): Message {
