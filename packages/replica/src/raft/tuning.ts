@@ -35,8 +35,8 @@ export interface EngineTuning {
 }
 
 /**
- * Elections start 400 to 750 ms after the last sign of a leader; etcd's defaults are 1000 to 2000. A
- * leader whose process dies is noticed by its connections, in a quarter of that. All replicas of a
+ * Elections start 400 to 750 ms after the last sign of a leader; etcd's defaults are 1000 to 2000.
+ * A leader whose process dies is noticed by its connections, in half of that. All replicas of a
  * cluster must use the same times.
  */
 export const DEFAULT_TUNING: EngineTuning = {
