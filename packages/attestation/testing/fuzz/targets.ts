@@ -165,9 +165,11 @@ function tableIsWrong(of: Package, bytes: Uint8Array): string | undefined {
   const table = of.parseCertificateTable(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const lengths: number[] = [];
-  for (let at = 0; at + 24 <= bytes.byteLength; at += 24)
+  for (let at = 0; at + 24 <= bytes.byteLength; at += 24) {
     lengths.push(view.getUint32(at + 20, true));
-  return Object.values(table).every(({ byteLength }) => lengths.includes(byteLength))
+  }
+  const certificates = Object.values<Uint8Array>({ ...table });
+  return certificates.every(({ byteLength }) => lengths.includes(byteLength))
     ? undefined
     : 'a certificate is shorter than its entry says';
 }
