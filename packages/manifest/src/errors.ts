@@ -33,7 +33,11 @@ export type ManifestErrorCode =
   | 'HISTORY_SIGNATURE_INVALID'
   | 'HISTORY_TOO_LONG'
   | 'MARK_SIGNATURE_INVALID'
-  | 'RECORD_MALFORMED';
+  | 'RECORD_MALFORMED'
+  | 'RECOVERIES_TOO_MANY'
+  | 'RECOVERY_GOES_BACK'
+  | 'RECOVERY_LINK_BROKEN'
+  | 'RECOVERY_SIGNATURE_INVALID';
 
 /** What every error of this package says beside its code. */
 export interface ManifestErrorFields {
@@ -72,6 +76,10 @@ const MESSAGES: Readonly<Record<ManifestErrorCode, string>> = {
   HISTORY_TOO_LONG: 'history is longer than the limit',
   MARK_SIGNATURE_INVALID: 'high-water mark has an invalid signature',
   RECORD_MALFORMED: 'bytes are not the canonical encoding of the record',
+  RECOVERIES_TOO_MANY: 'more recoveries than the limit',
+  RECOVERY_GOES_BACK: 'recovery goes on from an earlier state than the one before it',
+  RECOVERY_LINK_BROKEN: 'recovery does not build on the one before',
+  RECOVERY_SIGNATURE_INVALID: 'recovery has an invalid signature',
 };
 
 /** A manifest, approval, history or mark that is refused. */

@@ -24,5 +24,11 @@ export const CERTIFICATE_LIFETIME_SECONDS_DEFAULT: number = 24 * 60 * 60;
 export const TRANSITIONS_MAX: number = 65_536;
 /** An encoded transition with its signature: 64 approvals of 96 bytes, and the rest. */
 export const SIGNED_TRANSITION_BYTES_MAX: number = 8 * 1024;
+/** Full recoveries in the life of one cluster. */
+export const RECOVERIES_MAX: number = 1024;
+/** Owners, participants or missing slots in one recovery, each. */
+export const RECOVERY_MEMBERS_MAX: number = 64;
+/** An encoded recovery with its signature: 64 owners, 64 participants, 64 slots, and the rest. */
+export const SIGNED_RECOVERY_BYTES_MAX: number = 16 * 1024;
 /** Characters of a found value, or of one key in a path, that an error repeats. */
 export const ERROR_TEXT_CHARACTERS_MAX: number = 80;

@@ -5,6 +5,7 @@ import { CodedError, type ErrorFields } from '@witan/core';
 export type StateMachineErrorCode =
   | 'COMMAND_MALFORMED'
   | 'MEMBER_MALFORMED'
+  | 'RECOVERY_MISFIT'
   | 'REQUEST_KEY_MALFORMED'
   | 'SNAPSHOT_MALFORMED'
   | 'SNAPSHOT_TOO_LARGE'
@@ -13,6 +14,7 @@ export type StateMachineErrorCode =
 const MESSAGES: Readonly<Record<StateMachineErrorCode, string>> = {
   COMMAND_MALFORMED: 'bytes are not the canonical encoding of a command',
   MEMBER_MALFORMED: 'bytes are not the canonical encoding of a member',
+  RECOVERY_MISFIT: 'recovery was made for another state or other members',
   REQUEST_KEY_MALFORMED: 'request key has not the required form',
   SNAPSHOT_MALFORMED: 'bytes are not the canonical encoding of a state',
   SNAPSHOT_TOO_LARGE: 'snapshot is larger than the limit in bytes',

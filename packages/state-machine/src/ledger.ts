@@ -14,16 +14,23 @@ import {
   type Sha256Hex,
 } from '@witan/core';
 import {
+  decodeSignedRecovery,
   decodeSignedTransition,
+  encodeSignedRecovery,
   encodeSignedTransition,
   manifestDigest,
   MANIFEST_BYTES_MAX,
   NO_TRANSITION,
   parseManifest,
+  RECOVERIES_MAX,
+  recoveryHash,
+  SIGNED_RECOVERY_BYTES_MAX,
   SIGNED_TRANSITION_BYTES_MAX,
   TRANSITIONS_MAX,
   verifyHistory,
+  verifyRecoveries,
   type ParseReferenceValues,
+  type SignedRecovery,
   type SignedTransition,
   type ValidatedManifest,
 } from '@witan/manifest';
@@ -55,13 +62,19 @@ export interface LedgerContext<ReferenceValues> {
   readonly epoch: Epoch;
   readonly parseReferenceValues: ParseReferenceValues<ReferenceValues>;
   readonly crypto: Crypto;
+  /** Whether the snapshot's version lists recoveries. */
+  readonly hasRecoveries: boolean;
 }
+
+const FIRST_EPOCH = 1;
 
 export class Ledger<ReferenceValues> {
   readonly #transitions: SignedTransition[] = [];
   /** The newest manifests, in ascending order of generations. */
   readonly #manifestBytes: Map<Generation, Uint8Array> = new Map();
+  readonly #recoveries: SignedRecovery[] = [];
   #head: Sha256Hex = NO_TRANSITION;
+  #recoveryHead: Sha256Hex = NO_TRANSITION;
   #manifest: ValidatedManifest<ReferenceValues> | undefined;
   #meshCaCertificate: Uint8Array | undefined;
   #founding: FoundingKeys | undefined;
@@ -90,6 +103,16 @@ export class Ledger<ReferenceValues> {
     return this.#founding;
   }
 
+  /** Every full recovery, oldest first (I7). */
+  get recoveries(): readonly SignedRecovery[] {
+    return this.#recoveries;
+  }
+
+  /** Hash of the newest recovery; `NO_TRANSITION` where there was none. */
+  get recoveryHead(): Sha256Hex {
+    return this.#recoveryHead;
+  }
+
   manifestBytes(number: Generation): Uint8Array | undefined {
     return this.#manifestBytes.get(number);
   }
@@ -108,12 +131,20 @@ export class Ledger<ReferenceValues> {
     this.#manifestBytes.delete(oldestDropped(transition.generation));
   }
 
+  /** @param signed verified, and made for this history */
+  recovered(signed: SignedRecovery, crypto: Crypto): void {
+    assert(signed.recovery.previous === this.#recoveryHead, 'a recovery builds on the newest (I7)');
+    this.#recoveries.push(signed);
+    this.#recoveryHead = recoveryHash(signed.recovery, crypto);
+  }
+
   write(writer: CanonicalWriter): void {
     writer.list(this.#transitions, (to, signed) => to.bytes(encodeSignedTransition(signed)));
     if (this.#founding === undefined || this.#meshCaCertificate === undefined) return;
     writer.bytes(this.#founding.rootCertificate).bytes(this.#founding.historyPublicKey);
     writer.bytes(this.#meshCaCertificate);
     writer.list([...this.#manifestBytes.values()], (to, bytes) => to.bytes(bytes));
+    writer.list(this.#recoveries, (to, signed) => to.bytes(encodeSignedRecovery(signed)));
   }
 
   /** Checks the whole history again: links, numbers, signatures and the digests of manifests. */
@@ -139,6 +170,7 @@ export class Ledger<ReferenceValues> {
     ledger.#meshCaCertificate = reader.bytes(limits.CERTIFICATE_BYTES_MAX);
     for (const signed of transitions) ledger.#transitions.push(signed);
     ledger.#readManifests(reader, context);
+    if (context.hasRecoveries) ledger.#readRecoveries(reader, context, founding.historyPublicKey);
     return ledger;
   }
 
@@ -159,6 +191,20 @@ export class Ledger<ReferenceValues> {
     const inForce = documents.at(-1);
     assert(inForce !== undefined, 'a history has a newest manifest');
     this.#manifest = parseManifest(inForce, { crypto, parseReferenceValues });
+  }
+
+  #readRecoveries(
+    reader: CanonicalReader,
+    { clusterId, epoch, crypto }: LedgerContext<ReferenceValues>,
+    historyPublicKey: Uint8Array,
+  ): void {
+    const recoveries = reader.list(RECOVERIES_MAX, (from) =>
+      decodeSignedRecovery(from.bytes(SIGNED_RECOVERY_BYTES_MAX)),
+    );
+    this.#recoveryHead = verifyRecoveries(recoveries, clusterId, historyPublicKey, crypto);
+    const newest = recoveries.at(-1)?.recovery.epoch ?? FIRST_EPOCH;
+    if (newest !== epoch) throw badValue('an epoch that no recovery began');
+    this.#recoveries.push(...recoveries);
   }
 }
 

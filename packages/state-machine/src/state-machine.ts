@@ -19,11 +19,13 @@ import {
   type Sha256Hex,
   type SlotName,
 } from '@witan/core';
-import type {
-  Floor,
-  ParseReferenceValues,
-  SignedTransition,
-  ValidatedManifest,
+import {
+  verifyRecoveries,
+  type Floor,
+  type ParseReferenceValues,
+  type SignedRecovery,
+  type SignedTransition,
+  type ValidatedManifest,
 } from '@witan/manifest';
 import { decodeWith, readHex, writeHex } from './codec.ts';
 import { decodeCommand, requestDigest, type Command, type RequestKey } from './commands.ts';
@@ -50,7 +52,10 @@ import {
 import { decideSetManifest } from './set-manifest.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
-const SNAPSHOT_VERSION = 1;
+/** Version 2 added the list of recoveries. */
+const SNAPSHOT_VERSION = 2;
+/** Older versions that are still read. */
+const SNAPSHOT_VERSION_MIN = 1;
 
 /** Where a cluster starts. */
 export interface Genesis {
@@ -140,6 +145,53 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     return new StateMachine(parts, options);
   }
 
+  /**
+   * The state that a recovered cluster starts its new epoch with: all that this one holds, under
+   * new members, with the recovery in its history (I7). Takes one log index more, so that no index
+   * stands for two states.
+   *
+   * @param members the new epoch's first voters, each for a slot of this cluster
+   * @throws ManifestError when the record does not follow this history
+   * @throws StateMachineError RECOVERY_MISFIT when it goes on from another state than this one
+   */
+  reopened(
+    signed: SignedRecovery,
+    members: readonly MemberInfo[],
+    options: SnapshotOptions<ReferenceValues>,
+  ): StateMachine<ReferenceValues> {
+    const { recovery } = signed;
+    const { historyPublicKey } = this;
+    const found = [recovery.from.epoch, recovery.from.index, recovery.from.transitionHash];
+    const expected = [this.epoch, this.#appliedIndex, this.head];
+    if (historyPublicKey === undefined || found.join(' ') !== expected.join(' ')) {
+      const fields = { expected: expected.join(' '), found: found.join(' ') };
+      throw new StateMachineError('RECOVERY_MISFIT', fields);
+    }
+    const recoveries = [...this.recoveries, signed];
+    verifyRecoveries(recoveries, this.clusterId, historyPublicKey, options.crypto);
+    const copy = StateMachine.decodeSnapshot(this.encodeSnapshot(), options);
+    const membership = new Membership(this.slots);
+    const voters = members.map((member) => member.nodeId);
+    const change = { voters, votersOutgoing: [], learners: [], added: members };
+    const violation = membership.check(change);
+    if (violation !== undefined) {
+      const fields = { expected: 'members that I2 allows', found: violation.kind };
+      throw new StateMachineError('RECOVERY_MISFIT', fields);
+    }
+    membership.apply(change);
+    copy.#ledger.recovered(signed, options.crypto);
+    const parts = {
+      clusterId: this.clusterId,
+      epoch: recovery.epoch,
+      appliedIndex: this.#appliedIndex + 1,
+      membership,
+      ledger: copy.#ledger,
+      issued: copy.#issued,
+      requests: copy.#requests,
+    };
+    return new StateMachine(parts, options);
+  }
+
   get slots(): readonly SlotName[] {
     return this.#membership.slots;
   }
@@ -162,6 +214,14 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
 
   get transitions(): readonly SignedTransition[] {
     return this.#ledger.transitions;
+  }
+
+  get recoveries(): readonly SignedRecovery[] {
+    return this.#ledger.recoveries;
+  }
+
+  get recoveryHead(): Sha256Hex {
+    return this.#ledger.recoveryHead;
   }
 
   get historyPublicKey(): Uint8Array | undefined {
@@ -283,13 +343,13 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       throw new StateMachineError('SNAPSHOT_TOO_LARGE', fields);
     }
     const version = bytes[0];
-    if (version !== undefined && version !== SNAPSHOT_VERSION) {
+    if (version !== undefined && (version < SNAPSHOT_VERSION_MIN || version > SNAPSHOT_VERSION)) {
       const fields = { expected: SNAPSHOT_VERSION, found: version };
       throw new StateMachineError('SNAPSHOT_VERSION_UNKNOWN', fields);
     }
     const parts = decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) => {
-      reader.u8();
-      return readParts(reader, options);
+      const hasRecoveries = reader.u8() >= 2;
+      return readParts(reader, { ...options, hasRecoveries });
     });
     return new StateMachine(parts, options);
   }
@@ -324,7 +384,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
 
 function readParts<ReferenceValues>(
   reader: CanonicalReader,
-  options: SnapshotOptions<ReferenceValues>,
+  options: SnapshotOptions<ReferenceValues> & { readonly hasRecoveries: boolean },
 ): Parts<ReferenceValues> {
   const cluster = clusterId(readHex(reader, 32));
   const era = epoch(reader.u64());

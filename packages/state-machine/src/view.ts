@@ -1,6 +1,6 @@
 /** The read-only side of the state machine: what may be asked, and in what form. */
 import type { ClusterId, Epoch, Generation, Sha256Hex, SlotName } from '@witan/core';
-import type { Floor, SignedTransition, ValidatedManifest } from '@witan/manifest';
+import type { Floor, SignedRecovery, SignedTransition, ValidatedManifest } from '@witan/manifest';
 import type { RequestKey } from './commands.ts';
 import type {
   Configuration,
@@ -45,6 +45,8 @@ export interface StateView<ReferenceValues> {
   readonly head: Sha256Hex;
   /** The whole history; generation n is at index n-1. */
   readonly transitions: readonly SignedTransition[];
+  /** Every full recovery, oldest first (I7). */
+  readonly recoveries: readonly SignedRecovery[];
   /** DER SubjectPublicKeyInfo; set with the first manifest. */
   readonly historyPublicKey: Uint8Array | undefined;
   /** DER; set with the first manifest. */

@@ -5,7 +5,6 @@ import {
   CanonicalReader,
   CanonicalWriter,
   concatBytes,
-  epoch,
   sha256Hex,
 } from '@witan/core';
 import { StateMachine, StateMachineError, type MemberInfo } from '../src/index.ts';
@@ -24,6 +23,7 @@ import {
   manifestBytes,
   nodeCrypto,
   options,
+  reopened,
   setManifest,
   slots,
 } from './support.ts';
@@ -50,12 +50,11 @@ describe('a snapshot that no replica could have written', () => {
   });
 
   it('because its history is of a later epoch is refused (I7)', () => {
-    const members = [incarnationOf(0)];
-    const genesis = { clusterId: cluster, epoch: epoch(2), slots, members };
-    const state = StateMachine.genesis(genesis, options);
-    applyNext(state, setManifest(state));
+    const members = [incarnationOf(0, 1)];
+    const state = reopened(foundedState(), members);
+    applyNext(state, setManifest(state, manifestBytes(), { requestKey: key(7) }));
     const bytes = state.encodeSnapshot();
-    expect(decode(bytes)).toMatchObject({ epoch: 2, generation: 1 });
+    expect(decode(bytes)).toMatchObject({ epoch: 2, generation: 2 });
     expect(bytes[40]).toBe(2);
     expect(() => decode(bytes.with(40, 1))).toThrow(StateMachineError);
   });

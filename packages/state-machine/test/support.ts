@@ -11,7 +11,15 @@ import {
   type ClusterId,
   type SlotName,
 } from '@witan/core';
-import { approvalBytes, manifestDigest, transitionBytes, type Approval } from '@witan/manifest';
+import {
+  approvalBytes,
+  manifestDigest,
+  recoveryBytes,
+  transitionBytes,
+  type Approval,
+  type Recovery,
+  type SignedRecovery,
+} from '@witan/manifest';
 import {
   encodeCommand,
   nodeIdOf,
@@ -155,4 +163,35 @@ export function foundedState(): State {
 
 export function restored(state: State): State {
   return StateMachine.decodeSnapshot(state.encodeSnapshot(), { ...options, crypto: nodeCrypto });
+}
+
+/** The incarnations that a recovery opens with, where nothing else is said. */
+export const successors: readonly MemberInfo[] = [0, 1].map((slot) => incarnationOf(slot, 1));
+export const reading = { ...options, crypto: nodeCrypto };
+
+/** A record that opens the state's cluster again; `change` is signed with it. */
+export function recoveryOf(state: State, change: Partial<Recovery> = {}): SignedRecovery {
+  const recovery: Recovery = {
+    clusterId: cluster,
+    epoch: epoch(state.epoch + 1),
+    previous: state.recoveryHead,
+    from: {
+      epoch: state.epoch,
+      term: 3,
+      index: state.appliedIndex,
+      generation: state.generation,
+      transitionHash: state.head,
+    },
+    key: 'shares',
+    owners: [owner.fingerprint],
+    participants: successors.map(({ slot, incarnation }) => ({ slot, incarnation })),
+    acceptedMissing: [],
+    timeMs: unixMillis(5_000),
+    ...change,
+  };
+  return { recovery, signature: signWith(historyKey, recoveryBytes(recovery)) };
+}
+
+export function reopened(state: State, to: readonly MemberInfo[] = successors): State {
+  return state.reopened(recoveryOf(state), to, reading);
 }

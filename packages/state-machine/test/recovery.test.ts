@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { epoch, generation, sha256Hex } from '@witan/core';
+import { NO_TRANSITION, recoveryHash, type Recovery } from '@witan/manifest';
+import { StateMachine } from '../src/index.ts';
+import {
+  applyNext,
+  foundedState,
+  incarnationOf,
+  issue,
+  key,
+  nodeCrypto,
+  reading,
+  recoveryOf,
+  reopened,
+  restored,
+  setManifest,
+  successors,
+  type State,
+} from './support.ts';
+
+describe('a recovered state', () => {
+  it('keeps everything, under a higher epoch, new members and one index more (I7, I8)', () => {
+    const state = foundedState();
+    applyNext(state, issue(state));
+    const before = state.encodeSnapshot();
+    const next = reopened(state);
+    expect(next).toMatchObject({ epoch: 2, appliedIndex: state.appliedIndex + 1, generation: 1 });
+    expect(next.head).toBe(state.head);
+    expect(next.rootCertificate).toEqual(state.rootCertificate);
+    expect(next.meshCaCertificate).toEqual(state.meshCaCertificate);
+    expect([...next.issued()]).toEqual([...state.issued()]);
+    expect(next.resultOf(key(0))).toEqual(state.resultOf(key(0)));
+    expect(next.configuration.voters).toHaveLength(2);
+    expect(next.members.map((member) => member.incarnation).toSorted()).toEqual(
+      successors.map((member) => member.incarnation).toSorted(),
+    );
+    expect(next.recoveries).toHaveLength(1);
+    expect(state.encodeSnapshot()).toEqual(before);
+  });
+
+  it('goes on with updates, and is read back with its recoveries, also after a second one', () => {
+    const once = reopened(foundedState());
+    applyNext(once, setManifest(once, undefined, { requestKey: key(9) }));
+    expect(once.generation).toBe(2);
+    const twice = reopened(once);
+    const read = restored(twice);
+    expect(read.encodeSnapshot()).toEqual(twice.encodeSnapshot());
+    expect(read.recoveries.map(({ recovery }) => recovery.epoch)).toEqual([2, 3]);
+    expect(read.recoveryHead).toBe(
+      recoveryHash(twice.recoveries[1]?.recovery ?? expect.fail(), nodeCrypto),
+    );
+  });
+
+  it.each<[string, (state: State) => Partial<Recovery>]>([
+    ['another index', (state) => ({ from: { ...recoveryOf(state).recovery.from, index: 99 } })],
+    [
+      'another transition',
+      (state) => ({
+        from: { ...recoveryOf(state).recovery.from, transitionHash: sha256Hex('00'.repeat(32)) },
+      }),
+    ],
+    [
+      'another epoch',
+      (state) => ({ from: { ...recoveryOf(state).recovery.from, epoch: epoch(4) } }),
+    ],
+  ])('is not made from a record that goes on from %s', (_name, change) => {
+    const state = foundedState();
+    const signed = recoveryOf(state, change(state));
+    const act = () => state.reopened(signed, successors, reading);
+    expect(act).toThrow(expect.objectContaining({ code: 'RECOVERY_MISFIT' }));
+  });
+
+  it('is not made for members against I2, without a manifest, or from an unsigned record', () => {
+    const state = foundedState();
+    const twoOfOneSlot = [incarnationOf(0, 1), incarnationOf(0, 2)];
+    expect(() => reopened(state, twoOfOneSlot)).toThrow(
+      expect.objectContaining({ code: 'RECOVERY_MISFIT' }),
+    );
+    const signed = recoveryOf(state);
+    const forged = { ...signed, signature: new Uint8Array(64) };
+    expect(() => state.reopened(forged, successors, reading)).toThrow(
+      expect.objectContaining({ code: 'RECOVERY_SIGNATURE_INVALID' }),
+    );
+  });
+});
+
+describe('a snapshot', () => {
+  it('of version 1, without recoveries, is still read', () => {
+    const state = foundedState();
+    const parts = state.encodeSnapshot();
+    const empty = emptyRecoveriesAt(state);
+    const old = Uint8Array.from([...parts.subarray(0, empty), ...parts.subarray(empty + 4)]);
+    old[0] = 1;
+    const read = StateMachine.decodeSnapshot(old, reading);
+    expect(read.encodeSnapshot()).toEqual(parts);
+    expect(read.recoveryHead).toBe(NO_TRANSITION);
+  });
+
+  it('whose epoch no recovery began is refused (I7)', () => {
+    const bytes = foundedState().encodeSnapshot();
+    bytes[1 + 32 + 7] = 2;
+    expect(() => StateMachine.decodeSnapshot(bytes, reading)).toThrow(
+      expect.objectContaining({ code: 'SNAPSHOT_MALFORMED' }),
+    );
+  });
+});
+
+/** Where the list of recoveries stands: the first difference that a recovery makes behind members. */
+function emptyRecoveriesAt(state: State): number {
+  const bytes = state.encodeSnapshot();
+  const manifest = state.manifestBytes(generation(1)) ?? expect.fail();
+  const at = Buffer.from(bytes).indexOf(Buffer.from(manifest));
+  return at + manifest.byteLength;
+}
