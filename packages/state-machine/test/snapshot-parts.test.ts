@@ -15,7 +15,6 @@ import { RequestTable } from '../src/request-table.ts';
 import { writeIssued, writeResult, type IssuedIdentity } from '../src/results.ts';
 import {
   applyNext,
-  cluster,
   foundedState,
   incarnationOf,
   issue,

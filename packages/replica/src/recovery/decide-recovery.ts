@@ -136,20 +136,25 @@ function bySlot(left: PeerIdentity, right: PeerIdentity): number {
 
 /**
  * The slots that have to answer and do not. A slot answers with the state of the very incarnation
- * that voted: what an earlier one left behind says nothing of what the later one accepted. Where
- * both halves of a joint configuration have a voter for a slot, the newcomer's state counts: every
- * majority of the outgoing half has a member that is in the incoming half as well.
+ * that voted: what an earlier one left behind says nothing of what the later one accepted.
+ *
+ * In a joint configuration a slot that is being replaced has a voter in each half, and the one that
+ * leaves is usually gone with its disk. It may be absent as long as every majority of its half has
+ * a member that answers, because whatever was committed was held by such a majority.
  */
 function absentSlots(best: HeldState, reports: readonly RecoveryReport[]): readonly SlotName[] {
-  const incoming = new Set(best.voters.map(({ slot }) => slot));
-  const leaving = best.votersOutgoing.filter(({ slot }) => !incoming.has(slot));
-  return [...best.voters, ...leaving]
-    .filter(({ slot, incarnation }) => {
-      const report = reports.find(({ self }) => self.slot === slot);
-      const state = report?.held.find((item) => item.incarnation === incarnation);
-      return state?.epoch !== best.epoch;
-    })
-    .map(({ slot }) => slot);
+  const isAbsent = ({ slot, incarnation }: Voter): boolean => {
+    const report = reports.find(({ self }) => self.slot === slot);
+    const isItsState = (item: HeldState): boolean =>
+      item.incarnation === incarnation && item.epoch === best.epoch;
+    return report?.held.some(isItsState) !== true;
+  };
+  const entering = new Set(best.voters.map(({ slot }) => slot));
+  const absent = best.voters.filter(isAbsent);
+  const gone = best.votersOutgoing.filter(isAbsent);
+  const majority = Math.floor(best.votersOutgoing.length / 2) + 1;
+  const needed = gone.filter(({ slot }) => gone.length >= majority || !entering.has(slot));
+  return [...new Set([...absent, ...needed].map(({ slot }) => slot))];
 }
 
 /** As many owners as open the seed have to give a slot up. */
