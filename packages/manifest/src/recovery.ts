@@ -1,7 +1,7 @@
 /**
- * Recovery records: the signed, hash-linked account of every full recovery (I7). A record is made by
- * the replica that opens the cluster again, before anything is acknowledged in the new epoch, and
- * says from which state it went on, who authorised that, and which replicas took part.
+ * Recovery records: the signed, hash-linked account of every full recovery (I7). The replica that
+ * opens the cluster again makes it before anything is acknowledged in the new epoch. It says from
+ * which state the cluster went on, who authorised that, and which replicas took part.
  */
 import {
   CanonicalWriter,

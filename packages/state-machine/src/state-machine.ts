@@ -180,15 +180,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     }
     membership.apply(change);
     copy.#ledger.recovered(signed, options.crypto);
-    const parts = {
-      clusterId: this.clusterId,
-      epoch: recovery.epoch,
-      appliedIndex: this.#appliedIndex + 1,
-      membership,
-      ledger: copy.#ledger,
-      issued: copy.#issued,
-      requests: copy.#requests,
-    };
+    const { clusterId } = this;
+    const appliedIndex = this.#appliedIndex + 1;
+    const kept = { ledger: copy.#ledger, issued: copy.#issued, requests: copy.#requests };
+    const parts = { clusterId, epoch: recovery.epoch, appliedIndex, membership, ...kept };
     return new StateMachine(parts, options);
   }
 

@@ -105,7 +105,7 @@ describe('a snapshot', () => {
   });
 });
 
-/** Where the list of recoveries stands: the first difference that a recovery makes behind members. */
+/** Where the list of recoveries stands: right behind the only manifest. */
 function emptyRecoveriesAt(state: State): number {
   const bytes = state.encodeSnapshot();
   const manifest = state.manifestBytes(generation(1)) ?? expect.fail();

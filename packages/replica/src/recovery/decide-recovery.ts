@@ -125,7 +125,7 @@ export function decideRecovery(facts: RecoveryFacts): RecoveryDecision {
   return { kind: 'open', best, at: holder, members, acceptedMissing: given.toSorted(), owners };
 }
 
-/** Raft's order of logs, within the order of epochs: whoever could have been elected over the rest. */
+/** Raft's order of logs within the order of epochs: who could have been elected over the rest. */
 function furthestFirst(left: HeldState, right: HeldState): number {
   return right.epoch - left.epoch || right.term - left.term || right.index - left.index;
 }
