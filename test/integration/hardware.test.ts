@@ -3,34 +3,44 @@
  * the check that is about it. The replica's log and the verifying user learn which check, what it
  * expected and found, and what to do; the refused guest gets a coarse code.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseReferenceValues } from '@witan/attestation';
 import { run } from '@witan/cli';
+import { createClient, type ReplicaStatus } from '@witan/client';
 import {
   allServe,
   freePorts,
   LOAD_PROGRAM,
+  readReferenceValues,
   runInitializer,
   statusesOf,
   upCluster,
   waitForStatuses,
   type DevCluster,
+  type Tee,
 } from '@witan/devcluster';
-import type { HardwarePlan } from '@witan/tee-sim';
+import type { HardwarePlan, ProgramSpec } from '@witan/tee-sim';
 import { useDeployment } from '../support/deployment.ts';
 
 /** Founded on SEV-SNP, with a manifest that lists both kinds. */
 const test = useDeployment({ tee: 'mixed' });
 let scratch = '';
 let count = 0;
+/** A second cluster, which starts while the tests of the first one run. */
+let onTdx: Promise<DevCluster>;
 
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'witan-hardware-'));
+  const directory = join(scratch, 'tdx');
+  onTdx = upCluster({ directory, slotCount: 3, tee: 'tdx', exitWithParent: true });
+  onTdx.catch(() => undefined);
 });
 
 afterAll(async () => {
+  await onTdx.then((cluster) => cluster.shutdown());
   await rm(scratch, { recursive: true, force: true });
 });
 
@@ -54,160 +64,111 @@ async function logOf(slot: string): Promise<string> {
 }
 
 const OLD_TCB = { bootloader: 1, tee: 0, snp: 1, microcode: 1 };
+const TOLERANT_TDX = { tcbStatuses: ['UpToDate', 'OutOfDate'], outOfDateGraceDays: 3650 };
+/** What a replica logs when another one gave it the seed. */
+const ADMITTED = /admitted as a learner|journal opened/;
 const MA = new Uint8Array(32).fill(1);
 
-/** Each with the check that refuses it and what an operator is told to do. */
-const BAD_MACHINES: readonly (readonly [string, HardwarePlan, string, RegExp])[] = [
-  ['snp, old TCB', { overrides: { tcb: OLD_TCB } }, 'SNP_TCB_BELOW_MINIMUM', /firmware/],
-  ['snp, debugging', { overrides: { policy: 0xb0000n } }, 'SNP_POLICY_DEBUG', /forbids DEBUG/],
-  ['snp, migration', { overrides: { policy: 0x70000n } }, 'SNP_POLICY_MIGRATION', /MIGRATE_MA/],
-  ['snp, agent', { overrides: { reportIdMigrationAgent: MA } }, 'SNP_MIGRATION_AGENT', /without/],
-  ['snp, VMPL 2', { overrides: { vmpl: 2 } }, 'SNP_VMPL', /level/],
-  [
-    'snp, expired list',
-    { collateral: { expired: ['crl'] } },
-    'SNP_CRL_VALIDITY',
-    /revocation list/,
-  ],
-  ['snp, expired VCEK', { collateral: { expired: ['vcek'] } }, 'SNP_VEK_VALIDITY', /AMD KDS/],
-  [
-    'snp, revoked CA',
-    { collateral: { intermediateRevoked: true } },
-    'SNP_CA_REVOKED',
-    /other hardware/,
-  ],
-  [
-    'tdx, old TCB',
-    { tee: 'tdx', collateral: { tcbStatus: 'OutOfDate' } },
-    'TDX_TCB_STATUS',
-    /firmware/,
-  ],
-  ['tdx, old loader', { tee: 'tdx', overrides: { pceSvn: 5 } }, 'TDX_TCB_STATUS', /firmware/],
-  [
-    'tdx, debugging',
-    { tee: 'tdx', overrides: { tdAttributes: 0x1000_0001n } },
-    'TDX_DEBUG',
-    /DEBUG/,
-  ],
-  [
-    'tdx, migration',
-    { tee: 'tdx', overrides: { tdAttributes: 0x3000_0000n } },
-    'TDX_ATTRIBUTES',
-    /./,
-  ],
-  [
-    'tdx, old info',
-    { tee: 'tdx', collateral: { expired: ['tcbInfo'] } },
-    'TDX_TCB_INFO_VALIDITY',
-    /./,
-  ],
-  [
-    'tdx, old list',
-    { tee: 'tdx', collateral: { expired: ['pckCrl'] } },
-    'TDX_CRL_VALIDITY',
-    /current/,
-  ],
-  [
-    'tdx, revoked PCK',
-    { tee: 'tdx', collateral: { revoked: ['pck'] } },
-    'TDX_PCK_REVOKED',
-    /hardware/,
-  ],
-  [
-    'tdx, no TCB info',
-    { tee: 'tdx', collateral: { absent: ['tcbInfo'] } },
-    'TDX_COLLATERAL',
-    /fetch/,
-  ],
-];
+interface BadGuest {
+  readonly hardware: HardwarePlan;
+  /** Whether its host gave it another configuration. */
+  readonly otherConfiguration?: true;
+  readonly program?: ProgramSpec;
+}
 
-describe('a workload', () => {
-  it.each(['snp', 'tdx'] as const)('on %s gets its credentials', async (tee) => {
-    const { cluster } = test.current;
-    const { exit, log } = await runInitializer(cluster, {
-      name: `good-${tee}`,
-      initdata: await test.current.initdata('orders'),
-      endpoints: cluster.endpoints,
-      output: freshPath(),
-      hardware: { tee },
-    });
-    expect(log).toContain('certificate of generation 1');
-    expect(exit.exitCode).toBe(0);
-  });
+const IMPOSTOR: ProgramSpec = {
+  ...LOAD_PROGRAM,
+  name: 'impostor',
+  entry: 'packages/tee-sim/src/guests/initializer.ts',
+  files: [...LOAD_PROGRAM.files, 'packages/initializer/src', 'packages/telemetry/src'],
+};
 
-  it.each(BAD_MACHINES)('is refused: %s', async (_name, hardware, code, nextStep) => {
+/**
+ * By the check that refuses it, which is another one for each, so that their lines in a replica's
+ * log are told apart. The rules' own test (`rules-refusals`) has every such machine.
+ */
+const BAD_GUESTS: ReadonlyMap<string, BadGuest> = new Map<string, BadGuest>([
+  ['SNP_TCB_BELOW_MINIMUM', { hardware: { overrides: { tcb: OLD_TCB } } }],
+  ['SNP_POLICY_DEBUG', { hardware: { overrides: { policy: 0xb0000n } } }],
+  ['SNP_MIGRATION_AGENT', { hardware: { overrides: { reportIdMigrationAgent: MA } } }],
+  ['SNP_CRL_VALIDITY', { hardware: { collateral: { expired: ['crl'] } } }],
+  ['SNP_HOST_DATA', { hardware: {}, otherConfiguration: true }],
+  ['TDX_TCB_STATUS', { hardware: { tee: 'tdx', collateral: { tcbStatus: 'OutOfDate' } } }],
+  ['TDX_DEBUG', { hardware: { tee: 'tdx', overrides: { tdAttributes: 0x1000_0001n } } }],
+  ['TDX_ATTRIBUTES', { hardware: { tee: 'tdx', overrides: { tdAttributes: 0x3000_0000n } } }],
+  ['TDX_TCB_INFO_VALIDITY', { hardware: { tee: 'tdx', collateral: { expired: ['tcbInfo'] } } }],
+  ['TDX_CONFIG_ID', { hardware: { tee: 'tdx' }, otherConfiguration: true }],
+  ['TDX_RTMR', { hardware: { tee: 'tdx' }, program: IMPOSTOR }],
+]);
+
+/** The line of a replica's log about this check. */
+function lineAbout(log: string, code: string): string {
+  return log.split('\n').find((line) => line.includes(`verifierCode=${code}`)) ?? '';
+}
+
+describe('workloads', () => {
+  it('on both kinds get their credentials, and at the same time bad ones are refused', async () => {
     const { cluster } = test.current;
+    const initdata = await test.current.initdata('orders');
+    const text = Buffer.from(initdata).toString('utf8');
+    const other = new Uint8Array(Buffer.from(text.replace('orders', 'order5')));
     const [{ slot, address } = { slot: '', address: '' }] = cluster.slots;
-    const before = (await logOf(slot)).length;
-    const { exit, log } = await runInitializer(cluster, {
-      name: `bad-${count}`,
-      initdata: await test.current.initdata('orders'),
-      endpoints: [address],
-      output: freshPath(),
-      args: ['--once'],
-      hardware,
+    const good = (['snp', 'tdx'] as const).map(async (tee) => {
+      const output = freshPath();
+      const { endpoints } = cluster;
+      const name = `good-${tee}`;
+      return await runInitializer(cluster, {
+        name,
+        initdata,
+        endpoints,
+        output,
+        hardware: { tee },
+      });
     });
-    expect(exit.exitCode).toBe(3);
-    expect(log).not.toContain(code);
-    const line = (await logOf(slot)).slice(before);
-    expect(line).toContain(`verifierCode=${code}`);
-    const [, step = ''] = /Next: ([^"]*)/.exec(line) ?? [];
-    expect(step).toMatch(nextStep);
-    // `TDX_COLLATERAL_MISSING` has nothing to compare; every other check says what it found.
-    if (code !== 'TDX_COLLATERAL') expect(line).toMatch(/expected .*found /);
-  });
-
-  it.each([
-    ['snp', 'SNP_HOST_DATA'],
-    ['tdx', 'TDX_CONFIG_ID'],
-  ] as const)('on %s with another configuration is refused', async (tee, code) => {
-    const { cluster } = test.current;
-    const [{ slot, address } = { slot: '', address: '' }] = cluster.slots;
-    const before = (await logOf(slot)).length;
-    const text = Buffer.from(await test.current.initdata('orders')).toString('utf8');
-    const { exit } = await runInitializer(cluster, {
-      name: `config-${tee}`,
-      initdata: Buffer.from(text.replace('orders', 'order5')),
-      endpoints: [address],
-      output: freshPath(),
-      args: ['--once'],
-      hardware: { tee },
+    const bad = [...BAD_GUESTS].map(async ([code, guest]) => {
+      const run = await runInitializer(cluster, {
+        name: `bad-${code}`,
+        initdata: guest.otherConfiguration === true ? other : initdata,
+        endpoints: [address],
+        output: freshPath(),
+        args: ['--once'],
+        hardware: guest.hardware,
+        ...(guest.program === undefined ? {} : { program: guest.program }),
+      });
+      return { code, ...run };
     });
-    expect(exit.exitCode).toBe(3);
-    expect((await logOf(slot)).slice(before)).toMatch(new RegExp(`${code} .*Next: launch the gu`));
-  });
-
-  it('on TDX with another program is refused by its register', async () => {
-    const { cluster } = test.current;
-    const [{ slot, address } = { slot: '', address: '' }] = cluster.slots;
-    const before = (await logOf(slot)).length;
-    const { exit } = await runInitializer(cluster, {
-      name: 'other-program',
-      initdata: await test.current.initdata('orders'),
-      endpoints: [address],
-      output: freshPath(),
-      args: ['--once'],
-      hardware: { tee: 'tdx' },
-      program: {
-        ...LOAD_PROGRAM,
-        name: 'impostor',
-        entry: 'packages/tee-sim/src/guests/initializer.ts',
-        files: [...LOAD_PROGRAM.files, 'packages/initializer/src', 'packages/telemetry/src'],
-      },
-    });
-    expect(exit.exitCode).toBe(3);
-    const line = (await logOf(slot)).slice(before);
-    expect(line).toContain('TDX_RTMR');
-    expect(line).not.toContain('TDX_MRTD');
+    for (const { exit, log } of await Promise.all(good)) {
+      expect(log).toContain('certificate of generation 1');
+      expect(exit.exitCode).toBe(0);
+    }
+    const refused = await Promise.all(bad);
+    const said = await logOf(slot);
+    for (const { code, exit, log } of refused) {
+      expect([code, exit.exitCode]).toEqual([code, 3]);
+      // Only the replica's own log has the details.
+      expect(log).not.toContain(code);
+      expect(lineAbout(said, code)).toMatch(/expected .*found .*Next: /);
+    }
+    expect(lineAbout(said, 'TDX_RTMR')).not.toContain('TDX_MRTD');
   });
 });
 
 describe('a replica', () => {
-  async function launchBad(hardware: HardwarePlan): Promise<{ log: string; end: () => unknown }> {
+  interface BadReplica {
+    readonly address: string;
+    readonly log: string;
+    readonly data: string;
+    end(): Promise<void>;
+  }
+
+  /** Starts another replica for the last slot, which is taken. */
+  async function launchBad(hardware: HardwarePlan): Promise<BadReplica> {
     const { cluster } = test.current;
     const [port = 0] = await freePorts(1);
     const slot = cluster.slots.at(-1)?.slot ?? '';
-    const log = `${freshPath()}.log`;
+    const data = freshPath();
+    const log = `${data}.log`;
+    const address = `127.0.0.1:${port}`;
     const guest = await cluster.tee.launch({
       ...hardware,
       program: 'coordinator',
@@ -215,9 +176,9 @@ describe('a replica', () => {
       chip: 'chip-bad',
       env: {
         WITAN_SLOT: slot,
-        WITAN_LISTEN: `127.0.0.1:${port}`,
+        WITAN_LISTEN: address,
         WITAN_PEERS: cluster.slots.map((item) => `${item.slot}=${item.address}`).join(','),
-        WITAN_DATA: freshPath(),
+        WITAN_DATA: data,
       },
       stdoutPath: log,
       stderrPath: log,
@@ -226,7 +187,7 @@ describe('a replica', () => {
       await cluster.tee.signal(guest.guestId, 'SIGKILL').catch(() => undefined);
       await cluster.tee.wait(guest.guestId);
     };
-    return { log, end };
+    return { address, log, data, end };
   }
 
   /** Waits for a pattern in a file; looks only at what comes behind `from`. */
@@ -239,10 +200,30 @@ describe('a replica', () => {
     }
   }
 
-  it.each([
+  /** What a replica says of itself to a user who puts up with its platform. */
+  async function statusOf(address: string): Promise<ReplicaStatus> {
+    const { coordinators } = await readReferenceValues(test.current.cluster);
+    const lenient = { snp: { minimumTcb: OLD_TCB }, tdx: TOLERANT_TDX };
+    const values = coordinators.map((value, index) => {
+      const { tee } = value as { readonly tee: Tee };
+      return parseReferenceValues({ ...(value as object), ...lenient[tee] }, `values[${index}]`);
+    });
+    const client = createClient({ endpoints: [address], coordinators: values, timeoutMs: 15_000 });
+    const [answer] = await client.getStatus();
+    client.close();
+    if (answer?.kind !== 'ok') throw new Error(`no status: ${JSON.stringify(answer)}`);
+    return answer.status;
+  }
+
+  /** Files of a journal or snapshot, which only who has the seed can write. */
+  async function sealedFiles(data: string): Promise<readonly string[]> {
+    const entries = await readdir(data, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+    return files.filter((name) => name !== 'lock');
+  }
+
+  it.concurrent.each([
     ['SNP_POLICY_DEBUG', { overrides: { policy: 0xb0000n } }],
-    ['SNP_CRL_VALIDITY', { collateral: { expired: ['crl'] } }],
-    ['TDX_DEBUG', { tee: 'tdx', overrides: { tdAttributes: 0x1000_0001n } }],
     ['TDX_PCK_REVOKED', { tee: 'tdx', collateral: { revoked: ['pck'] } }],
   ] as const)('does not even start on such a machine, and says why: %s', async (code, hardware) => {
     const { log, end } = await launchBad(hardware);
@@ -251,23 +232,32 @@ describe('a replica', () => {
     expect(text).toMatch(new RegExp(`COORDINATOR_EVIDENCE_UNUSABLE: .*${code} .*Next: `));
   });
 
-  it.each([
+  it.concurrent.each([
     ['SNP_TCB_BELOW_MINIMUM', { overrides: { tcb: OLD_TCB } }],
     ['TDX_TCB_STATUS', { tee: 'tdx', collateral: { tcbStatus: 'OutOfDate' } }],
-  ] as const)('that the manifest does not accept is refused by the others: %s', async (...row) => {
+  ] as const)('that the manifest refuses gets neither seat nor seed: %s', async (...row) => {
     const [code, hardware] = row;
     const { cluster } = test.current;
-    const [{ slot } = { slot: '' }] = cluster.slots;
-    const before = (await logOf(slot)).length;
-    const { log, end } = await launchBad(hardware);
-    const seen = await until(cluster.layout.log(slot), new RegExp(`${code} `), before);
+    // It asks all that have another slot than its own; each must have refused it.
+    const logs = cluster.slots.slice(0, -1).map(({ slot }) => cluster.layout.log(slot));
+    const before = await Promise.all(logs.map(async (path) => (await readFile(path)).byteLength));
+    const { address, log, data, end } = await launchBad(hardware);
+    const refused = new RegExp(`${code} .*expected .*found .*Next: `);
+    for (const [index, path] of logs.entries()) {
+      expect(await until(path, refused, before[index])).toMatch(refused);
+    }
+    const status = await statusOf(address);
     await end();
-    expect(seen).toMatch(new RegExp(`${code} .*expected .*found .*Next: `));
-    expect(seen).toContain(code);
+    expect(['discovering', 'joining']).toContain(status.phase);
+    expect(status).toMatchObject({ clusterId: '', role: 'none', generation: 0, members: [] });
     const own = await readFile(log, 'utf8');
     expect(own).toContain('own evidence verified');
-    expect(own).not.toContain('admitted');
-    const members = (await statusesOf(cluster)).map((status) => status.members.length);
+    expect(own).not.toMatch(ADMITTED);
+    expect(await sealedFiles(data)).toEqual([]);
+    // What is looked for is there where the seed is.
+    const [member = { slot: '' }] = cluster.slots;
+    expect(await sealedFiles(cluster.layout.data(member.slot))).not.toEqual([]);
+    const members = (await statusesOf(cluster)).map(({ members: all }) => all.length);
     expect(members).toEqual([3, 3, 3]);
   });
 
@@ -277,6 +267,7 @@ describe('a replica', () => {
     await cluster.killSlot(slot);
     await cluster.startSlot(slot, { tee: 'tdx' });
     await waitForStatuses(cluster, 'all vote', (all) => allServe(cluster, all), 60_000);
+    expect(await logOf(slot)).toMatch(ADMITTED);
     const { code, text } = await witan('verify', '--manifest', manifestFile, ...options, '--json');
     const { replicas } = JSON.parse(text) as { replicas: readonly { platform: string }[] };
     expect(code).toBe(0);
@@ -293,18 +284,8 @@ describe('a replica', () => {
 });
 
 describe('a cluster on TDX', () => {
-  let cluster: DevCluster;
-
-  beforeAll(async () => {
-    const directory = join(scratch, 'tdx');
-    cluster = await upCluster({ directory, slotCount: 3, tee: 'tdx', exitWithParent: true });
-  });
-
-  afterAll(async () => {
-    await cluster.shutdown();
-  });
-
   it('is founded by three replicas that attest each other', async () => {
+    const cluster = await onTdx;
     const statuses = await waitForStatuses(
       cluster,
       'a founded cluster',
@@ -316,6 +297,7 @@ describe('a cluster on TDX', () => {
   });
 
   it('shows the user why a replica on an outdated platform is not to be trusted', async () => {
+    const cluster = await onTdx;
     const slot = cluster.slots.at(-1)?.slot ?? '';
     await cluster.killSlot(slot);
     const collateral = { tcbStatus: 'OutOfDate', advisoryIds: ['INTEL-SA-01036'] } as const;

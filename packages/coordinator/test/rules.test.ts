@@ -2,148 +2,30 @@
  * Own evidence and the rules for peers, of either TEE: what founds together, what is let in, and
  * what is refused, with the reason that an operator reads.
  */
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeEvidence, parseReferenceValues, type ReferenceValues } from '@witan/attestation';
-import type { EvidenceProvider } from '@witan/attester';
-import { toHex, utf8, type Clock } from '@witan/core';
-import { nodeCrypto, systemClock } from '@witan/keys';
-import { parseManifest, type ValidatedManifest } from '@witan/manifest';
+import { describe, expect, it } from 'vitest';
+import { toHex } from '@witan/core';
+import { configIdOf } from '@witan/tee-sim';
+import type { CoordinatorInitdata } from '../src/initdata.ts';
 import {
-  configIdOf,
-  inProcessEvidenceProvider,
-  inProcessTdxProvider,
-  loadOrCreateHierarchy,
-  loadOrCreateTdxRoot,
-  tdMeasurements,
-  type Hierarchy,
-  type InProcessGuest,
-  type InProcessTdxGuest,
-  type TdxRoot,
-} from '@witan/tee-sim';
-import type { Verification } from '@witan/transport';
-import { Rules, type PeerClaims } from '../src/evidence/rules.ts';
-import {
-  collectSelfEvidence,
-  type CoordinatorTee,
-  type SelfEvidence,
-} from '../src/evidence/self.ts';
-import { parseInitdata, type CoordinatorInitdata } from '../src/initdata.ts';
+  OLD_TCB,
+  OTHER_PROGRAM,
+  PROGRAM,
+  digestOf,
+  initdataWith,
+  judge,
+  manifestWith,
+  ruleOf,
+  rulesOf,
+  selfOf,
+  snp,
+  snpValues,
+  tdx,
+  tdxValues,
+  useHardware,
+  type Provider,
+} from './support/rules.ts';
 
-const PROGRAM = new Uint8Array(48).fill(0xc0);
-const OTHER_PROGRAM = new Uint8Array(48).fill(0xc1);
-const TCB = { bootloader: 10, tee: 0, snp: 23, microcode: 84 };
-const OLD_TCB = { ...TCB, microcode: 1 };
-const directory = mkdtempSync(join(tmpdir(), 'witan-rules-'));
-let hierarchy: Hierarchy;
-let tdxRoot: TdxRoot;
-
-beforeAll(() => {
-  const cache = join(import.meta.dirname, '../../../node_modules/.cache/witan/rules-hierarchy');
-  mkdirSync(cache, { recursive: true, mode: 0o700 });
-  hierarchy = loadOrCreateHierarchy(cache, 'Genoa');
-  tdxRoot = loadOrCreateTdxRoot(directory);
-}, 60_000);
-
-afterAll(() => {
-  rmSync(directory, { recursive: true, force: true });
-});
-
-function initdataWith(peers: readonly unknown[] = []): CoordinatorInitdata {
-  const document = {
-    apiVersion: 'witan.dev/v1',
-    kind: 'Coordinator',
-    slots: ['witan-0'],
-    developmentRoots: [hierarchy.rootFingerprint, tdxRoot.rootFingerprint],
-    peers,
-  };
-  return parseInitdata(utf8(JSON.stringify(document)));
-}
-
-const digestOf = (initdata: CoordinatorInitdata): Uint8Array =>
-  new Uint8Array(createHash('sha256').update(initdata.bytes).digest());
-
-type Provider = EvidenceProvider<CoordinatorTee>;
-
-function snp(initdata: CoordinatorInitdata, change: Partial<InProcessGuest> = {}): Provider {
-  const hostData = digestOf(initdata);
-  return inProcessEvidenceProvider(hierarchy, { measurement: PROGRAM, hostData, ...change });
-}
-
-function tdx(
-  initdata: CoordinatorInitdata,
-  change: Partial<InProcessTdxGuest> = {},
-  program: Uint8Array = PROGRAM,
-): Provider {
-  const mrConfigId = configIdOf(digestOf(initdata));
-  return inProcessTdxProvider(tdxRoot, { ...tdMeasurements(program, 1), mrConfigId, ...change });
-}
-
-const snpValues = (): Readonly<Record<string, unknown>> => ({
-  tee: 'snp',
-  measurement: [toHex(PROGRAM)],
-  products: ['Genoa'],
-  minimumTcb: TCB,
-  developmentRoots: [hierarchy.rootFingerprint],
-});
-
-function tdxValues(program: Uint8Array = PROGRAM): Readonly<Record<string, unknown>> {
-  const { mrTd, rtmrs } = tdMeasurements(program, 1);
-  return {
-    tee: 'tdx',
-    mrTd: [toHex(mrTd)],
-    ...(Object.fromEntries(rtmrs.map((rtmr, at) => [`rtmr${at}`, [toHex(rtmr)]])) as object),
-    developmentRoots: [tdxRoot.rootFingerprint],
-  };
-}
-
-async function selfOf(
-  provider: Provider,
-  initdata: CoordinatorInitdata,
-  clock: Clock = systemClock,
-): Promise<SelfEvidence> {
-  const crypto = nodeCrypto;
-  return await collectSelfEvidence({ provider, initdata, profile: 'development', crypto, clock });
-}
-
-function rulesOf(
-  self: SelfEvidence,
-  initdata: CoordinatorInitdata,
-  manifest?: ValidatedManifest<ReferenceValues>,
-): Rules {
-  return new Rules({
-    self,
-    listed: initdata.peers,
-    manifest: () => manifest,
-    generation: () => (manifest === undefined ? 0 : 1),
-    profile: 'development',
-    crypto: nodeCrypto,
-    clock: systemClock,
-  });
-}
-
-const reportData = new Uint8Array(64).fill(5);
-
-async function judge(
-  rules: Rules,
-  peer: Provider,
-  role: 'replica' | 'workload' = 'replica',
-): Promise<Verification<PeerClaims>> {
-  const verifier = role === 'replica' ? rules.replicaVerifier() : rules.workloadVerifier();
-  const evidence = encodeEvidence(await peer.collect(reportData));
-  return await verifier.verify({
-    evidence,
-    expectedReportData: reportData,
-  } as Parameters<typeof verifier.verify>[0]);
-}
-
-function ruleOf(verdict: Verification<PeerClaims>): string {
-  if (!verdict.ok) return verdict.code;
-  return verdict.claims.kind === 'replica' ? verdict.claims.rule : 'workload';
-}
+useHardware('rules-hierarchy');
 
 describe('before the first manifest', () => {
   it('a twin on the same TEE is like this replica', async () => {
@@ -269,33 +151,6 @@ describe('own evidence', () => {
 });
 
 describe('under a manifest', () => {
-  function manifestWith(
-    coordinators: readonly object[],
-    workloads: Readonly<Record<string, readonly object[]>>,
-  ): ValidatedManifest<ReferenceValues> {
-    const entries = Object.entries(workloads).map(([name, referenceValues]) => [
-      name,
-      {
-        referenceValues,
-        dnsNames: [name],
-        ipAddresses: [],
-        secrets: [],
-        certificateLifetimeSeconds: 3600,
-      },
-    ]);
-    const document = {
-      apiVersion: 'witan.dev/v1',
-      coordinators,
-      workloads: Object.fromEntries(entries) as object,
-      owners: [],
-      allowNoUpdates: true,
-    };
-    return parseManifest(utf8(JSON.stringify(document)), {
-      parseReferenceValues,
-      crypto: nodeCrypto,
-    });
-  }
-
   it('replicas and workloads of both kinds are judged by the entry of their own', async () => {
     const initdata = initdataWith();
     const [one, two] = [initdataWith([snpValues()]), initdataWith([tdxValues()])];
