@@ -158,7 +158,7 @@ describe('a replica', () => {
     readonly address: string;
     readonly log: string;
     readonly data: string;
-    end(): Promise<void>;
+    readonly end: () => Promise<void>;
   }
 
   /** Starts another replica for the last slot, which is taken. */

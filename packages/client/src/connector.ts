@@ -148,6 +148,7 @@ export class Connector {
       role: prover === undefined ? 'client' : 'initializer',
       identity: await this.#identity,
       verifier: coordinatorVerifier(coordinators, this.settings),
+      clock: this.settings.clock,
       timeoutMs: Math.min(timeoutMs, connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT),
       ...(prover === undefined ? {} : { prover }),
       ...(clusterId === undefined ? {} : { clusterId: fromHex(clusterId) }),

@@ -81,6 +81,7 @@ export async function startReplica(options: TestReplicaOptions): Promise<TestRep
       peer.role === 'initializer'
         ? [workloadService(cluster, faults, enter)]
         : [userService(cluster, faults, enter, options.slot)],
+    clock: systemClock,
     onEvent: () => undefined,
   });
   const { port } = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });

@@ -174,14 +174,13 @@ class Wiring {
         replica: this.#rules.replicaVerifier(),
         initializer: this.#rules.workloadVerifier(),
       },
+      clock: systemClock,
       helloClusterId: () => {
         const id = this.#replica.cluster?.clusterId;
         return id === undefined ? undefined : fromHex(id);
       },
       services: (peer) => services[peer.role],
-      onEvent: (event) => {
-        this.#transportEvent(event);
-      },
+      onEvent: this.#transportEvent,
     });
   }
 
@@ -330,7 +329,7 @@ class Wiring {
     });
   }
 
-  #transportEvent(event: TransportEvent): void {
+  readonly #transportEvent = (event: TransportEvent): void => {
     const { log, counters } = this.#options;
     switch (event.kind) {
       case 'handshake-failed':
@@ -358,7 +357,7 @@ class Wiring {
       default:
         event satisfies never;
     }
-  }
+  };
 
   async #stop(): Promise<void> {
     this.#cancelReverify();

@@ -172,6 +172,7 @@ describe('a connection', () => {
       verifiers: { replica: rules.replicaVerifier(), initializer: rules.workloadVerifier() },
       helloClusterId: () => undefined,
       services: () => [],
+      clock,
       onEvent: (event) => events.push(event),
     });
     servers.push(server);
@@ -182,6 +183,7 @@ describe('a connection', () => {
       identity: await identity(),
       prover: prover(),
       verifier: rulesWith(source()).replicaVerifier(),
+      clock,
       timeoutMs: 60_000,
     });
     offsetMs = 2 * HOUR_MS;

@@ -2,7 +2,7 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import { clusterId, epoch, slotName } from '@witan/core';
-import { createIncarnationIdentity, type IncarnationIdentity } from '@witan/keys';
+import { createIncarnationIdentity, systemClock, type IncarnationIdentity } from '@witan/keys';
 import { PeerService } from '@witan/protocol';
 import type { ArrivedSnapshot, PeerIdentity } from '@witan/replica';
 import { nodeIdOf } from '@witan/state-machine';
@@ -62,6 +62,7 @@ async function serve(identity: IncarnationIdentity) {
     verifiers: { replica: verifier, initializer: verifier },
     helloClusterId: () => undefined,
     services: () => [service],
+    clock: systemClock,
     onEvent: () => undefined,
   });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });

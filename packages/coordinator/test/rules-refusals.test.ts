@@ -1,6 +1,6 @@
 /**
- * Machines that are not as they should be, before a replica that knows a manifest: the check that is
- * about the defect refuses, as a workload and as a replica, and says what to do. The integration
+ * Machines that are not as they should be, before a replica that knows a manifest: the check that
+ * is about the defect refuses, as a workload and as a replica, and says what to do. The integration
  * test `hardware.test.ts` shows some of them in whole guests.
  */
 import { describe, expect, it } from 'vitest';

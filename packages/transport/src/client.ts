@@ -9,7 +9,7 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import { connectivityState as State } from '@grpc/grpc-js';
-import { assert } from '@witan/core';
+import { assert, type Clock } from '@witan/core';
 import { resolveTargets } from './address.ts';
 import { untilAborted } from './abortable.ts';
 import type {
@@ -47,6 +47,8 @@ export interface ConnectOptions<Claims> {
   readonly prover?: ChannelProver;
   /** Judges the server, which is always a replica. */
   readonly verifier: ChannelVerifier<Claims>;
+  /** For the end of verdicts: a connection ends when its peer's evidence no longer counts. */
+  readonly clock: Clock;
   /** Cluster to name in HELLO, 32 bytes. */
   readonly clusterId?: Uint8Array;
   /** For everything from name lookup to the peer's verdict. */
@@ -144,11 +146,12 @@ async function dialAny<Claims>(
 }
 
 function partyOf<Claims>(options: ConnectOptions<Claims>): ExchangeParty<Claims> {
-  const { role, identity, prover, clusterId, verifier } = options;
+  const { role, identity, clock, prover, clusterId, verifier } = options;
   return {
     side: 'client',
     role,
     identity,
+    clock,
     prover,
     clusterId,
     judgeableTypes: canonicalEvidenceTypes(verifier.evidenceTypes ?? []),
@@ -170,7 +173,7 @@ class Connection<Claims> implements AttestedConnection<Claims> {
   constructor(dialled: Dialled<Claims>, options: ConnectOptions<Claims>, handshakeMs: number) {
     this.#dialled = dialled;
     const { socket, client, remoteAddress, result } = dialled;
-    this.#trust = new Trust(result, remoteAddress, (reason) => this.close(reason));
+    this.#trust = new Trust(result, remoteAddress, options.clock, (reason) => this.close(reason));
     const about = { remoteAddress, role: result.role, spkiSha256: this.peer.spkiSha256 };
     const { promise, resolve } = Promise.withResolvers<CloseReason>();
     this.closed = promise;

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { bytesEqual, concatBytes, describeError, utf8 } from '@witan/core';
+import { bytesEqual, concatBytes, describeError, utf8, type Clock } from '@witan/core';
 import type {
   ChannelIdentity,
   ChannelProver,
@@ -36,6 +36,8 @@ export interface ExchangeParty<Claims> {
   readonly side: 'client' | 'server';
   readonly role: Role;
   readonly identity: ChannelIdentity;
+  /** For the end of verdicts. */
+  readonly clock: Clock;
   /** Absent only for role client. */
   readonly prover: ChannelProver | undefined;
   readonly clusterId: Uint8Array | undefined;
@@ -212,7 +214,7 @@ async function judge<Claims>(
     verifierNonce: session.own.nonce,
   });
   const verification = await frames.guard(
-    askVerifier(verifier, {
+    askVerifier(verifier, party.clock, {
       evidence,
       expectedReportData,
       role: session.peer.role,
@@ -230,6 +232,7 @@ async function judge<Claims>(
  */
 export async function askVerifier<Claims>(
   verifier: ChannelVerifier<Claims>,
+  clock: Clock,
   request: Parameters<ChannelVerifier<Claims>['verify']>[0],
 ): Promise<{ readonly claims: Claims; readonly validUntilMs: number }> {
   let answer: Awaited<ReturnType<ChannelVerifier<Claims>['verify']>>;
@@ -240,7 +243,7 @@ export async function askVerifier<Claims>(
     throw new TransportError('VERIFIER_FAILED', 'verifier failed', {}, cause);
   }
   if (!answer.ok) throw refused(answer.code, answer.detail);
-  if (!(answer.validUntilMs > Date.now())) throw refused('EXPIRED', 'verdict is not valid now');
+  if (!(answer.validUntilMs > clock.now())) throw refused('EXPIRED', 'verdict is not valid now');
   return { claims: answer.claims, validUntilMs: answer.validUntilMs };
 }
 

@@ -5,6 +5,7 @@
  */
 import type { TLSSocket } from 'node:tls';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { Clock } from '@witan/core';
 import type { CloseReason } from './channel.ts';
 import { TransportError, throwIfBroken } from './errors.ts';
 import type { ExchangeResult } from './exchange.ts';
@@ -16,6 +17,7 @@ import { Trust } from './trust.ts';
 /** What a connection reports to its server. */
 export interface ConnectionHost<Claims> {
   readonly services: AttestedServerOptions<Claims>['services'];
+  readonly clock: Clock;
   readonly onPrivateError: (
     connection: ServerConnection<Claims>,
     method: string,
@@ -42,9 +44,9 @@ export class EstablishedConnection<Claims> {
     host: ConnectionHost<Claims>,
   ) {
     this.#socket = socket;
-    this.#trust = new Trust(result, remoteAddress, (reason) => this.close(reason));
+    this.#trust = new Trust(result, remoteAddress, host.clock, (reason) => this.close(reason));
     const { peer } = this.#trust;
-    this.view = { id, peer, establishedAtMs: Date.now() };
+    this.view = { id, peer, establishedAtMs: host.clock.now() };
     this.#server = new Server(serverOptions(limits));
     this.#addServices(host);
     socket.on('error', () => undefined);

@@ -9,7 +9,7 @@ import {
   type Server as TlsServer,
   type TLSSocket,
 } from 'node:tls';
-import { assert, unreachable } from '@witan/core';
+import { assert, unreachable, type Clock } from '@witan/core';
 import type {
   AttestedPeer,
   ChannelIdentity,
@@ -35,6 +35,8 @@ export interface AttestedServerOptions<Claims> {
   readonly prover: ChannelProver;
   /** A proving role without a verifier is refused. */
   readonly verifiers: Readonly<Partial<Record<ProvingRole, ChannelVerifier<Claims>>>>;
+  /** For the end of verdicts: a connection ends when its peer's evidence no longer counts. */
+  readonly clock: Clock;
   /** Whether peers of role client are served; default true. */
   readonly acceptClients?: boolean;
   /** Cluster to name in HELLO, 32 bytes; undefined while it belongs to none. */
@@ -280,6 +282,7 @@ class Listener<Claims> implements AttestedServer<Claims> {
         side: 'server',
         role: 'replica',
         identity: this.#options.identity,
+        clock: this.#options.clock,
         prover: this.#options.prover,
         clusterId: this.#options.helloClusterId(),
         judgeableTypes: this.#judgeableTypes,
@@ -339,6 +342,7 @@ class Listener<Claims> implements AttestedServer<Claims> {
       this.#limits.perRole[result.role],
       {
         services: this.#options.services,
+        clock: this.#options.clock,
         onPrivateError: ({ peer }, method, error) => {
           const { role, spkiSha256 } = peer;
           this.#emit({ kind: 'call-failed', method, role, spkiSha256, error });

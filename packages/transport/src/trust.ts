@@ -3,14 +3,17 @@
  * owner says that the rules have changed, the same evidence is judged again. It is bound to the
  * connection, so it cannot have been swapped in between.
  */
-import { toHex } from '@witan/core';
+import { toHex, type Clock } from '@witan/core';
 import type { AttestedPeer } from './channel.ts';
 import { askVerifier, type ExchangeResult, type Judged } from './exchange.ts';
 import { TransportError, throwIfBroken } from './errors.ts';
 import { sha256 } from './report-data.ts';
 
-/** The longest that a Node timer can wait; longer ones fire at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+/**
+ * The clock is looked at so often at the least, in milliseconds: it may be set, and a timer does
+ * not see that. Also far below 2^31 ms, above which Node's timers fire at once.
+ */
+const CLOCK_LOOK_MS = 30_000;
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
@@ -18,6 +21,7 @@ export class Trust<Claims> {
   readonly peer: AttestedPeer<Claims>;
   readonly #peer: Mutable<AttestedPeer<Claims>>;
   readonly #judged: Judged<Claims> | undefined;
+  readonly #clock: Clock;
   readonly #onLost: (reason: string) => void;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -26,10 +30,12 @@ export class Trust<Claims> {
   constructor(
     result: ExchangeResult<Claims>,
     remoteAddress: string,
+    clock: Clock,
     onLost: (reason: string) => void,
   ) {
     const { judged, clusterId } = result;
     this.#judged = judged;
+    this.#clock = clock;
     this.#onLost = onLost;
     this.#peer = {
       role: result.role,
@@ -56,7 +62,7 @@ export class Trust<Claims> {
     if (judged === undefined) return true;
     try {
       const { role, spkiDer, clusterId } = this.#peer;
-      const { claims, validUntilMs } = await askVerifier(judged.verifier, {
+      const { claims, validUntilMs } = await askVerifier(judged.verifier, this.#clock, {
         evidence: judged.evidence,
         expectedReportData: judged.expectedReportData,
         role,
@@ -83,12 +89,12 @@ export class Trust<Claims> {
     clearTimeout(this.#timer);
     const { validUntilMs } = this.#peer;
     if (validUntilMs === undefined || this.#stopped) return;
-    const leftMs = validUntilMs - Date.now();
+    const leftMs = validUntilMs - this.#clock.now();
     const again = (): void => {
-      if (leftMs > TIMER_MS_MAX) this.#arm();
+      if (validUntilMs > this.#clock.now()) this.#arm();
       else void this.reverify();
     };
-    this.#timer = setTimeout(again, Math.max(0, Math.min(leftMs, TIMER_MS_MAX)));
+    this.#timer = setTimeout(again, Math.max(0, Math.min(leftMs, CLOCK_LOOK_MS)));
     this.#timer.unref();
   }
 

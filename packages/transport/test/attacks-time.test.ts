@@ -1,10 +1,13 @@
 /** Peers that are slow, silent, many, or leave at any step (I10). */
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Clock, UnixMillis } from '@witan/core';
+import type { Judged } from '../src/exchange.ts';
 import { encodeFrame } from '../src/frames.ts';
 import { encodeHello } from '../src/hello.ts';
 import { SERVER_LIMITS } from '../src/limits.ts';
+import { Trust } from '../src/trust.ts';
 import {
   attackClients,
   attackServer,
@@ -13,6 +16,7 @@ import {
   type RawServer,
 } from './support/attacker.ts';
 import { closeAll, codeOf, serve, type Fixture } from './support/fixture.ts';
+import { verifier, type Claims } from './support/hardware.ts';
 import { makeIdentity } from './support/identity.ts';
 
 const rawServers: RawServer[] = [];
@@ -134,6 +138,64 @@ describe('time and room', () => {
         client: { messageBytesMax: 4 * 1024 * 1024 },
       },
     });
+  });
+});
+
+describe('a peer whose collateral ends', () => {
+  /** The collateral ends in 400 ms of this clock, which runs a year ahead of the machine's. */
+  const YEAR_MS = 365 * 24 * 3_600_000;
+  const ahead: Clock = { now: () => (Date.now() + YEAR_MS) as UnixMillis };
+  const EXPIRED = { kind: 'closed-here', reason: 'evidence no longer accepted: EXPIRED' };
+
+  it('is closed by the server then, by the clock that was given', async () => {
+    const replica = verifier({ validUntilMs: ahead.now() + 400 });
+    const fixture = await serve({ clock: ahead, verifiers: { replica } });
+    const connection = await fixture.connect('replica');
+    expect(await connection.closed).toEqual({ kind: 'lost' });
+    expect((await fixture.event('connection-closed')).reason).toEqual(EXPIRED);
+    // It was asked once more before that: newer collateral would have kept the connection.
+    expect(replica.asked).toBe(2);
+    expect(await codeOf(fixture.connect('replica'))).toBe('PEER_REFUSED');
+  });
+
+  it('is closed by the client then, by the clock that was given', async () => {
+    const fixture = await serve();
+    const own = verifier({ validUntilMs: ahead.now() + 400 });
+    const connection = await fixture.connect('client', { clock: ahead, verifier: own });
+    expect(await connection.closed).toEqual(EXPIRED);
+  });
+
+  it('is judged again as soon as a clock that was set forward is looked at', async () => {
+    let offsetMs = 0;
+    const settable: Clock = { now: () => (Date.now() + offsetMs) as UnixMillis };
+    const validUntilMs = Date.now() + YEAR_MS;
+    const claims = { measurement: 'good' };
+    const judged: Judged<Claims> = {
+      verifier: { verify: async () => ({ ok: true, claims, validUntilMs }) },
+      evidence: new Uint8Array(),
+      expectedReportData: new Uint8Array(64),
+      claims,
+      validUntilMs,
+    };
+    const { spkiDer } = makeIdentity();
+    const channelBinding = new Uint8Array(32);
+    const result = {
+      role: 'replica',
+      spkiDer,
+      clusterId: undefined,
+      channelBinding,
+      judged,
+    } as const;
+    const lost: string[] = [];
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const trust = new Trust(result, '127.0.0.1:1', settable, (reason) => lost.push(reason));
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(lost).toEqual([]);
+    offsetMs = 2 * YEAR_MS;
+    await vi.advanceTimersByTimeAsync(30_000);
+    vi.useRealTimers();
+    trust.stop();
+    expect(lost).toEqual(['evidence no longer accepted: EXPIRED']);
   });
 });
 

@@ -6,7 +6,7 @@ import { PeerService, UserService } from '@witan/protocol';
 import { connectAttested, createAttestedServer, serviceRegistration } from '../src/index.ts';
 import { SERVER_LIMITS } from '../src/limits.ts';
 import { closeAll, codeOf, serve, userHandlers } from './support/fixture.ts';
-import { prover, verifier } from './support/hardware.ts';
+import { clock, prover, verifier } from './support/hardware.ts';
 import { makeIdentity } from './support/identity.ts';
 
 afterEach(closeAll);
@@ -172,7 +172,7 @@ describe('closing', () => {
 });
 
 describe('connecting', () => {
-  const base = { role: 'client', verifier: verifier(), timeoutMs: 2_000 } as const;
+  const base = { role: 'client', verifier: verifier(), clock, timeoutMs: 2_000 } as const;
 
   it('refuses an address that is not host:port', async () => {
     for (const address of [
@@ -254,6 +254,7 @@ describe('connecting', () => {
       verifiers: {},
       helloClusterId: () => undefined,
       services: () => [],
+      clock,
       onEvent: () => undefined,
     });
     expect(await codeOf(second.listen({ host: '127.0.0.1', port: fixture.port }))).toBe(
@@ -277,6 +278,7 @@ describe('many connections', () => {
             identity,
             prover: prover(),
             verifier: verifier(),
+            clock,
             timeoutMs: 10_000,
           });
           await connection.unary(PeerService.method.greet, {});

@@ -5,6 +5,7 @@ import { ERROR_TRAILER, fromWireError, toWireError } from '../src/call-errors.ts
 import { InvariantViolation } from '@witan/core';
 import { asTransportError, askVerifier } from '../src/exchange.ts';
 import { PublicError, type RemoteError } from '../src/index.ts';
+import { clock } from './support/hardware.ts';
 
 const here = new URL('.', import.meta.url);
 const read = (name: string): string => readFileSync(new URL(name, here), 'utf8');
@@ -99,6 +100,6 @@ describe('a broken invariant', () => {
       spkiDer: new Uint8Array(),
     } as const;
     const verifier = { verify: () => Promise.reject(broken) };
-    await expect(askVerifier(verifier, request)).rejects.toBe(broken);
+    await expect(askVerifier(verifier, clock, request)).rejects.toBe(broken);
   });
 });

@@ -7,6 +7,7 @@
  * messages for another one are not sent there (I1).
  */
 import { describeError, fromHex, incarnationId, type SlotName } from '@witan/core';
+import { systemClock } from '@witan/keys';
 import { PeerService } from '@witan/protocol';
 import type {
   Answer,
@@ -85,6 +86,7 @@ export function attestedPeers(peers: AttestedPeers): NetworkOptions['connect'] {
       identity,
       prover,
       verifier: verifier(),
+      clock: systemClock,
       timeoutMs: CONNECT_MS,
       signal,
     });

@@ -14,7 +14,7 @@ import {
   type TransportError,
   type TransportEvent,
 } from '../../src/index.ts';
-import { prover, verifier, type Claims, type TestVerifier } from './hardware.ts';
+import { clock, prover, verifier, type Claims, type TestVerifier } from './hardware.ts';
 import { makeIdentity } from './identity.ts';
 
 export interface Fixture {
@@ -73,6 +73,7 @@ export async function serve(change: Partial<AttestedServerOptions<Claims>> = {})
       role === 'replica'
         ? [serviceRegistration(PeerService, peerHandlers)]
         : [serviceRegistration(UserService, userHandlers)],
+    clock,
     onEvent: (event) => events.push(event),
     ...change,
   });
@@ -102,6 +103,7 @@ export async function serve(change: Partial<AttestedServerOptions<Claims>> = {})
         role,
         identity: makeIdentity(),
         verifier: verifier(),
+        clock,
         timeoutMs: 5_000,
         ...(role === 'client' ? {} : { prover: prover() }),
         ...more,

@@ -4,12 +4,15 @@
  * know the key.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { concatBytes, utf8 } from '@witan/core';
+import { concatBytes, utf8, type Clock, type UnixMillis } from '@witan/core';
 import type { ChannelProver, ChannelVerifier } from '../../src/index.ts';
 
 export interface Claims {
   readonly measurement: string;
 }
+
+/** The clock of this machine. */
+export const clock: Clock = { now: () => Date.now() as UnixMillis };
 
 const KEY = 'fake hardware key';
 
@@ -28,7 +31,9 @@ export interface TestVerifier extends ChannelVerifier<Claims> {
 }
 
 /** Accepts evidence of `allowed` measurements over the expected report data. */
-export function verifier(options: { validMs?: number; types?: string[] } = {}): TestVerifier {
+export function verifier(
+  options: { validMs?: number; validUntilMs?: number; types?: string[] } = {},
+): TestVerifier {
   const self: TestVerifier = {
     allowed: ['good'],
     asked: 0,
@@ -47,7 +52,7 @@ export function verifier(options: { validMs?: number; types?: string[] } = {}): 
       if (!self.allowed.includes(measurement)) {
         return { ok: false, code: 'MEASUREMENT_UNKNOWN', detail: measurement };
       }
-      const validUntilMs = Date.now() + (options.validMs ?? 3_600_000);
+      const { validMs = 3_600_000, validUntilMs = Date.now() + validMs } = options;
       return { ok: true, claims: { measurement }, validUntilMs };
     },
   };
