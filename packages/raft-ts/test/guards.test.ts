@@ -8,6 +8,7 @@ import {
   nodeId,
   type Entry,
 } from '../src/index.ts';
+import { numberToBytes } from '../src/bytes.ts';
 import { bytes, confStateOf } from './support/ids.ts';
 import { Network } from './support/network.ts';
 
@@ -144,4 +145,49 @@ it('a snapshot older than the commit index is answered with it, and not taken', 
   const answers = network.flush(1);
   expect(answers).toMatchObject([{ type: 'MsgAppResp', index: 9, reject: false }]);
   expect(network.node(1).storage.snapshot().metadata.index).toBe(9);
+});
+
+describe('a refused vote that names a commit index', () => {
+  /** Node 2 holds one entry more than is committed, and asks for votes. */
+  const candidate = (): Network => {
+    const network = new Network(3);
+    network.elect(1);
+    network.raw(1).propose(bytes('a'));
+    network.settle(({ type, to }) => type === 'MsgApp' && to === 2);
+    network.raw(2).campaign();
+    network.flush(2);
+    expect(network.raw(2).basicStatus()).toMatchObject({ role: 'StateCandidate', commit: 2 });
+    return network;
+  };
+
+  const refuse = (network: Network, index: number, term: number): void => {
+    const context = new Uint8Array([...numberToBytes(index), ...numberToBytes(term)]);
+    const fields = { to: nodeId(2), from: nodeId(3), term: 3, reject: true, context };
+    network.raw(2).step(makeMessage({ type: 'MsgVoteResp', ...fields }));
+  };
+
+  it('commits what the log holds under the same term', () => {
+    const network = candidate();
+    refuse(network, 3, 2);
+    expect(network.raw(2).basicStatus().commit).toBe(3);
+  });
+
+  it('commits nothing where the entry is another one', () => {
+    const network = candidate();
+    refuse(network, 3, 3);
+    refuse(network, 4, 2);
+    expect(network.raw(2).basicStatus().commit).toBe(2);
+  });
+});
+
+it.each([
+  [true, 1],
+  [false, 9],
+])('with snapshotsForMembersOnly=%s, a node that is not listed is at index %i', (only, commit) => {
+  const network = new Network(3, { snapshotsForMembersOnly: only });
+  const metadata = { index: 9, term: 1, confState: confStateOf([1, 2]) };
+  const snapshot = { data: bytes(''), metadata };
+  const fields = { to: nodeId(3), from: nodeId(1), term: 2, snapshot };
+  network.raw(3).step(makeMessage({ type: 'MsgSnap', ...fields }));
+  expect(network.raw(3).basicStatus().commit).toBe(commit);
 });

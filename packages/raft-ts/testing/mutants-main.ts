@@ -66,14 +66,25 @@ function run(mutants: readonly Mutant[], options: Options): number {
   }
 }
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true },
-    'every-suite': { type: 'boolean' },
-    json: { type: 'boolean' },
-  },
-});
-process.exitCode = run(select(values.only ?? []), {
-  everySuite: values['every-suite'] ?? false,
-  json: values.json ?? false,
-});
+function main(): number {
+  try {
+    const { values } = parseArgs({
+      options: {
+        only: { type: 'string', multiple: true },
+        'every-suite': { type: 'boolean' },
+        json: { type: 'boolean' },
+      },
+    });
+    return run(select(values.only ?? []), {
+      everySuite: values['every-suite'] ?? false,
+      json: values.json ?? false,
+    });
+  } catch (error) {
+    // Wrong options, a copy that cannot be made, or a suite that fails without a bug.
+    console.error(`raft:mutants: ${error instanceof Error ? error.message : String(error)}`);
+    console.log('0 passed, 1 failed');
+    return 1;
+  }
+}
+
+process.exitCode = main();
