@@ -24,6 +24,7 @@ import {
 } from '@witan/devcluster';
 import type { HardwarePlan, ProgramSpec } from '@witan/tee-sim';
 import { useDeployment } from '../support/deployment.ts';
+import { startSimulatedVendor } from '../support/simulated-vendor.ts';
 
 /** Founded on SEV-SNP, with a manifest that lists both kinds. */
 const test = useDeployment({ tee: 'mixed' });
@@ -280,6 +281,44 @@ describe('a replica', () => {
       hardware: { tee: 'snp' },
     });
     expect(exit.exitCode).toBe(0);
+  });
+});
+
+describe('endorsements that evidence does not bring', () => {
+  const NONE = { collateral: { absent: ['vcek', 'crl', 'root', 'certificateTable'] } } as const;
+
+  /** Ends a slot's process and starts another one without endorsements of its own. */
+  async function replace(slot: string, env: Readonly<Record<string, string>>): Promise<void> {
+    const { cluster } = test.current;
+    await cluster.killSlot(slot);
+    await cluster.startSlot(slot, { hardware: NONE, env });
+  }
+
+  async function serves(): Promise<void> {
+    const { cluster } = test.current;
+    await waitForStatuses(cluster, 'all vote', (all) => allServe(cluster, all), 60_000);
+  }
+
+  it('come from a mirror, then from its cache; without both a replica stays out', async () => {
+    const { cluster } = test.current;
+    const [, { slot } = { slot: '' }] = cluster.slots;
+    const vendor = await startSimulatedVendor(cluster);
+    const cache = { WITAN_ENDORSEMENTS: freshPath() };
+    await replace(slot, { ...cache, WITAN_ENDORSEMENTS_MIRROR: `kds=${vendor.url}` });
+    await serves();
+    expect(vendor.requests.map((path) => path.replace(/[0-9a-f]{128}.*/, 'ID')).toSorted()).toEqual(
+      ['ID', 'cert_chain', 'crl'].map(
+        (name) => expect.stringMatching(`/vcek/.*/${name}$`) as string,
+      ),
+    );
+    await vendor.close();
+    // Nobody serves them any more: the cache does, and the cluster goes on replacing.
+    await replace(slot, { ...cache, WITAN_ENDORSEMENTS_OFFLINE: 'true' });
+    await serves();
+    const before = (await logOf(slot)).length;
+    await replace(slot, { WITAN_ENDORSEMENTS: freshPath(), WITAN_ENDORSEMENTS_OFFLINE: 'true' });
+    await cluster.tee.wait(cluster.slot(slot).guestId);
+    expect((await logOf(slot)).slice(before)).toContain('COORDINATOR_EVIDENCE_UNUSABLE');
   });
 });
 

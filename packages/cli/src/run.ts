@@ -3,8 +3,11 @@ import { CommanderError, createProgram, type ExtraCommands } from './program.ts'
 import type { RunCommand } from './finish.ts';
 import { addEndorsements } from './commands/endorsements-group.ts';
 import { addEvidence } from './evidence/add-evidence.ts';
+import type { ProviderOf } from './evidence/collect.ts';
+import { machineProvider } from './evidence/providers.ts';
 import { EXIT_OK, EXIT_USAGE, exitCodeOf } from './exit-codes.ts';
 import { createPrinter } from './printer.ts';
+import { systemClock } from '@witan/keys';
 import type { Command } from 'commander';
 
 /** How the command line is run. */
@@ -16,6 +19,8 @@ export interface RunOptions {
   readonly stderr: (text: string) => void;
   /** Adds commands that only development has. */
   readonly extraCommands?: ExtraCommands;
+  /** Where `evidence collect` has evidence from. Default: this machine. */
+  readonly evidenceProvider?: ProviderOf;
   /** Stops what is under way. */
   readonly signal?: AbortSignal;
 }
@@ -35,7 +40,8 @@ export async function run(options: RunOptions): Promise<number> {
     }
   };
   const program = createProgram(runCommand);
-  addEvidence(program, runCommand);
+  const provider = options.evidenceProvider ?? machineProvider;
+  addEvidence(program, runCommand, { clock: systemClock, provider });
   addEndorsements(program, runCommand);
   options.extraCommands?.(program, runCommand);
   speakThrough(program, stdout, stderr);

@@ -186,6 +186,8 @@ export class DevCluster {
       readonly tee?: Tee;
       /** Hardware that is not as it should be; decides over `tee`. */
       readonly hardware?: HardwarePlan;
+      /** Further settings, as the host gives them. */
+      readonly env?: Readonly<Record<string, string>>;
     } = {},
   ): Promise<SlotState> {
     const { slot, address, listen, tee: before } = this.slot(name);
@@ -199,6 +201,7 @@ export class DevCluster {
       initdata: new Uint8Array(await readFile(this.layout.initdata)),
       chip: `chip-${slot}`,
       env: {
+        ...change.env,
         WITAN_SLOT: slot,
         WITAN_LISTEN: change.listen ?? listen,
         WITAN_PEERS: peers,

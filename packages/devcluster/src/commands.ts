@@ -8,6 +8,7 @@ import {
   type Json,
   type RunCommand,
 } from '@witan/cli';
+import { collectInGuest } from './collect.ts';
 import { attachCluster, downCluster, refuseInterrupted, upCluster } from './cluster.ts';
 import { DevClusterError } from './errors.ts';
 import { clientOf, waitForStatuses } from './harness.ts';
@@ -27,6 +28,13 @@ interface UpOptions extends DirectoryOptions {
 
 interface StartOptions extends DirectoryOptions {
   readonly tee?: string;
+}
+
+interface CollectOptions extends DirectoryOptions {
+  readonly tee: string;
+  readonly reportData?: string;
+  readonly nonce?: string;
+  readonly out: string;
 }
 
 interface DownOptions extends DirectoryOptions {
@@ -85,6 +93,15 @@ export function addDevCommands(program: Command, run: RunCommand): void {
   ).action((slot: string, options: StartOptions) =>
     run(options, (context) => start(context, options, slot)),
   );
+  const evidence = dev.command('evidence').description('evidence of simulated guests');
+  finish(
+    inDirectory(evidence.command('collect').description('collect evidence in a guest of its own'))
+      .option('--tee <kind>', 'what the guest runs on: snp or tdx', 'snp')
+      .option('--report-data <hex>', 'the 64 bytes to carry, as they are')
+      .option('--nonce <text>', 'a text of the verifier; hashed under a label. Default random')
+      .requiredOption('--out <file>', 'write it here'),
+    'witan dev evidence collect --tee tdx --out evidence.bin',
+  ).action((options: CollectOptions) => run(options, (context) => collect(context, options)));
 }
 
 async function up(context: CommandContext, options: UpOptions): Promise<void> {
@@ -211,6 +228,17 @@ async function start(context: CommandContext, options: StartOptions, slot: strin
   } finally {
     cluster.tee.close();
   }
+}
+
+async function collect(context: CommandContext, options: CollectOptions): Promise<void> {
+  const tee = oneOf(TEES, options.tee);
+  const collected = await collectInGuest({ ...options, tee });
+  const { out, reportData, trustRoot } = collected;
+  context.printer.result(
+    { ok: true, simulated: true, tee, ...collected },
+    `Evidence written: ${out}. SIMULATED TEE: for development only.\nVerify it with\n` +
+      `  witan evidence verify ${out} --trust-root ${trustRoot} --report-data ${reportData}\n`,
+  );
 }
 
 /** @throws DevClusterError DEVCLUSTER_TEE_UNKNOWN */

@@ -55,6 +55,26 @@ describe('witan dev', () => {
     expect(unknown.stderr).toContain('DEVCLUSTER_SLOT_UNKNOWN');
     expect((await witan('dev', 'kill', 'witan-0', ...directory)).code).toBe(0);
     expect((await witan('dev', 'start', 'witan-0', ...directory)).code).toBe(0);
+    for (const tee of ['snp', 'tdx']) {
+      const out = join(home, `${tee}.bin`);
+      const data = ['--report-data', '5a'.repeat(64)];
+      const evidence = ['dev', 'evidence', 'collect', ...directory, '--tee', tee, '--out', out];
+      const collected = await witan(...evidence, ...data, '--json');
+      const { trustRoot } = JSON.parse(collected.stdout) as { readonly trustRoot: string };
+      const verify = ['evidence', 'verify', out, ...data];
+      const verdict = await witan(...verify, '--trust-root', trustRoot, '--json');
+      expect(verdict.code).toBe(0);
+      expect(JSON.parse(verdict.stdout)).toMatchObject({ simulated: true, claims: { tee } });
+      // Without the development root, and for other report data, it is nothing.
+      expect((await witan(...verify)).code).toBe(3);
+      const other = ['--report-data', '5b'.repeat(64), '--trust-root', trustRoot];
+      expect((await witan('evidence', 'verify', out, ...other)).code).toBe(3);
+    }
+    // The guest's own words come through.
+    const file = join(home, 'tdx.bin');
+    const again = await witan('dev', 'evidence', 'collect', ...directory, '--out', file);
+    expect(again.code).toBe(1);
+    expect(again.stderr).toMatch(/DEVCLUSTER_STEP_FAILED.*CLI_FILE_EXISTS/s);
     const down = await witan('dev', 'down', ...directory);
     expect(down.code).toBe(0);
     expect((await witan('dev', 'status', ...directory)).stderr).toContain('DEVCLUSTER_NOT_RUNNING');

@@ -20,6 +20,8 @@ import {
 } from '@witan/attestation/testing';
 import {
   SNP_TCB_PARTS,
+  parseCertificateTable,
+  parseSnpReport,
   tcbParts,
   type SnpEvidence,
   type SnpProduct,
@@ -186,6 +188,28 @@ export function together(...all: readonly MirrorAnswers[]): MirrorAnswers {
 
 function encoded(pemBytes: Uint8Array): string {
   return encodeURIComponent(new TextDecoder().decode(pemBytes));
+}
+
+/**
+ * AMD's service for guests whose complete evidence is there already, such as simulated ones: it
+ * serves what their certificate tables hold, and the list of the first.
+ */
+export function amdAnswersOf(
+  product: SnpProduct,
+  guests: readonly Pick<SnpEvidence, 'report' | 'endorsements'>[],
+): MirrorAnswers {
+  const base = `/vcek/v1/${product}/`;
+  const answers = new Map<string, MirrorAnswer>();
+  for (const { report, endorsements } of guests) {
+    const { certificateTable, root, crl } = endorsements;
+    if (certificateTable === undefined || root === undefined || crl === undefined) continue;
+    const { vcek, intermediate } = parseCertificateTable(certificateTable);
+    if (vcek === undefined || intermediate === undefined) continue;
+    answers.set(`${base}cert_chain`, pem(pemOf(intermediate, root)));
+    answers.set(`${base}crl`, der(crl));
+    answers.set(`${base}${toHex(parseSnpReport(report).chipId)}`, der(vcek));
+  }
+  return (path) => answers.get(path.replace(/\?.*$/, ''));
 }
 
 function pem(body: Uint8Array): MirrorAnswer {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { COORDINATOR, Scene, makeHardware, type Hardware } from '@witan/client/testing';
+import { amdAnswersOf, startMirror } from '@witan/endorsements/testing';
 import {
   configIdOf,
   inProcessTdxProvider,
@@ -84,6 +85,7 @@ async function initialize(
     readonly hostData?: string;
     readonly evidenceProvider?: Parameters<typeof run>[0]['evidenceProvider'];
     readonly signal?: AbortSignal;
+    readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Result> {
   let stderr = '';
@@ -94,6 +96,7 @@ async function initialize(
       WITAN_INITDATA: join(directory, 'initdata'),
       WITAN_OUTPUT: join(directory, 'witan'),
       WITAN_FLOOR: join(directory, 'floor'),
+      ...options.env,
     },
     evidenceProvider: options.evidenceProvider ?? hardware.provider({ ...launch(), hostData }),
     profile: options.profile ?? 'development',
@@ -118,6 +121,51 @@ function callCount(): number {
   const calls = scene.replicas.flatMap((replica) => replica.calls);
   return calls.filter((name) => name === 'issueCredentials').length;
 }
+
+describe('endorsements that the host does not hand out', () => {
+  const bare = (): ReturnType<typeof hardware.provider> => {
+    const provider = hardware.provider(launch());
+    return {
+      ...provider,
+      collect: async (data, options) => ({
+        ...(await provider.collect(data, options)),
+        endorsements: {},
+      }),
+    };
+  };
+
+  it('come from a mirror into a directory, and from there without any network', async () => {
+    await setManifest();
+    const complete = await hardware.provider(launch()).collect(new Uint8Array(64));
+    const mirror = await startMirror(amdAnswersOf('Milan', [complete]));
+    const evidenceProvider = bare();
+    const cache = ['--once', '--endorsements', join(directory, 'cache')];
+    const without = await initialize(['--once'], { evidenceProvider });
+    expect(without.code).toBe(3);
+    const source = ['--endorsements-mirror', `kds=${mirror.url}`];
+    expect((await initialize([...cache, ...source], { evidenceProvider })).code).toBe(0);
+    await mirror.close();
+    await rm(join(directory, 'witan'), { recursive: true });
+    const env = { WITAN_ENDORSEMENTS_OFFLINE: 'true' };
+    expect((await initialize(cache, { evidenceProvider, env })).code).toBe(0);
+    expect(await written()).toContain('cert.pem');
+    await rm(join(directory, 'witan'), { recursive: true });
+    const elsewhere = { ...env, WITAN_ENDORSEMENTS: join(directory, 'empty') };
+    expect((await initialize(['--once'], { evidenceProvider, env: elsewhere })).code).toBe(3);
+  });
+
+  it.each([
+    [['--endorsements-mirror', 'amd=http://127.0.0.1:1'], {}, 'endorsements-mirror'],
+    [['--endorsements-max-age', '0'], {}, 'endorsements-max-age'],
+    [[], { WITAN_ENDORSEMENTS_OFFLINE: 'yes' }, 'WITAN_ENDORSEMENTS_OFFLINE'],
+    [[], { WITAN_ENDORSEMENTS_MIRROR: 'kds=http://a.test,kds=http://b.test' }, 'once for each'],
+  ])('settings that are wrong are refused: %j %j', async (argv, env, found) => {
+    const { code, stderr } = await initialize(['--once', ...argv], { env });
+    expect(code).toBe(2);
+    expect(stderr).toContain('INITIALIZER_USAGE');
+    expect(stderr).toContain(found);
+  });
+});
 
 describe('a pod that the manifest lists', () => {
   it('gets key, chain, anchors and secrets, and says SIMULATED (I11)', async () => {

@@ -12,7 +12,12 @@ import { SimulatedHost } from '../src/hardware/host.ts';
 import { guestHardware, type HardwarePlan } from '../src/hardware/guest-hardware.ts';
 import { configIdOf, treeFileSystem, TSM_ROOT, type TsmFaults } from '../src/index.ts';
 import { freshDirectory, hierarchyOf } from './support/hierarchy.ts';
-import { testTsmCompliance, type TsmUnderTest } from './support/provider-compliance.ts';
+import {
+  PROVIDER_CASES,
+  testTsmCompliance,
+  type Provide,
+  type TsmUnderTest,
+} from './support/provider-compliance.ts';
 
 const host = new SimulatedHost(freshDirectory(), hierarchyOf('Genoa'));
 const configDigest = new Uint8Array(32).fill(0xc0);
@@ -67,6 +72,56 @@ describe.each([
     });
   },
 );
+
+describe('a provider that does not keep to the rules is found by the suite', () => {
+  /** Names of the cases that fail. */
+  async function failing(provide: Provide): Promise<readonly string[]> {
+    const failed: string[] = [];
+    for (const { name, run } of PROVIDER_CASES) {
+      await run(simulated({ tee: 'snp' }), provide).catch(() => failed.push(name));
+    }
+    return failed;
+  }
+
+  const real: Provide = (fs) => createTsmProvider({ fs, accept: ['snp', 'tdx'] });
+
+  it('finds nothing in the real one', async () => {
+    expect(await failing(real)).toEqual([]);
+  });
+
+  it('finds one that does not look at the generation', async () => {
+    // The real provider, which is shown the number that it hopes for.
+    const blind: Provide = (fs) =>
+      real({
+        ...fs,
+        readFile: async (path, bytesMax) =>
+          path.endsWith('/generation')
+            ? new TextEncoder().encode('1\n')
+            : await fs.readFile(path, bytesMax),
+      });
+    expect(await failing(blind)).toEqual([
+      'tries again when another writer came between its write and its read',
+      'tries again when another writer wrote the same bytes',
+      'tries again when the write of its report data did not take effect',
+    ]);
+  });
+
+  it('finds one that remembers a report', async () => {
+    const remembering: Provide = (fs) => {
+      const provider = real(fs);
+      let first: ReturnType<typeof provider.collect> | undefined;
+      return {
+        get kind() {
+          return provider.kind;
+        },
+        collect: async (data) => await (first ??= provider.collect(data)),
+      };
+    };
+    expect(await failing(remembering)).toContain(
+      'gives evidence over the bytes that were asked for, fresh each time',
+    );
+  });
+});
 
 // Only a confidential VM has a directory to run against; elsewhere this shows as skipped.
 describe.skipIf(!existsSync(TSM_BASE_PATH))(`the kernel's own ${TSM_BASE_PATH}`, () => {

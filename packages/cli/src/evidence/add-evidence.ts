@@ -1,11 +1,9 @@
 /** The commands `witan evidence …` and their options, for commander. */
 import type { Command } from 'commander';
 import type { Clock } from '@witan/core';
-import { systemClock } from '@witan/keys';
 import { finish, type RunCommand } from '../finish.ts';
 import { collectEvidence, type CollectEvidenceOptions, type ProviderOf } from './collect.ts';
 import { measureLaunch, type MeasureOptions } from './measure.ts';
-import { machineProvider } from './providers.ts';
 import { showEvidence } from './show.ts';
 import { verifyEvidence, type VerifyEvidenceOptions } from './verify.ts';
 
@@ -16,21 +14,12 @@ export interface EvidencePorts {
   readonly provider: ProviderOf;
 }
 
-const REAL_PORTS: EvidencePorts = {
-  clock: systemClock,
-  provider: machineProvider,
-};
-
 interface Json {
   readonly json?: boolean;
 }
 
 /** Adds the group `evidence`. */
-export function addEvidence(
-  program: Command,
-  run: RunCommand,
-  ports: EvidencePorts = REAL_PORTS,
-): void {
+export function addEvidence(program: Command, run: RunCommand, ports: EvidencePorts): void {
   const group = program
     .command('evidence')
     .description('look at, judge and collect evidence of hardware, without a cluster');

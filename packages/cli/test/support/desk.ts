@@ -35,12 +35,16 @@ export class Desk {
     return await readFile(this.path(...parts), 'utf8');
   }
 
-  async witan(argv: readonly string[], extraCommands?: ExtraCommands): Promise<Said> {
+  async witan(
+    argv: readonly string[],
+    extraCommands?: ExtraCommands,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Said> {
     let stdout = '';
     let stderr = '';
     const code = await run({
       argv,
-      env: { WITAN_CONFIG_HOME: this.path('config'), HOME: this.directory },
+      env: { WITAN_CONFIG_HOME: this.path('config'), HOME: this.directory, ...env },
       stdout: (text) => {
         stdout += text;
       },

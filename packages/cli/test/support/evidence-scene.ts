@@ -1,11 +1,13 @@
 /** A simulated guest and its evidence, made in this process, and the commands on a desk. */
 import { encodeEvidence, type SnpEvidence } from '@witan/attestation';
 import { toHex } from '@witan/core';
+import { systemClock } from '@witan/keys';
 import { inProcessEvidenceProvider, loadOrCreateHierarchy, type Hierarchy } from '@witan/tee-sim';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addEvidence, type EvidencePorts } from '../../src/evidence/add-evidence.ts';
+import { machineProvider } from '../../src/evidence/providers.ts';
 import type { ExtraCommands } from '../../src/index.ts';
 import { Desk, type Said } from './desk.ts';
 
@@ -16,8 +18,10 @@ export const MEASUREMENT: Uint8Array = new Uint8Array(48).fill(0x11);
 export const HOST_DATA: Uint8Array = new Uint8Array(32).fill(0x22);
 export const REPORT_DATA: Uint8Array = new Uint8Array(64).fill(0x33);
 
+const REAL_PORTS: EvidencePorts = { clock: systemClock, provider: machineProvider };
+
 /** The evidence commands, with other ports where given, in place of those that are there. */
-export function withEvidence(ports?: EvidencePorts): ExtraCommands {
+export function withEvidence(ports: EvidencePorts = REAL_PORTS): ExtraCommands {
   return (program, run) => {
     const groups = program.commands as unknown as { name(): string }[];
     const at = groups.findIndex((command) => command.name() === 'evidence');

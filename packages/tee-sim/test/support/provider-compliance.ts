@@ -35,8 +35,11 @@ function fresh(): Uint8Array {
 
 type Make = () => TsmUnderTest;
 
-const provide = ({ fs }: TsmUnderTest): EvidenceProvider<TsmKind> =>
-  createTsmProvider({ fs, accept: ['snp', 'tdx'] });
+/** Makes the provider under test on a file system. */
+export type Provide = (fs: TsmFileSystem) => EvidenceProvider<TsmKind>;
+
+const provideReal: Provide = (fs) =>
+  createTsmProvider({ fs, accept: ['snp', 'tdx'], retry: { delayMs: 1, delayMsMax: 2 } });
 
 async function inItem<Result>(
   { fs }: TsmUnderTest,
@@ -63,30 +66,100 @@ async function readText(tsm: TsmUnderTest, path: string): Promise<string> {
 
 /** Registers the suite. `make` is called once for each test. */
 export function testTsmCompliance(make: Make): void {
-  testProvider(make);
+  it.each(PROVIDER_CASES)('$name', async ({ run }) => {
+    await expect(run(make(), provideReal)).resolves.toBeUndefined();
+  });
   testTree(make);
 }
 
-function testProvider(make: Make): void {
-  it('gives evidence over the bytes that were asked for, fresh each time', async () => {
-    const provider = provide(make());
-    const [first, second] = [fresh(), fresh()];
-    expect(reportDataIn(await provider.collect(first))).toEqual(first);
-    expect(reportDataIn(await provider.collect(second))).toEqual(second);
-    expect(['snp', 'tdx']).toContain(provider.kind);
-  });
+/** What a provider must do; a plain list, so that it can be run on providers that do not. */
+export const PROVIDER_CASES: readonly {
+  readonly name: string;
+  readonly run: (tsm: TsmUnderTest, provide: Provide) => Promise<void>;
+}[] = [
+  {
+    name: 'gives evidence over the bytes that were asked for, fresh each time',
+    run: async ({ fs }, provide) => {
+      const provider = provide(fs);
+      const [first, second] = [fresh(), fresh()];
+      expect(reportDataIn(await provider.collect(first))).toEqual(first);
+      expect(reportDataIn(await provider.collect(second))).toEqual(second);
+      expect(['snp', 'tdx']).toContain(provider.kind);
+    },
+  },
+  {
+    name: 'keeps concurrent requests apart',
+    run: async ({ fs }, provide) => {
+      const provider = provide(fs);
+      const wanted = Array.from({ length: 4 }, fresh);
+      const found = await Promise.all(wanted.map(async (data) => await provider.collect(data)));
+      expect(found.map(reportDataIn)).toEqual(wanted);
+    },
+  },
+  {
+    name: 'refuses report data of 0, 63 and 65 bytes',
+    run: async ({ fs }, provide) => {
+      for (const byteLength of [0, 63, 65]) {
+        const asked = provide(fs).collect(new Uint8Array(byteLength));
+        await expect(asked).rejects.toMatchObject({ code: 'ATTESTER_REPORT_DATA_SIZE' });
+      }
+    },
+  },
+  {
+    name: 'tries again when another writer came between its write and its read',
+    run: async ({ fs }, provide) => {
+      const wanted = fresh();
+      const found = await provide(withIntruder(fs)).collect(wanted);
+      expect(reportDataIn(found)).toEqual(wanted);
+    },
+  },
+  {
+    name: 'tries again when another writer wrote the same bytes',
+    run: async ({ fs }, provide) => {
+      const paths: string[] = [];
+      const wanted = fresh();
+      const counted: TsmFileSystem = {
+        ...withIntruder(fs, wanted),
+        mkdir: async (path) => {
+          paths.push(path);
+          await fs.mkdir(path);
+        },
+      };
+      expect(reportDataIn(await provide(counted).collect(wanted))).toEqual(wanted);
+      // What an item gave that somebody else wrote to was thrown away, item and all.
+      expect(new Set(paths).size).toBe(2);
+    },
+  },
+  {
+    name: 'tries again when the write of its report data did not take effect',
+    run: async ({ fs }, provide) => {
+      let lost = false;
+      const wanted = fresh();
+      const losing: TsmFileSystem = {
+        ...fs,
+        writeFile: async (path, data) => {
+          if (path.endsWith('/inblob') && !lost) lost = true;
+          else await fs.writeFile(path, data);
+        },
+      };
+      expect(reportDataIn(await provide(losing).collect(wanted))).toEqual(wanted);
+    },
+  },
+];
 
-  it('keeps concurrent requests apart', async () => {
-    const provider = provide(make());
-    const wanted = Array.from({ length: 4 }, fresh);
-    const found = await Promise.all(wanted.map(async (data) => await provider.collect(data)));
-    expect(found.map(reportDataIn)).toEqual(wanted);
-  });
-
-  it.each([0, 63, 65])('refuses report data of %i bytes', async (byteLength) => {
-    const asked = provide(make()).collect(new Uint8Array(byteLength));
-    await expect(asked).rejects.toMatchObject({ code: 'ATTESTER_REPORT_DATA_SIZE' });
-  });
+/** Somebody else writes to the first item, just before its report is read. */
+function withIntruder(fs: TsmFileSystem, data: Uint8Array = fresh()): TsmFileSystem {
+  let intruded = false;
+  return {
+    ...fs,
+    readFile: async (path, bytesMax) => {
+      if (path.endsWith('/outblob') && !intruded) {
+        intruded = true;
+        await fs.writeFile(path.replace(/outblob$/, 'inblob'), data);
+      }
+      return await fs.readFile(path, bytesMax);
+    },
+  };
 }
 
 function testTree(make: Make): void {
