@@ -78,7 +78,7 @@ describe('witan dev', () => {
     const down = await witan('dev', 'down', ...directory);
     expect(down.code).toBe(0);
     expect((await witan('dev', 'status', ...directory)).stderr).toContain('DEVCLUSTER_NOT_RUNNING');
-  }, 60_000);
+  }, 180_000);
 
   it('refuses a number of slots that cannot elect', async () => {
     const { code, stderr } = await witan('dev', 'up', '--slots', '2', '--directory', home);
