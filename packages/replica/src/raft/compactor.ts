@@ -1,16 +1,28 @@
-/** Decides when the log is shortened: after so many entries or so many bytes. */
-import type { Snapshot } from 'raft-ts';
+/**
+ * Decides when the log is shortened. The journal is, by a snapshot, after so many entries or bytes.
+ * The copy in memory is much sooner, since a snapshot for a peer can be made at any time: it keeps
+ * what a follower that lags a little needs, and at most about twice that.
+ */
+import type { AppendWorker } from './append-worker.ts';
 import type { Applier } from './applier.ts';
 import type { EngineStorage } from './engine-storage.ts';
 import type { EngineTuning } from './tuning.ts';
 
 /** What a compactor works on. */
 export interface CompactorOptions {
-  readonly tuning: Pick<EngineTuning, 'snapshotEntries' | 'snapshotBytes' | 'keepEntries'>;
-  readonly applier: Applier;
+  readonly tuning: Pick<
+    EngineTuning,
+    'snapshotEntries' | 'snapshotBytes' | 'keepEntries' | 'keepBytes'
+  >;
+  readonly applier: Pick<Applier, 'appliedIndex' | 'appliedBytes'>;
   readonly storage: EngineStorage;
-  /** Takes the place of the journal's records so far. */
-  readonly onSnapshot: (snapshot: Snapshot) => void;
+  /** Until it is open, the log in memory is the only one and stays whole. */
+  readonly journal: Pick<AppendWorker, 'journalOpen' | 'shorten'>;
+}
+
+interface Place {
+  readonly index: number;
+  readonly bytes: number;
 }
 
 /** See the head of this file. */
@@ -19,6 +31,8 @@ export class Compactor {
   /** As of the last snapshot. */
   #index: number;
   #bytes = 0;
+  /** Where the log in memory is cut next, and the bytes that were applied up to there. */
+  #nextCut: Place = { index: 0, bytes: 0 };
 
   constructor(options: CompactorOptions) {
     this.#options = options;
@@ -30,16 +44,30 @@ export class Compactor {
     this.#index = index;
   }
 
-  /** Makes a snapshot if one is due. */
+  /** Shortens whatever is due. */
   look(): void {
-    const { tuning, applier, storage, onSnapshot } = this.#options;
+    this.#forget();
+    this.#makeSnapshot();
+  }
+
+  /** The log in memory is cut at places that lie `keepEntries` or `keepBytes` apart. */
+  #forget(): void {
+    const { tuning, applier, storage, journal } = this.#options;
+    const { appliedIndex: index, appliedBytes: bytes } = applier;
+    const isFar = index - this.#nextCut.index >= tuning.keepEntries;
+    if (!isFar && bytes - this.#nextCut.bytes < tuning.keepBytes) return;
+    const cut = this.#nextCut.index;
+    this.#nextCut = { index, bytes };
+    if (journal.journalOpen && cut >= storage.firstIndex()) storage.compact(cut);
+  }
+
+  #makeSnapshot(): void {
+    const { tuning, applier, storage, journal } = this.#options;
     const { appliedIndex, appliedBytes } = applier;
     const isDue = appliedIndex - this.#index >= tuning.snapshotEntries;
     if (!isDue && appliedBytes - this.#bytes < tuning.snapshotBytes) return;
     this.#index = appliedIndex;
     this.#bytes = appliedBytes;
-    const keepFrom = appliedIndex - tuning.keepEntries;
-    if (keepFrom > storage.firstIndex()) storage.compact(keepFrom);
-    onSnapshot(storage.snapshot());
+    journal.shorten(storage.snapshot());
   }
 }

@@ -335,9 +335,7 @@ export class RaftEngine implements ConsensusEngine {
       tuning: this.#tuning,
       applier: this.#applier,
       storage: this.#storage,
-      onSnapshot: (snapshot) => {
-        this.#append.shorten(snapshot);
-      },
+      journal: this.#append,
     });
   }
 

@@ -22,10 +22,12 @@ export interface EngineTuning {
   readonly messageBytesMax: number;
   /** Entries between snapshots, at most. */
   readonly snapshotEntries: number;
-  /** Bytes of commands between snapshots, about; what is in memory and on disk grows no larger. */
+  /** Bytes of commands between snapshots, about; what is on disk grows no larger. */
   readonly snapshotBytes: number;
-  /** Entries kept behind a snapshot for followers that lag a little. */
+  /** Entries kept in memory for followers that lag a little; up to twice as many are. */
   readonly keepEntries: number;
+  /** The same in bytes of commands: whichever is reached first. */
+  readonly keepBytes: number;
   /** A commit index waits so long for entries to travel with, in milliseconds; 0 for not at all. */
   readonly commitLingerMs: number;
   /** A read round without an answer is repeated, under a new id, after this many milliseconds. */
@@ -50,7 +52,8 @@ export const DEFAULT_TUNING: EngineTuning = {
   messageBytesMax: 256 * 1024 * 1024,
   snapshotEntries: 100_000,
   snapshotBytes: 32 * 1024 * 1024,
-  keepEntries: 5_000,
+  keepEntries: 10_000,
+  keepBytes: 16 * 1024 * 1024,
   commitLingerMs: 10,
   readRetryMs: 250,
   waitersMax: 10_000,
