@@ -46,7 +46,7 @@ function applyAll(entryBytes: number, journalOpen: boolean): { entries: number; 
   return { entries: most, bytes: most * entryBytes };
 }
 
-test('the log in memory keeps a number of entries, and less than twice that, between snapshots', () => {
+test('between snapshots memory keeps a number of entries, at most twice', () => {
   const { entries } = applyAll(10, true);
   expect(entries).toBeGreaterThanOrEqual(LIMITS.keepEntries);
   expect(entries).toBeLessThanOrEqual(2 * LIMITS.keepEntries);
