@@ -6,6 +6,7 @@
 import type { Clock, ClusterId, Crypto, Random } from '@witan/core';
 import { createIncarnationIdentity, nodeCrypto, nodeRandom, systemClock } from '@witan/keys';
 import { fromHex } from '@witan/core';
+import { RecentSnpChains } from '@witan/attestation';
 import {
   connectAttested,
   type AttestedConnection,
@@ -39,6 +40,9 @@ export interface Attempt {
   readonly timeoutMs: number;
 }
 
+/** A cluster has few replicas, and each of them one chip at a time. */
+const SNP_CHAINS_MAX = 8;
+
 export class Connector {
   readonly settings: AppraisalSettings;
   readonly random: Random;
@@ -56,7 +60,8 @@ export class Connector {
     const clock: Clock = options.clock ?? systemClock;
     const crypto: Crypto = options.crypto ?? nodeCrypto;
     const { developmentRoots = 'as-listed', endorsements } = options;
-    this.settings = { clock, crypto, developmentRoots, endorsements };
+    const snpChainCache = new RecentSnpChains(SNP_CHAINS_MAX);
+    this.settings = { clock, crypto, developmentRoots, endorsements, snpChainCache };
     this.random = options.random ?? nodeRandom;
   }
 

@@ -8,6 +8,7 @@ import {
   type Claims,
   type Evidence,
   type ReferenceValues,
+  type SnpChainCache,
 } from '@witan/attestation';
 import type { EndorsementSource } from '@witan/attester';
 import { describeError, type Clock, type Crypto } from '@witan/core';
@@ -25,6 +26,8 @@ export interface AppraisalSettings {
   readonly crypto: Crypto;
   readonly developmentRoots: 'as-listed' | 'refused';
   readonly endorsements: EndorsementSource | undefined;
+  /** So that a chain is verified once, however often its evidence is judged. */
+  readonly snpChainCache: SnpChainCache;
 }
 
 /** What a Coordinator's evidence said, and which entry it fits. */
@@ -95,7 +98,7 @@ function judge(
   evidence: Evidence,
   coordinators: readonly ReferenceValues[],
   expectedReportData: Uint8Array,
-  { clock, crypto, developmentRoots }: AppraisalSettings,
+  { clock, crypto, developmentRoots, snpChainCache }: AppraisalSettings,
 ): AppraisalResult {
   return appraise(evidence, coordinators, {
     now: clock.now(),
@@ -104,5 +107,6 @@ function judge(
     // A list that is held back must not help anybody.
     revocation: 'required',
     developmentRoots,
+    snpChainCache,
   });
 }

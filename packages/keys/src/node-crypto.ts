@@ -3,8 +3,9 @@
  *
  * `verify` is stricter than OpenSSL where OpenSSL accepts several spellings of one thing: a public
  * key must be in the very encoding that Node would write (so no trailing bytes, no explicit curve
- * parameters as in CVE-2020-0601), and a signature must have exactly the expected length. It keeps
- * no state and does not cache keys.
+ * parameters as in CVE-2020-0601), and a signature must have exactly the expected length. A key that
+ * was read stays with the array it was read from, for as long as that lives: reading one of P-384
+ * again would add a twentieth to each check.
  */
 import {
   constants,
@@ -77,7 +78,7 @@ export const nodeCrypto: Crypto = {
 
   verify(check: SignatureCheck): boolean {
     try {
-      const key = importPublicKey(check.publicKey);
+      const key = rememberedKey(check.publicKey);
       return key !== undefined && verifyWithKey(key, check);
     } catch {
       // OpenSSL reports some malformed keys and signatures by throwing instead of by `false`.
@@ -103,6 +104,20 @@ interface ImportedKey {
   readonly curve?: string | undefined;
   readonly modulusBits?: number | undefined;
   readonly exponent?: bigint | undefined;
+}
+
+/** Keys by the array that holds them; with a copy, since the owner may write into the array. */
+const REMEMBERED = new WeakMap<
+  Uint8Array,
+  { readonly spki: Uint8Array; readonly key: ImportedKey }
+>();
+
+function rememberedKey(spki: Uint8Array): ImportedKey | undefined {
+  const known = REMEMBERED.get(spki);
+  if (known !== undefined && bytesEqual(known.spki, spki)) return known.key;
+  const key = importPublicKey(spki);
+  if (key !== undefined) REMEMBERED.set(spki, { spki: Uint8Array.from(spki), key });
+  return key;
 }
 
 function importPublicKey(spki: Uint8Array): ImportedKey | undefined {

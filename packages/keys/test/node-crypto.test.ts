@@ -91,6 +91,25 @@ describe('nodeCrypto.verify', () => {
     expect(nodeCrypto.verify({ ...check, signature, data: utf8('else') })).toBe(false);
   });
 
+  it('reads a key again when its array was written to', () => {
+    const other = generateKeyPairSync('ec', { namedCurve: 'secp384r1' }).privateKey;
+    const options = { key: p384, dsaEncoding: 'ieee-p1363' } as const;
+    const publicKey = Buffer.from(spkiOf(p384));
+    const check = {
+      algorithm: 'ecdsa-p384-sha384',
+      publicKey,
+      data: DATA,
+      signature: sign('sha384', DATA, options),
+    } as const;
+    expect(nodeCrypto.verify(check)).toBe(true);
+    publicKey.set(spkiOf(other));
+    expect(nodeCrypto.verify(check)).toBe(false);
+    publicKey.fill(0);
+    expect(nodeCrypto.verify(check)).toBe(false);
+    publicKey.set(spkiOf(p384));
+    expect(nodeCrypto.verify(check)).toBe(true);
+  });
+
   it('refuses every signature under another algorithm', () => {
     for (const test of CASES) {
       for (const { algorithm } of CASES.filter((other) => other.algorithm !== test.algorithm)) {

@@ -128,13 +128,15 @@ function openChain(bytes: SnpChainBytes, options: SnpGenuineOptions): OpenedChai
   const key = chainCache === undefined ? undefined : snpChainKey(bytes, crypto);
   const known = key === undefined ? undefined : chainCache?.get(key);
   if (known !== undefined) return { ...known, isSignedBy: () => true, cacheKey: undefined };
+  // What is remembered must not keep alive, or change with, the message that it came in.
+  const own = (part: Uint8Array): Uint8Array => (key === undefined ? part : Uint8Array.from(part));
   return {
     chain: {
-      vek: parseEndorsement('vek', bytes.vek),
-      intermediate: parseEndorsement('intermediate', bytes.intermediate),
-      root: parseEndorsement('root', bytes.root),
+      vek: parseEndorsement('vek', own(bytes.vek)),
+      intermediate: parseEndorsement('intermediate', own(bytes.intermediate)),
+      root: parseEndorsement('root', own(bytes.root)),
     },
-    crl: parseCrlEndorsement(bytes.crl),
+    crl: parseCrlEndorsement(bytes.crl === undefined ? undefined : own(bytes.crl)),
     isSignedBy: (object, issuer) => isSignedBy(object, issuer, crypto),
     cacheKey: key,
   };

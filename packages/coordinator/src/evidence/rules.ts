@@ -4,6 +4,7 @@
  * the manifest decides.
  */
 import {
+  RecentSnpChains,
   appraise,
   decodeEvidence,
   describeRefusal,
@@ -54,9 +55,12 @@ export interface RulesOptions {
 
 /** Without a match by configuration, this many workloads are tried, to give a useful reason. */
 const WORKLOADS_TRIED = 4;
+/** Chips whose chains are remembered; many workloads run on one. */
+const SNP_CHAINS_MAX = 32;
 
 export class Rules {
   readonly #options: RulesOptions;
+  readonly #chains = new RecentSnpChains(SNP_CHAINS_MAX);
 
   constructor(options: RulesOptions) {
     this.#options = options;
@@ -173,6 +177,7 @@ export class Rules {
       expectedReportData,
       // A list that is held back must not help anybody.
       revocation: 'required',
+      snpChainCache: this.#chains,
       developmentRoots: profile === 'development' ? 'as-listed' : 'refused',
     });
   }
