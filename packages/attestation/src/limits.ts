@@ -37,7 +37,7 @@ export const AZURE_EVIDENCE_BYTES_MAX: number = 512 * 1024;
 export const CCEL_TABLE_BYTES_MAX = 4096;
 /** An event log of the firmware; the area that firmware reserves has 64 KiB to some MiB. */
 export const EVENT_LOG_BYTES_MAX: number = 4 * 1024 * 1024;
-/** Events of one log that are read. */
-export const EVENT_LOG_EVENTS_MAX = 16_384;
+/** Events of one log that are read; firmware and boot loader write a few hundred. */
+export const EVENT_LOG_EVENTS_MAX = 2048;
 /** Bytes of one event that are not hashed values. */
 export const EVENT_DATA_BYTES_MAX: number = 1024 * 1024;

@@ -136,6 +136,14 @@ describe('an event log', () => {
     expect(codeOf(() => parseEventLog(concatBytes(header, data)))).toBe('EVENT_LOG_TOO_LARGE');
   });
 
+  it('is refused above 2,048 events, which keeps its replay short (I10)', () => {
+    const event = { register: 1, type: 0x0d, data: new Uint8Array(1) };
+    const log = (count: number): Uint8Array =>
+      serializeEventLog(Array.from({ length: count }, () => event));
+    expect(codeOf(() => parseEventLog(log(2049)))).toBe('EVENT_LOG_TOO_LARGE');
+    expect(parseEventLog(log(2000)).events.length).toBeGreaterThanOrEqual(2000);
+  });
+
   it('is known by how it begins', () => {
     expect(looksLikeEventLog(header)).toBe(true);
     expect(looksLikeEventLog(event)).toBe(false);

@@ -13,6 +13,8 @@ import {
   encodeEvidence,
   parseReferenceValues,
   parseSnpReferenceValues,
+  parseQeIdentity,
+  parseTcbInfo,
   parseTdxQuote,
   parseTdxReferenceValues,
   verifyTdx,
@@ -226,6 +228,15 @@ describe.skipIf(!existsSync(folder))('a healthy quote', () => {
     expect(codeOf(() => decodeEvidence(bytes.slice(0, -1)))).toBe('EVIDENCE_MALFORMED');
     const large = { ...evidence, quote: new Uint8Array(16 * 1024 + 1) };
     expect(codeOf(() => encodeEvidence(large))).toBe('EVIDENCE_TOO_LARGE');
+  });
+});
+
+describe('a document of more names than any has (I10)', () => {
+  it.each([parseTcbInfo, parseQeIdentity])('is refused before it is parsed: %o', (parse) => {
+    const names = Array.from({ length: 20_000 }, (_, at) => `"n${at}":0`);
+    const document = new Uint8Array(Buffer.from(`{${names.join()}}`));
+    expect(() => parse(document)).toThrow(/fewer fields/);
+    expect(codeOf(() => parse(document))).toBe('TDX_COLLATERAL_MALFORMED');
   });
 });
 

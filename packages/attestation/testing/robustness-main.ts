@@ -10,7 +10,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { AttestationError, type SnpVerifyRequest, type TdxVerifyRequest } from '../src/index.ts';
 import { objectOf, objectsOf, stringOf, type Json } from './json.ts';
-import { flipQuote, flipReport } from './robustness/flips.ts';
+import { cutQuote, cutReport, flipQuote, flipReport } from './robustness/flips.ts';
 import { hostileInputs, type HostileInput } from './robustness/hostile.ts';
 import { sweepSnp, sweepTdx } from './robustness/sweep.ts';
 import { snpRequestOf } from './snp-vectors.ts';
@@ -20,7 +20,7 @@ import { indexFilesIn } from './vectors.ts';
 const USAGE = `Usage: npm run attestation:robustness -- [--all] [--json] [DIR|FILE…]
 
 Without a folder: hostile inputs only, each within 50 ms of processor time and with 16 MiB of memory
-held at most. With folders of vectors: also bit flips of one Turin report and one quote of version 5
+held at most. With folders of vectors: also bit flips and cuts of one Turin report and one quote of version 5
 (--all: of all that are accepted) and a sweep over the bounds of every validity.
 
 Example: npm run -s attestation:robustness -- ../shared/vectors/attestation
@@ -115,10 +115,12 @@ function* judgeEvidence(paths: readonly string[], all: boolean): Generator<Resul
   const turin = snp.filter(({ request }) => request.report[0x188] === TURIN_FAMILY);
   const version5 = tdx.filter(({ request }) => request.quote[0] === 5);
   for (const { name, request } of all ? snp : turin.slice(0, 1)) {
-    yield flippedResult(`snp ${name}`, flipReport(request));
+    yield alteredResult(`other lengths: snp ${name}`, cutReport(request));
+    yield alteredResult(`bit flips: snp ${name}`, flipReport(request));
   }
   for (const { name, request } of all ? tdx : version5.slice(0, 1)) {
-    yield flippedResult(`tdx ${name}`, flipQuote(request));
+    yield alteredResult(`cut: tdx ${name}`, cutQuote(request));
+    yield alteredResult(`bit flips: tdx ${name}`, flipQuote(request));
   }
 }
 
@@ -127,14 +129,14 @@ function swept(name: string, { tried, wrong }: ReturnType<typeof sweepSnp>): Res
   return { name: `time sweep: ${name}`, good: tried > 0 && wrong.length === 0, detail };
 }
 
-function flippedResult(
+function alteredResult(
   name: string,
   { tried, accepted, meaningless }: ReturnType<typeof flipReport>,
 ): Result {
   const places = accepted.length === 0 ? '' : `, accepted at ${accepted.join(', ')}`;
   const layout = `${meaningless.length} in line ends and the final NUL of PEM`;
-  const detail = `${tried} flips, ${accepted.length} accepted, ${layout}${places}`;
-  return { name: `bit flips: ${name}`, good: accepted.length === 0, detail };
+  const detail = `${tried} tried, ${accepted.length} accepted, ${layout}${places}`;
+  return { name, good: accepted.length === 0, detail };
 }
 
 function main(): number {

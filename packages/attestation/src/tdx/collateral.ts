@@ -86,6 +86,8 @@ const COMPONENTS = 16;
 const DOCUMENT_DEPTH_MAX = 16;
 /** Objects and lists; 256 levels of 34 and as many of the module have about 9,000. */
 const DOCUMENT_OBJECTS_MAX = 65_536;
+/** Fields, told by their colons; Intel's largest documents have some thousand. */
+const DOCUMENT_COLONS_MAX = 16_384;
 /** The only way of comparing SVNs that is defined. */
 const TCB_TYPE = 0;
 const STATUSES: readonly LevelStatus[] = [
@@ -165,7 +167,7 @@ function readerOf(bytes: Uint8Array, name: string): ObjectReader {
   if (isOvergrown(bytes)) {
     throw new AttestationError('TDX_COLLATERAL_MALFORMED', {
       path: name,
-      expected: 'flatter JSON',
+      expected: 'less nesting and fewer fields',
     });
   }
   try {
@@ -183,12 +185,15 @@ function readWhole<Value>(reader: ObjectReader, read: (reader: ObjectReader) => 
   return value;
 }
 
-/** A JSON parser spends its time on nesting and on objects; real documents have few of either. */
+/** A JSON parser spends its time on nesting, objects and names; real documents have few of each. */
 function isOvergrown(bytes: Uint8Array): boolean {
   let depth = 0;
   let opened = 0;
+  let colons = 0;
   for (const byte of bytes) {
     if (byte === 0x5d || byte === 0x7d) depth -= 1;
+    if (byte === 0x3a) colons += 1;
+    if (colons > DOCUMENT_COLONS_MAX) return true;
     if (byte !== 0x5b && byte !== 0x7b) continue;
     depth += 1;
     opened += 1;

@@ -55,6 +55,28 @@ export function flipQuote(request: TdxVerifyRequest): FlipResult {
   return { tried, accepted, meaningless };
 }
 
+/** A report of every other length, up to twice its own. */
+export function cutReport(request: SnpVerifyRequest): FlipResult {
+  const accepted: number[] = [];
+  const twice = new Uint8Array([...request.report, ...request.report]);
+  for (let length = 0; length <= twice.byteLength; length += 1) {
+    if (length === SNP_REPORT_BYTES) continue;
+    if (verifySnp({ ...request, report: twice.subarray(0, length) }).ok) accepted.push(length);
+  }
+  return { tried: twice.byteLength, accepted, meaningless: [] };
+}
+
+/** A quote cut anywhere before its end. */
+export function cutQuote(request: TdxVerifyRequest): FlipResult {
+  const { quote } = request;
+  const end = quote.byteLength - parseTdxQuote(quote).trailing.byteLength;
+  const accepted: number[] = [];
+  for (let length = 0; length < end; length += 1) {
+    if (verifyTdx({ ...request, quote: quote.subarray(0, length) }).ok) accepted.push(length);
+  }
+  return { tried: end, accepted, meaningless: [] };
+}
+
 /** Line ends, and the NUL behind the last one. */
 function isLayout(byte: number, at: number, end: number): boolean {
   return byte === 0x0a || byte === 0x0d || (byte === 0 && at === end - 1);

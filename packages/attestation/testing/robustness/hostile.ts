@@ -17,12 +17,15 @@ import {
   parseReferenceValues,
   parseTcbInfo,
   parseTdxQuote,
+  parseEventLog,
+  replayEventLog,
   TDX_QUOTE_BYTES_MAX,
   verifyTdx,
   type TdxVerifyRequest,
 } from '../../src/index.ts';
 import { concatBytes, toHex, unixMillis } from '@witan/core';
 import { der, integer, name, oid, sequence, time, bits } from '../der-writer.ts';
+import { serializeEventLog } from '../event-log.ts';
 import { testCrypto } from '../node-crypto.ts';
 import { createTdxHierarchy, healthyTdReport, TDX_NOW_MS } from '../tdx-hierarchy.ts';
 import { referenceJsonFor } from '../tdx-vectors.ts';
@@ -35,6 +38,8 @@ export interface HostileInput {
 }
 
 const text = (value: string): Uint8Array => new Uint8Array(Buffer.from(value));
+/** Events that are read at most, the header among them. */
+const EVENT_LOG_EVENTS = 2047;
 const ECDSA_SHA256 = sequence(oid('1.2.840.10045.4.3.2'));
 
 /** A list of as many entries as fit, whose signature is nobody's. */
@@ -72,6 +77,8 @@ export function hostileInputs(): readonly HostileInput[] {
     ...changes,
   });
   const crl = largeCrl();
+  const event = { register: 1, type: 0x0d, data: new Uint8Array(64) };
+  const eventLog = serializeEventLog(new Array(EVENT_LOG_EVENTS).fill(event));
   const withPart = (part: object): unknown =>
     verifyTdx(request({ endorsements: { ...hierarchy.endorsements, ...part } }));
   const begin = '-----BEGIN CERTIFICATE-----\n';
@@ -110,6 +117,10 @@ export function hostileInputs(): readonly HostileInput[] {
       name: 'a certificate table of entries',
       run: () => parseCertificateTable(new Uint8Array(64 * 1024).fill(1)),
     },
+    {
+      name: 'an event log of as many events as are read',
+      run: () => replayEventLog(parseEventLog(eventLog), testCrypto),
+    },
     { name: 'evidence of noise', run: () => decodeEvidence(evidence) },
     {
       name: 'evidence with everything at its limit',
@@ -125,6 +136,11 @@ function hostileDocuments(document: Uint8Array): readonly HostileInput[] {
   const brackets = text('['.repeat(1 << 20));
   const closedBrackets = text('['.repeat(1 << 19) + ']'.repeat(1 << 19));
   const manyLevels = text(objects);
+  const fewerLevels = text(objects.replace('{},'.repeat(300_000), '{},'.repeat(65_000)));
+  const names = Array.from({ length: 16_000 }, (_, at) => `"n${at}":0`);
+  const manyNames = text(`{${names.join()}}`);
+  const tooManyNames = text(`{${names.join()},${names.join()}}`);
+  const escapes = text(`{"id":"${'\\u0041'.repeat(174_000)}"}`);
   const longNumber = text('9'.repeat(1 << 20));
   const objectsInObjects = text('{"a":'.repeat(1 << 17));
   return [
@@ -135,6 +151,10 @@ function hostileDocuments(document: Uint8Array): readonly HostileInput[] {
       run: () => parseTcbInfo(closedBrackets),
     },
     { name: 'TCB info of many levels', run: () => parseTcbInfo(manyLevels) },
+    { name: 'TCB info of as many levels as are read', run: () => parseTcbInfo(fewerLevels) },
+    { name: 'TCB info of many names', run: () => parseTcbInfo(manyNames) },
+    { name: 'TCB info of too many names', run: () => parseTcbInfo(tooManyNames) },
+    { name: 'TCB info of escapes', run: () => parseTcbInfo(escapes) },
     { name: 'TCB info of one long number', run: () => parseTcbInfo(longNumber) },
     { name: 'a QE identity of objects', run: () => parseQeIdentity(objectsInObjects) },
   ];
