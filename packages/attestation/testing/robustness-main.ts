@@ -20,8 +20,8 @@ import { indexFilesIn } from './vectors.ts';
 const USAGE = `Usage: npm run attestation:robustness -- [--all] [--json] [DIR|FILE…]
 
 Without a folder: hostile inputs only, each within 50 ms of processor time and with 16 MiB of memory
-held at most. With folders of vectors: also bit flips and cuts of one Turin report and one quote of version 5
-(--all: of all that are accepted) and a sweep over the bounds of every validity.
+held at most. With folders of vectors: also bit flips and cuts of one Turin report and one quote of
+version 5 (--all: of all that are accepted) and a sweep over the bounds of every validity.
 
 Example: npm run -s attestation:robustness -- ../shared/vectors/attestation
 `;

@@ -3,8 +3,9 @@
  *
  * `verify` is stricter than OpenSSL where OpenSSL accepts several spellings of one thing: a public
  * key must be in the very encoding that Node would write (so no trailing bytes, no explicit curve
- * parameters as in CVE-2020-0601), and a signature must have exactly the expected length. A key that
- * was read stays with the array it was read from, for as long as that lives: reading one of P-384
+ * parameters as in CVE-2020-0601), and a signature must have exactly the expected length. A key
+ * that was read stays with the array it was read from, for as long as that lives: reading one of
+ * P-384
  * again would add a twentieth to each check.
  */
 import {

@@ -78,7 +78,7 @@ export function hostileInputs(): readonly HostileInput[] {
   });
   const crl = largeCrl();
   const event = { register: 1, type: 0x0d, data: new Uint8Array(64) };
-  const eventLog = serializeEventLog(new Array(EVENT_LOG_EVENTS).fill(event));
+  const eventLog = serializeEventLog(Array.from({ length: EVENT_LOG_EVENTS }, () => event));
   const withPart = (part: object): unknown =>
     verifyTdx(request({ endorsements: { ...hierarchy.endorsements, ...part } }));
   const begin = '-----BEGIN CERTIFICATE-----\n';
