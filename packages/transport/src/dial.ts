@@ -149,6 +149,8 @@ function channelOptions(limits: ClientLimits): Record<string, number | string> {
     'grpc.enable_channelz': 0,
     'grpc.enable_http_proxy': 0,
     'grpc.enable_retries': 0,
+    // Else a stream without a response keeps a MiB of sent messages, each in a 64 KiB pool.
+    'grpc.per_rpc_retry_buffer_size': 0,
     'grpc.service_config_disable_resolution': 1,
     'grpc.use_local_subchannel_pool': 1,
     // An attested connection is used until it ends; the owner decides about the next one.

@@ -22,6 +22,8 @@ export type PlainConnection = Pick<
 const OPTIONS = {
   'grpc.enable_channelz': 0,
   'grpc.enable_retries': 0,
+  // Else a stream without a response keeps a MiB of sent messages, each in a 64 KiB pool.
+  'grpc.per_rpc_retry_buffer_size': 0,
   'grpc.use_local_subchannel_pool': 1,
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
   'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
