@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { fromUtf8, utf8 } from '@witan/core';
 import { JournalError, dangerDiscardJournal, type Recovered } from '@witan/journal';
 import { CrashFs, type DiskImage } from '@witan/journal/testing';
+import { MARK_FRAME_BYTES, markPayload, writeFrame } from '../src/frames.ts';
+import { readSegment, writeSegmentHeader } from '../src/segment.ts';
 import { DIRECTORY, OWNER, numberOf, open, recordOf, snapshotData } from './workload.ts';
 
 /** The only segment of an image, and the image with other contents in its place. */
@@ -133,14 +135,17 @@ describe('a damaged journal', () => {
     const [third, thirdBytes] = segmentOf(image, 3);
     const missing = new Map(image);
     missing.delete(second);
-    const images = [
-      missing,
-      replaced(replaced(image, second, thirdBytes), third, secondBytes),
-      replaced(image, second, secondBytes.subarray(0, usedBytes(secondBytes) - 48)),
-      replaced(image, second, new Uint8Array(0)),
+    const swapped = replaced(replaced(image, second, thirdBytes), third, secondBytes);
+    const cutOff = secondBytes.subarray(0, usedBytes(secondBytes) - 48);
+    const breaksOff = 'segment breaks off, but another one follows';
+    const cases: readonly (readonly [DiskImage, object])[] = [
+      [missing, { path: second, check: 'segment is missing' }],
+      [swapped, {}],
+      [replaced(image, second, cutOff), { path: second, check: breaksOff }],
+      [replaced(image, second, new Uint8Array(0)), { path: second }],
     ];
-    for (const bad of images) {
-      expect(await tryRecover(bad)).toMatchObject({ code: 'JOURNAL_DAMAGED' });
+    for (const [bad, fields] of cases) {
+      expect(await tryRecover(bad)).toMatchObject({ code: 'JOURNAL_DAMAGED', fields });
     }
   });
 
@@ -193,6 +198,25 @@ describe('a damaged journal', () => {
         else expect(numbersIn(found).join()).toBe(written.join());
       }
     }
+  });
+
+  it('with a frame that checks but names another place is refused', () => {
+    const fields = { sequence: 1, chain: 0, owner: OWNER, bytesPreallocated: 4096 };
+    const header = writeSegmentHeader(fields);
+    const offset = header.bytes.byteLength;
+    const segmentWith = (named: number): Uint8Array => {
+      const bytes = new Uint8Array(offset + MARK_FRAME_BYTES + 64);
+      bytes.set(header.bytes);
+      writeFrame(bytes, offset, 'mark', markPayload(1, named), header.chain);
+      return bytes;
+    };
+    expect(readSegment('right', segmentWith(offset), 1).offset).toBe(offset + MARK_FRAME_BYTES);
+    expect(() => readSegment('wrong', segmentWith(offset + 16), 1)).toThrow(
+      expect.objectContaining({
+        code: 'JOURNAL_DAMAGED',
+        fields: { path: 'wrong', offset, check: 'place that the frame names' },
+      }),
+    );
   });
 
   it('refuses a segment of another run of the same owner, even one that is whole', async () => {
