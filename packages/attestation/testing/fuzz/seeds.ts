@@ -1,5 +1,6 @@
 /** Inputs that the parsers of SEV-SNP accept, of every version and product. */
-import { serializeSnpReport, tcbBytes, type SnpReport } from '../../src/index.ts';
+import { serializeSnpReport, type SnpReport } from '../../src/index.ts';
+import { plainReport } from '../snp-hierarchy.ts';
 import { concatBytes, fromHex } from '@witan/core';
 
 /** Reports of all versions, unsigned: their structure is good. */
@@ -8,40 +9,15 @@ export function reportSeeds(): readonly Uint8Array[] {
 }
 
 function reportOf(version: number): SnpReport {
-  const filled = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value);
-  const tcb = tcbBytes('Milan', { bootloader: 4, tee: 0, snp: 24, microcode: 219 });
-  const firmware = { major: 1, minor: 55, build: 29 };
-  const mitigations = version >= 5 ? 0xbn : 0n;
+  const report = plainReport('Milan');
+  const mitigations = version >= 5 ? report.launchMitigations : 0n;
   return {
+    ...report,
     version,
-    guestSvn: 3,
-    policy: 0x30000n,
-    familyId: filled(16, 0xf1),
-    imageId: filled(16, 0x1d),
-    vmpl: 0,
-    signatureAlgorithm: 1,
-    currentTcb: tcb,
-    platformInfo: 0x25n,
-    authorKeyEnabled: false,
-    chipKeyMasked: false,
-    signingKey: 0,
-    reportData: filled(64, 0xda),
-    measurement: filled(48, 0x3e),
-    hostData: filled(32, 0x40),
-    idKeyDigest: filled(48, 0),
-    authorKeyDigest: filled(48, 0),
-    reportId: filled(32, 0x1f),
-    reportIdMigrationAgent: filled(32, 0xff),
-    reportedTcb: tcb,
-    cpuid: version >= 3 ? { family: 0x19, model: 1, stepping: 1 } : undefined,
-    chipId: filled(64, 0xc1),
-    committedTcb: tcb,
-    currentFirmware: firmware,
-    committedFirmware: firmware,
-    launchTcb: tcb,
+    cpuid: version >= 3 ? report.cpuid : undefined,
     launchMitigations: mitigations,
     currentMitigations: mitigations,
-    signature: filled(96, 0x51),
+    signature: new Uint8Array(96).fill(0x51),
   };
 }
 
