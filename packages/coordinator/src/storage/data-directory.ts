@@ -16,6 +16,8 @@ export interface DataDirectory {
   readonly journal: string;
   /** Whether earlier incarnations left sealed state. */
   readonly holdsSealedState: boolean;
+  /** Journal directories of earlier incarnations, to be read only; empty once they are dropped. */
+  readonly earlier: readonly string[];
   /** Removes what earlier incarnations left. */
   dropEarlier(): Promise<void>;
   release(): Promise<void>;
@@ -28,16 +30,17 @@ export async function openDataDirectory(
 ): Promise<DataDirectory> {
   const lock = await prepare(directory);
   const own = `journal-${incarnation.slice(0, 16)}`;
-  const earlier = (await readdir(directory)).filter(
-    (name) => JOURNAL_NAME.test(name) && name !== own,
-  );
-  const holding = await Promise.all(earlier.map((name) => journalExists(join(directory, name))));
+  const earlier = (await readdir(directory))
+    .filter((name) => JOURNAL_NAME.test(name) && name !== own)
+    .map((name) => join(directory, name));
+  const holding = await Promise.all(earlier.map((path) => journalExists(path)));
   return {
     journal: join(directory, own),
     holdsSealedState: holding.includes(true),
+    earlier,
     dropEarlier: async () => {
       await Promise.all(
-        earlier.map((name) => rm(join(directory, name), { recursive: true, force: true })),
+        earlier.splice(0).map((path) => rm(path, { recursive: true, force: true })),
       );
     },
     release: () => lock.release(),
