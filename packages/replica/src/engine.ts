@@ -9,9 +9,11 @@
 /** A change of the configuration, by node ids. */
 export interface MembershipChange {
   readonly addLearners: readonly number[];
-  /** Learners that become voters. Needs a joint change whenever voters are removed with it. */
+  /** Learners that become voters; always by a joint change. */
   readonly promote: readonly number[];
   readonly remove: readonly number[];
+  /** Whether one of `remove` votes where nobody is promoted: this too takes a joint change. */
+  readonly removesVoter?: boolean;
   /** Travels with the change to every `applyMembership`. */
   readonly context: Uint8Array;
 }

@@ -75,7 +75,8 @@ it('swaps in a newcomer although another slot has a learner that must wait (I2)'
   };
   const desk = new AdmissionDesk({
     engine: engine as unknown as ConsensusEngine,
-    slots: SLOTS,
+    slots: () => SLOTS,
+    hasManifest: () => true,
     members: () => [leader, live, dead, waiting, due],
     check: () => undefined,
     isRetired: () => false,

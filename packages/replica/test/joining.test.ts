@@ -119,7 +119,8 @@ it('gives a newcomer time to be heard before another one takes its place (I2)', 
   };
   const desk = new AdmissionDesk({
     engine: engine as unknown as ConsensusEngine,
-    slots: SLOTS,
+    slots: () => SLOTS,
+    hasManifest: () => true,
     members: () => members,
     check: () => undefined,
     isRetired: () => false,

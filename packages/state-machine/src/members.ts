@@ -56,6 +56,8 @@ export type ConfigurationViolation =
   | { readonly kind: 'node-id-mismatch'; readonly nodeId: number; readonly expected: number }
   | { readonly kind: 'unknown-slot'; readonly nodeId: number; readonly slot: SlotName }
   | { readonly kind: 'bad-address'; readonly nodeId: number }
+  /** More than one slot would get, lose or exchange its voter by one change. */
+  | { readonly kind: 'two-slots-at-once'; readonly slots: readonly SlotName[] }
   | {
       readonly kind: 'two-incarnations';
       readonly slot: SlotName;

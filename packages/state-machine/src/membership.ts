@@ -40,13 +40,30 @@ export class Membership {
     return this.#configuration;
   }
 
+  /** Whether a change may be proposed: each one concerns the voter of one slot (I2). */
   check(change: MembershipChange): ConfigurationViolation | undefined {
+    return this.#checkForm(change) ?? this.#checkStep(change);
+  }
+
+  #checkForm(change: MembershipChange): ConfigurationViolation | undefined {
     return checkConfiguration(this.slots, this.#candidates(change), change);
+  }
+
+  #checkStep(change: MembershipChange): ConfigurationViolation | undefined {
+    const before = this.#configuration.voters;
+    if (before.length === 0) return undefined;
+    const slotOf = new Map(this.#candidates(change).map(({ nodeId, slot }) => [nodeId, slot]));
+    const changed = [
+      ...before.filter((nodeId) => !change.voters.includes(nodeId)),
+      ...change.voters.filter((nodeId) => !before.includes(nodeId)),
+    ];
+    const slots = [...new Set(changed.flatMap((nodeId) => slotOf.get(nodeId) ?? []))];
+    return slots.length > 1 ? { kind: 'two-slots-at-once', slots } : undefined;
   }
 
   /** The leader checked the change before it proposed it, so a violation here ends the process. */
   apply(change: MembershipChange): MembershipResult {
-    assert(this.check(change) === undefined, 'a committed configuration obeys I2');
+    assert(this.#checkForm(change) === undefined, 'a committed configuration obeys I2');
     const before = new Map(this.#members.map((member) => [member.nodeId, member]));
     const known = new Map(this.#candidates(change).map((member) => [member.nodeId, member]));
     const voters = ascending(change.voters);

@@ -11,7 +11,16 @@ import {
   StateMachineError,
   type MemberInfo,
 } from '../src/index.ts';
-import { cluster, incarnationOf, newState, options, restored, slots } from './support.ts';
+import {
+  cluster,
+  foundedState,
+  incarnationOf,
+  newState,
+  options,
+  reopened,
+  restored,
+  slots,
+} from './support.ts';
 
 const [a, b, c] = [incarnationOf(0), incarnationOf(1), incarnationOf(2)];
 const a2 = incarnationOf(0, 1);
@@ -153,6 +162,37 @@ describe('members', () => {
     };
     expect(state.checkMembership(change)).toMatchObject({ kind: 'two-incarnations' });
     expect(() => state.applyMembership(1, change)).toThrow(/invariant violated/);
+  });
+
+  it('change for one slot at a time (I2)', () => {
+    const state = newState();
+    const b2 = incarnationOf(1, 1);
+    const { voters } = state.configuration;
+    state.applyMembership(1, { ...state.configuration, learners: ids(a2, b2), added: [a2, b2] });
+    const both = { voters: ids(a2, b2, c), votersOutgoing: voters, learners: [] };
+    expect(state.checkMembership(both)).toMatchObject({ kind: 'two-slots-at-once' });
+    const gone = { voters: ids(c), votersOutgoing: voters, learners: ids(a2, b2) };
+    expect(state.checkMembership(gone)).toMatchObject({ kind: 'two-slots-at-once' });
+    const one = { voters: ids(a2, b, c), votersOutgoing: voters, learners: ids(b2) };
+    expect(state.checkMembership(one)).toBeUndefined();
+  });
+
+  it('fill a slot that owners gave up in a recovery, one at a time and no other one (I2)', () => {
+    const state = reopened(foundedState(), [incarnationOf(0, 1)]);
+    const { voters } = state.configuration;
+    const [newB, newC] = [incarnationOf(1, 2), incarnationOf(2, 2)];
+    const waiting = { ...state.configuration, learners: ids(newB, newC), added: [newB, newC] };
+    expect(state.checkMembership(waiting)).toBeUndefined();
+    state.applyMembership(state.appliedIndex + 1, waiting);
+    const both = { voters: [...voters, ...ids(newB, newC)], votersOutgoing: voters, learners: [] };
+    expect(state.checkMembership(both)).toMatchObject({ kind: 'two-slots-at-once' });
+    const first = { ...both, voters: [...voters, newB.nodeId], learners: ids(newC) };
+    expect(state.checkMembership(first)).toBeUndefined();
+    state.applyMembership(state.appliedIndex + 1, first);
+    state.applyMembership(state.appliedIndex + 1, { ...first, votersOutgoing: [] });
+    expect(restored(state).configuration.voters).toHaveLength(2);
+    const foreign = { ...state.configuration, learners: ids(intruder), added: [intruder] };
+    expect(state.checkMembership(foreign)).toMatchObject({ kind: 'unknown-slot' });
   });
 
   it('of a genesis obey the same rules', () => {

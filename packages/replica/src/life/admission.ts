@@ -1,6 +1,7 @@
 /**
  * The leader's side of replacing a lost incarnation (I2): let the newcomer in as a learner, wait
  * until it has caught up, swap it in by one joint change that removes the slot's previous holder.
+ * A slot of the state without any voter is vacant, by the owners' word, and is filled likewise.
  *
  * A live incarnation is not displaced: its slot is free only when the leader has heard nothing from
  * it for `SILENT_BEATS` in a row. Beats are counted, not measured: neither a clock that jumps nor a
@@ -14,7 +15,10 @@ import { nodeIdOf, type MembershipChange } from '@witan/state-machine';
 
 export interface AdmissionOptions {
   readonly engine: ConsensusEngine;
-  readonly slots: readonly SlotName[];
+  /** The slots that the replicated state has: no other one can have a member (I2). */
+  readonly slots: () => readonly SlotName[];
+  /** Whether a manifest is in force: before it, all measured lists of slots must agree. */
+  readonly hasManifest: () => boolean;
   /** Members as applied here. */
   readonly members: () => readonly PeerIdentity[];
   /** Why a configuration may not be proposed, by I2; undefined when it may. */
@@ -75,8 +79,10 @@ export class AdmissionDesk {
     if (refusal !== undefined) return { kind: 'refused', code: refusal };
     const { engine, timeoutMs } = this.#options;
     if (engine.status().role !== 'leader') return { kind: 'not-leader' };
-    // Only a leader that a quorum confirms may judge who is a member now (I5).
+    // Only a leader that a quorum confirms may judge who is a member now, and of what (I5).
     await engine.readBarrier({ timeoutMs });
+    const misfit = this.#misfit(request);
+    if (misfit !== undefined) return { kind: 'refused', code: misfit };
     const self = request.self;
     if (this.#options.members().some((peer) => peer.incarnation === self.incarnation)) {
       return { kind: 'admitted' };
@@ -93,14 +99,26 @@ export class AdmissionDesk {
   }
 
   #refusal(request: JoinRequest, from: IncarnationId): JoinRefusal | undefined {
-    const { self, slots } = request;
+    const { self } = request;
     if (self.incarnation !== from || self.nodeId !== nodeIdOf(from)) return 'IDENTITY_MISMATCH';
-    if (slots.join(',') !== this.#options.slots.join(',')) return 'SLOTS_DIFFER';
-    if (!this.#options.slots.includes(self.slot)) return 'SLOT_UNKNOWN';
     if (this.#options.isRetired(from)) return 'INCARNATION_RETIRED';
     const namesake = this.#options.members().find((peer) => peer.nodeId === self.nodeId);
     if (namesake !== undefined && namesake.incarnation !== from) return 'NODE_ID_TAKEN';
     return undefined;
+  }
+
+  /**
+   * The measured list is for founding, so it must agree as long as the cluster can be founded
+   * again. Afterwards owners decide which slots there are (decision record 0053); the newcomer's
+   * list has to name its own slot, or the host could have chosen that.
+   */
+  #misfit({ self, slots }: JoinRequest): JoinRefusal | undefined {
+    const approved = this.#options.slots();
+    const agrees = this.#options.hasManifest()
+      ? slots.includes(self.slot)
+      : slots.join(',') === approved.join(',');
+    if (!agrees) return 'SLOTS_DIFFER';
+    return approved.includes(self.slot) ? undefined : 'SLOT_UNKNOWN';
   }
 
   async #addLearner(self: PeerIdentity): Promise<Admission> {
@@ -141,11 +159,11 @@ export class AdmissionDesk {
     const holders = this.#holdersOf(learner, status);
     if (holders.some((peer) => this.#isLive(peer, status)))
       return busy('SLOT_HELD_BY_LIVE_INCARNATION');
-    const [holder] = holders;
-    if (holder === undefined || holders.length > 1) return busy('SLOT_WITHOUT_HOLDER');
+    // None where the slot is vacant: the list of slots in the state is the owners' approval (I2).
+    const left = holders.map(({ nodeId }) => nodeId);
     const { voters, learners } = status.configuration;
     const violation = this.#options.check({
-      voters: [...voters.filter((id) => id !== holder.nodeId), learner.nodeId],
+      voters: [...voters.filter((id) => !left.includes(id)), learner.nodeId],
       votersOutgoing: voters,
       learners: learners.filter((id) => id !== learner.nodeId),
     });
@@ -154,12 +172,13 @@ export class AdmissionDesk {
       {
         addLearners: [],
         promote: [learner.nodeId],
-        remove: [holder.nodeId],
+        remove: left,
         context: encodeMembershipContext([]),
       },
       { timeoutMs },
     );
-    onEvent('newcomer swapped in', { peer: learner.slot, incarnation: learner.incarnation });
+    const fields = { peer: learner.slot, incarnation: learner.incarnation };
+    onEvent(left.length === 0 ? 'vacant slot filled' : 'newcomer swapped in', fields);
     return { kind: 'admitted' };
   }
 

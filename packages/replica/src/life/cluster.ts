@@ -116,7 +116,8 @@ export class Cluster<ReferenceValues> {
     this.engine = this.#raft;
     this.#desk = new AdmissionDesk({
       engine: this.#raft,
-      slots: options.slots,
+      slots: () => this.state.machine.slots,
+      hasManifest: () => this.state.machine.generation > 0,
       members: () => this.state.members(),
       check: (change) => this.state.machine.checkMembership(change)?.kind,
       isRetired: (incarnation) => this.#directory.isRetired(incarnation),
@@ -247,7 +248,8 @@ export class Cluster<ReferenceValues> {
     const admission = await this.#desk.admit(request, from);
     switch (admission.kind) {
       case 'admitted': {
-        const { clusterId, epoch, seed, slots } = this.#options;
+        const { clusterId, epoch, seed } = this.#options;
+        const { slots } = this.state.machine;
         return { kind: 'admitted', clusterId, epoch, seed, slots, members: this.members() };
       }
       case 'not-leader': {

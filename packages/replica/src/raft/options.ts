@@ -77,9 +77,9 @@ export function confStateOf(configuration: Configuration | undefined): ConfState
   };
 }
 
-/** A change in the core's form: joint where voters come and go at once, left by itself (I2). */
+/** A change in the core's form: joint where the voters change, left by itself (I2). */
 export function confChangeOf(change: MembershipChange, context: Uint8Array): ConfChangeV2 {
-  const joint = change.promote.length > 0 && change.remove.length > 0;
+  const joint = change.promote.length > 0 || change.removesVoter === true;
   const of = (type: 'add-voter' | 'remove' | 'add-learner', ids: readonly number[]) =>
     ids.map((id) => ({ type, nodeId: raftNodeId(id) }));
   return {
