@@ -10,10 +10,9 @@ import {
   encodeDurableRecord,
   markOfDurableRecord,
   replayDurableLog,
-  type DurableLog,
   type HashParts,
 } from '@witan/replica';
-import { RecordingSubscriber, VirtualScheduler } from '@witan/testkit';
+import { RecordingDisk, RecordingSubscriber, VirtualScheduler } from '@witan/testkit';
 import { encodeEntry, encodeHardState, nodeId, type Entry } from 'raft-ts';
 
 /** Records as the versions wrote them. Never to be changed; a new version adds its own. */
@@ -175,27 +174,10 @@ describe('a replayed log', () => {
   });
 });
 
-/** A disk that keeps what a journal would give back. */
-class ReplayableDisk implements DurableLog {
-  snapshot: Uint8Array | undefined;
-  records: Uint8Array[] = [];
-
-  append(records: readonly Uint8Array[]): Promise<void> {
-    this.records.push(...records);
-    return Promise.resolve();
-  }
-
-  saveSnapshot(_: unknown, snapshot: Uint8Array, tail: readonly Uint8Array[]): Promise<void> {
-    this.snapshot = snapshot;
-    this.records = [...tail];
-    return Promise.resolve();
-  }
-}
-
 describe('what an engine writes', () => {
   it('replays to its log, and the chain of a live engine confirms it', async () => {
     const scheduler = new VirtualScheduler();
-    const disk = new ReplayableDisk();
+    const disk = new RecordingDisk();
     const chain = new LogChain(sha256);
     const engine = new RaftEngine({
       nodeId: 1,
@@ -216,13 +198,21 @@ describe('what an engine writes', () => {
       tuning: { snapshotEntries: 20, keepEntries: 10 },
     });
     await scheduler.run(20_000, () => engine.status().role === 'leader');
+    expect(disk.snapshots).toEqual([]);
+    void engine.propose(utf8('the first'), { opensJournal: true, timeoutMs: 60_000 });
+    await scheduler.run(200, () => false);
+    // From the genesis on: a disk stands for itself, however short its log is.
+    const first = replayDurableLog(disk.kept.snapshot, disk.kept.records, sha256);
+    expect(first.snapshot?.metadata).toMatchObject({ index: 1, confState: { voters: [1] } });
+    expect(first.entries.map(({ index }) => index)).toEqual([2, 3]);
+    expect(first.snapshotLink).toEqual(chain.genesis());
     for (let number = 0; number < 75; number += 1) {
       const command = utf8(`command ${number}`);
       void engine.propose(command, { opensJournal: true, timeoutMs: 60_000 });
       if (number % 5 === 0) await scheduler.run(200, () => false);
     }
-    await scheduler.run(20_000, () => engine.status().appliedIndex >= 77);
-    const found = replayDurableLog(disk.snapshot, disk.records, sha256);
+    await scheduler.run(20_000, () => engine.status().appliedIndex >= 78);
+    const found = replayDurableLog(disk.kept.snapshot, disk.kept.records, sha256);
     expect(found.snapshot?.metadata.index).toBeGreaterThan(20);
     expect(found.mark?.index).toBe(engine.status().commitIndex);
     const link = found.mark?.link ?? new Uint8Array(0);

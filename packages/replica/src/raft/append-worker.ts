@@ -3,8 +3,9 @@
  * goes on. Whatever arrives during a sync shares the next one (group commit).
  *
  * Before the first command that makes the cluster worth keeping, nothing is written at all: a
- * cluster without a manifest leaves no trace on disk. That command's batch then carries the whole
- * log so far. What is written is never read back by this process (I2).
+ * cluster without a manifest leaves no trace on disk. That command then comes with a snapshot of
+ * what was applied before it and the whole log behind that, so that every disk stands for itself.
+ * What is written is never read back by this process (I2).
  *
  * A commit index alone is not worth a sync: nothing depends on its durability (Raft paper, figure
  * 2, does not keep it at all). It goes with the next record that has to be written.
@@ -110,12 +111,15 @@ export class AppendWorker {
         await this.#flush(records);
         await this.#takeSnapshot(snapshot, job.kind === 'append');
       }
-      if (job.kind === 'append') this.#take(job.message, records);
+      if (job.kind !== 'append') continue;
+      const opens = this.#take(job.message, records);
+      if (opens) await this.#takeSnapshot(this.#options.storage.snapshot(), false);
     }
     await this.#flush(records);
   }
 
-  #take(message: Message, records: Uint8Array[]): void {
+  /** @returns whether the journal opens with it; nothing of it is in `records` then */
+  #take(message: Message, records: Uint8Array[]): boolean {
     const { storage } = this.#options;
     const state = { term: message.term, vote: message.vote, commit: message.commit };
     if (!isEmptyHardState(state)) {
@@ -124,13 +128,11 @@ export class AppendWorker {
     }
     const opens = !this.#open && message.entries.some(opensJournal);
     storage.append(message.entries);
-    if (opens) {
-      this.#open = true;
-      const all = storage.entries(storage.firstIndex(), storage.lastIndex() + 1, Infinity);
-      records.push(this.#record(all));
-    } else if (this.#open && (message.entries.length > 0 || this.#promises())) {
+    if (opens) this.#open = true;
+    else if (this.#open && (message.entries.length > 0 || this.#promises())) {
       records.push(this.#record(message.entries));
     }
+    return opens;
   }
 
   /** Whether a term or vote is not on disk yet. */

@@ -78,8 +78,10 @@ export function markOfDurableRecord(bytes: Uint8Array): LogMark | undefined {
 
 /** A log as a durable log held it. */
 export interface DurableState {
-  /** Without the link behind its data; see `link`. */
+  /** Without the link behind its data; that is `snapshotLink`. */
   readonly snapshot: Snapshot | undefined;
+  /** The hash chain as of the snapshot's index. */
+  readonly snapshotLink: Uint8Array | undefined;
   readonly hardState: HardState | undefined;
   /** Those behind the snapshot, without a gap. */
   readonly entries: readonly Entry[];
@@ -108,6 +110,7 @@ export function replayDurableLog(
   const link = replay.link;
   return {
     snapshot: start?.snapshot,
+    snapshotLink: start?.link,
     hardState: replay.hardState,
     entries: replay.entries,
     mark: last === undefined || link === undefined ? undefined : { ...markOf(last), link },
