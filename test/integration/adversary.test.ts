@@ -97,6 +97,9 @@ describe('a lying host', () => {
     const { listen } = cluster.slot(leader);
     const client = await clientOf(cluster, [listen], 8_000);
     await expect(client.getDeployment()).rejects.toMatchObject({ code: 'CLIENT_UNREACHABLE' });
+    // Its status says what a quorum confirmed to it last, and that none does so now (I6).
+    const [status] = await client.getStatus();
+    expect(status).toMatchObject({ kind: 'ok', status: { mark: { confirmed: false } } });
     client.close();
     for (const relay of cluster.relays.values()) relay.heal();
     await waitForStatuses(cluster, 'all slots vote', (all) => allServe(cluster, all));

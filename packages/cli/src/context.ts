@@ -95,8 +95,9 @@ export async function pinnedDeployment(
 
 /** What a pinned deployment is held to. */
 export function expectationsOf(pinned: PinnedDeployment): Expectations {
-  const { clusterId: id, rootCertificate, historyPublicKey, floor } = pinned;
-  return { clusterId: id, rootCertificate, historyPublicKey, floor };
+  const { clusterId: id, rootCertificate, historyPublicKey, floor, recovery } = pinned;
+  const newest = recovery === undefined ? {} : { recovery };
+  return { clusterId: id, rootCertificate, historyPublicKey, floor, ...newest };
 }
 
 /** Makes a client that reports what it does on standard error. */

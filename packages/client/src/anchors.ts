@@ -12,6 +12,7 @@ import {
   type Floor,
   type FloorVerdict,
   type HighWaterMark,
+  type SeenRecovery,
   type SignedHighWaterMark,
 } from '@witan/manifest';
 import { ClientError } from './errors.ts';
@@ -24,6 +25,8 @@ export interface AnswerAnchors {
   readonly rootCertificate?: Uint8Array;
   readonly historyPublicKey: Uint8Array;
   readonly mark: SignedHighWaterMark;
+  /** The newest recovery, checked; absent in the first epoch and in answers that carry none. */
+  readonly recovery?: SeenRecovery;
 }
 
 export class Anchors {
@@ -100,6 +103,7 @@ export class Anchors {
       clusterId: answer.clusterId,
       historyPublicKey: answer.historyPublicKey,
       ...(answer.rootCertificate === undefined ? {} : { rootCertificate: answer.rootCertificate }),
+      ...later(this.#known.recovery, answer.recovery),
       floor: this.#higher(floorOf(mark)),
     };
   }
@@ -120,8 +124,22 @@ export class Anchors {
   }
 }
 
-/** @throws ClientError for every verdict but `ok` */
-export function refuseBelow(verdict: FloorVerdict): void {
+function later(
+  known: SeenRecovery | undefined,
+  found: SeenRecovery | undefined,
+): { readonly recovery?: SeenRecovery } {
+  if (found === undefined || (known !== undefined && known.epoch >= found.epoch)) return {};
+  return { recovery: found };
+}
+
+/**
+ * @param of what was compared: the whole answer or history, or its recoveries
+ * @throws ClientError for every verdict but `ok`
+ */
+export function refuseBelow(
+  verdict: FloorVerdict,
+  of: 'transitions' | 'recoveries' = 'transitions',
+): void {
   switch (verdict.kind) {
     case 'ok':
       return;
@@ -129,6 +147,7 @@ export function refuseBelow(verdict: FloorVerdict): void {
       throw otherCluster(verdict.expected, verdict.found);
     case 'fork':
       throw new ClientError('CLIENT_HISTORY_FORKED', {
+        check: of,
         expected: verdict.expected,
         found: verdict.found,
       });
@@ -136,7 +155,7 @@ export function refuseBelow(verdict: FloorVerdict): void {
     case 'lower-index':
     case 'lower-generation':
       throw new ClientError('CLIENT_BELOW_FLOOR', {
-        check: verdict.kind,
+        check: of === 'recoveries' ? `recovered-from-${verdict.kind}` : verdict.kind,
         expected: verdict.expected,
         found: verdict.found,
       });

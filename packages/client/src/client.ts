@@ -122,6 +122,7 @@ class CoordinatorClient implements Client {
   }
 
   async getStatus(): Promise<readonly EndpointStatus[]> {
+    await this.#recallOnce();
     const statuses = this.#connector.endpoints.map(async (endpoint): Promise<EndpointStatus> => {
       // A connection of its own for each, so that all are asked at once.
       const connector = new Connector(
@@ -129,7 +130,10 @@ class CoordinatorClient implements Client {
         () => this.#anchors.known.clusterId,
       );
       try {
-        return { kind: 'ok', status: await connector.runAt(endpoint, fetchStatus) };
+        const status = await connector.runAt(endpoint, (attempt) =>
+          fetchStatus(attempt, this.#anchors),
+        );
+        return { kind: 'ok', status };
       } catch (error) {
         if (!(error instanceof ClientError)) throw error;
         return { kind: 'failed', endpoint, error };
@@ -173,15 +177,17 @@ class CoordinatorClient implements Client {
   }
 
   async #keepDeployment(deployment: SettledDeployment): Promise<void> {
-    const { clusterId, rootCertificate, historyPublicKey, mark, manifest } = deployment;
+    const { clusterId, rootCertificate, historyPublicKey, mark, manifest, recovery } = deployment;
     const signature = new Uint8Array();
-    const answer = { clusterId, rootCertificate, historyPublicKey, mark: { mark, signature } };
+    const newest = recovery === undefined ? {} : { recovery };
+    const signed = { mark, signature };
+    const answer = { clusterId, rootCertificate, historyPublicKey, mark: signed, ...newest };
     await this.#keep(answer, mark, manifest.bytes);
   }
 
   async #keep(answer: AnswerAnchors, mark: HighWaterMark, manifest: Uint8Array): Promise<void> {
     this.#anchors.accept(answer, mark);
-    const { clusterId, rootCertificate, historyPublicKey, floor } = this.#anchors.known;
+    const { clusterId, rootCertificate, historyPublicKey, floor, recovery } = this.#anchors.known;
     const complete =
       clusterId !== undefined &&
       rootCertificate !== undefined &&
@@ -189,7 +195,8 @@ class CoordinatorClient implements Client {
       floor !== undefined;
     if (!complete) return;
     const { endpoints } = this.#connector;
-    const record = { clusterId, rootCertificate, historyPublicKey, manifest, floor, endpoints };
-    await this.#options.store?.save(record);
+    const anchors = { clusterId, rootCertificate, historyPublicKey, floor };
+    const newest = recovery === undefined ? {} : { recovery };
+    await this.#options.store?.save({ ...anchors, manifest, endpoints, ...newest });
   }
 }

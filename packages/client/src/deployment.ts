@@ -7,6 +7,7 @@ import {
   NO_TRANSITION,
   parseManifest,
   type HighWaterMark,
+  type SeenRecovery,
   type ValidatedManifest,
 } from '@witan/manifest';
 import type { Crypto } from '@witan/core';
@@ -16,6 +17,8 @@ import { checkAuthorities } from './certificates.ts';
 import type { Attempt } from './connector.ts';
 import { checkListed, type AppraisalSettings } from './coordinator-verifier.ts';
 import { ClientError } from './errors.ts';
+import { fetchHistory } from './history.ts';
+import { checkNewestRecovery } from './recoveries.ts';
 import { clusterIdFromWire, digestFromWire, epochFromWire, markFromWire } from './wire.ts';
 
 /** The replica that answered. */
@@ -53,6 +56,8 @@ export interface SettledDeployment extends DeploymentBase {
   readonly historyPublicKey: Uint8Array;
   readonly mark: HighWaterMark;
   readonly transitionHash: Sha256Hex;
+  /** The recovery that began the epoch; absent in the first one (I7). */
+  readonly recovery?: SeenRecovery;
 }
 
 /** What a cluster is, by one verified answer. */
@@ -92,6 +97,13 @@ export async function fetchDeployment(
   };
   const mark = anchors.check(anchorsOfAnswer, floor);
   checkConsistent(answer, mark);
+  const before = { ...anchors.knownOf(base.clusterId), ...(floor === undefined ? {} : { floor }) };
+  const { historyPublicKey } = answer;
+  const { crypto } = settings;
+  const recovery = checkNewestRecovery(answer.recovery, mark, before, historyPublicKey, crypto);
+  // Whether the recovery went on from what was seen before, the whole history has to show.
+  if (mark.epoch > (before.floor?.epoch ?? mark.epoch))
+    await fetchHistory(attempt, anchors, settings);
   await checkListed(connection.peer, manifest.coordinators, settings);
   checkAuthorities(answer.rootCertificate, answer.meshCaCertificate, settings.clock.now());
   return {
@@ -104,6 +116,7 @@ export async function fetchDeployment(
     historyPublicKey: answer.historyPublicKey,
     mark,
     transitionHash: mark.transitionHash,
+    ...(recovery === undefined ? {} : { recovery }),
   };
 }
 

@@ -3,20 +3,25 @@ import type { Sha256Hex } from '@witan/core';
 import {
   ManifestError,
   compareHistoryToFloor,
+  compareRecoveriesToFloor,
   verifyHistory,
+  verifyRecoveriesOf,
   type HighWaterMark,
   type VerifiedHistory,
+  type VerifiedRecoveries,
 } from '@witan/manifest';
 import { UserService } from '@witan/protocol';
 import { refuseBelow, type AnswerAnchors, type Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
 import type { AppraisalSettings } from './coordinator-verifier.ts';
 import { ClientError } from './errors.ts';
-import { markFromWire, transitionFromWire } from './wire.ts';
+import { markFromWire, recoveryFromWire, transitionFromWire } from './wire.ts';
 
 /** The whole history with the state that vouches for it. */
 export interface FetchedHistory {
   readonly history: VerifiedHistory;
+  /** Every full recovery, each at its place in the history (I7). */
+  readonly recovered: VerifiedRecoveries;
   readonly mark: HighWaterMark;
   readonly answer: AnswerAnchors;
   /** No hardware protects the replica that answered (I11). */
@@ -24,8 +29,8 @@ export interface FetchedHistory {
 }
 
 /**
- * Asks one replica for the whole history and verifies every link, every signature, the mark, and
- * that it still contains what was seen before.
+ * Asks one replica for the whole history and verifies every link, every signature, the mark, every
+ * recovery, and that it still contains what was seen before.
  *
  * @throws ClientError; RemoteError, TransportError
  */
@@ -39,16 +44,12 @@ export async function fetchHistory(
   const method = UserService.method.getHistory;
   const wire = await connection.unary(method, { fromGeneration: 1n }, { timeoutMs });
   const signedMark = markFromWire(wire.highWaterMark);
-  const answer: AnswerAnchors = {
-    clusterId: signedMark.mark.clusterId,
-    historyPublicKey: wire.historyPublicKey,
-    mark: signedMark,
-  };
-  const mark = anchors.check(answer, floor);
+  const { historyPublicKey } = wire;
+  const { crypto } = settings;
+  const { clusterId } = signedMark.mark;
+  const mark = anchors.check({ clusterId, historyPublicKey, mark: signedMark }, floor);
   const transitions = wire.records.map(({ transition }) => transitionFromWire(transition));
-  const history = verified(() =>
-    verifyHistory(transitions, wire.historyPublicKey, settings.crypto),
-  );
+  const history = verified(() => verifyHistory(transitions, historyPublicKey, crypto));
   checkHead(history, mark);
   const { transitions: all } = history;
   const foreign = all.find(({ clusterId }) => clusterId !== mark.clusterId);
@@ -56,10 +57,21 @@ export async function fetchHistory(
     const fields = { expected: mark.clusterId, found: foreign.clusterId };
     throw new ClientError('CLIENT_HISTORY_INVALID', fields);
   }
-  const seen = floor ?? anchors.knownOf(mark.clusterId).floor;
-  if (seen !== undefined) refuseBelow(compareHistoryToFloor(history, seen));
+  const recoveries = wire.recoveries.map(recoveryFromWire);
+  const recovered = verified(() =>
+    verifyRecoveriesOf(history, recoveries, mark, historyPublicKey, crypto),
+  );
+  const known = anchors.knownOf(clusterId);
+  const seen = floor ?? known.floor;
+  if (seen !== undefined) {
+    refuseBelow(compareHistoryToFloor(history, seen));
+    refuseBelow(compareRecoveriesToFloor(recovered, seen, known.recovery), 'recoveries');
+  }
   const simulated = connection.peer.claims?.claims.simulated === true;
-  return { history, mark, answer, simulated };
+  const [hash] = recovered.hashes.slice(-1);
+  const newest = hash === undefined ? {} : { recovery: { epoch: mark.epoch, hash } };
+  const answer = { clusterId, historyPublicKey, mark: signedMark, ...newest };
+  return { history, recovered, mark, answer, simulated };
 }
 
 function checkHead(history: VerifiedHistory, mark: HighWaterMark): void {
@@ -71,7 +83,7 @@ function checkHead(history: VerifiedHistory, mark: HighWaterMark): void {
   });
 }
 
-function verified(verify: () => VerifiedHistory): VerifiedHistory {
+function verified<Value>(verify: () => Value): Value {
   try {
     return verify();
   } catch (cause) {

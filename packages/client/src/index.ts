@@ -14,12 +14,14 @@ export type { FetchedHistory } from './history.ts';
 export type { RecordedIdentity } from './identities.ts';
 export type { ClientEvent, ClientOptions, Expectations } from './options.ts';
 export type { SetManifestRequest, SetManifestResult } from './set-manifest.ts';
-export type { ReplicaMember, ReplicaPhase, ReplicaStatus } from './status.ts';
+export type { ReplicaMember, ReplicaPhase, ReplicaStatus, StatusMark } from './status.ts';
 export { configDirectory, fileFloorStore } from './store/file-store.ts';
 export { memoryFloorStore, type FloorStore, type PinnedDeployment } from './store/store.ts';
-export type {
-  VerifiedReplica,
-  VerifyCheck,
-  VerifyCheckName,
-  VerifyReport,
+export {
+  recoveriesOf,
+  type VerifiedRecovery,
+  type VerifiedReplica,
+  type VerifyCheck,
+  type VerifyCheckName,
+  type VerifyReport,
 } from './verify/report.ts';

@@ -2,7 +2,7 @@
 import type { ReferenceValues } from '@witan/attestation';
 import type { EndorsementSource } from '@witan/attester';
 import type { Clock, ClusterId, Crypto, Random } from '@witan/core';
-import type { Floor } from '@witan/manifest';
+import type { Floor, SeenRecovery } from '@witan/manifest';
 import type { ChannelIdentity, ChannelProver } from '@witan/transport';
 import type { ClientError } from './errors.ts';
 import type { FloorStore } from './store/store.ts';
@@ -16,6 +16,8 @@ export interface Expectations {
   readonly historyPublicKey?: Uint8Array;
   /** Nothing below is accepted (I6). */
   readonly floor?: Floor;
+  /** The newest full recovery that was seen; no other may have begun its epoch (I7). */
+  readonly recovery?: SeenRecovery;
 }
 
 /** What a client is made from. */

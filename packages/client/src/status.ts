@@ -1,7 +1,13 @@
-/** A replica's own view of itself. No quorum confirms it, and no mark is in it: for people only. */
+/**
+ * A replica's own view of itself. No quorum confirms it, but for the mark that comes with it: the
+ * highest state that a quorum has confirmed to that replica, signed by the cluster (I6).
+ */
 import { toHex } from '@witan/core';
-import { GetStatusResponse_Phase, UserService } from '@witan/protocol';
+import { compareToFloor, type Floor } from '@witan/manifest';
+import { GetStatusResponse_Phase, UserService, type GetStatusResponse } from '@witan/protocol';
+import type { Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
+import { markFromWire } from './wire.ts';
 
 /** Where in its life a replica is. */
 export type ReplicaPhase =
@@ -47,6 +53,24 @@ export interface ReplicaStatus {
   /** SHA-256 of the identity key with which it answered, hex. */
   readonly incarnation: string;
   readonly counters: Readonly<Record<string, number>>;
+  /** Absent where the replica has none yet. */
+  readonly mark?: StatusMark;
+}
+
+/** The highest state that a quorum has confirmed to a replica. */
+export interface StatusMark {
+  /** Whether that was for this answer; otherwise the replica could not ask a quorum just now. */
+  readonly confirmed: boolean;
+  /** Whether the signature is the known history key's; false also where no key is known. */
+  readonly verified: boolean;
+  /** Whether more was seen before: no wonder for a mark that is not confirmed. */
+  readonly belowFloor: boolean;
+  readonly epoch: number;
+  readonly commitIndex: number;
+  readonly generation: number;
+  readonly transitionHash: string;
+  /** Milliseconds since 1970, by the replica's clock. */
+  readonly timeMs: number;
 }
 
 const PHASES: Readonly<Record<GetStatusResponse_Phase, ReplicaPhase>> = {
@@ -62,8 +86,12 @@ const PHASES: Readonly<Record<GetStatusResponse_Phase, ReplicaPhase>> = {
 const TEXT_CHARS_MAX = 500;
 const COUNTERS_MAX = 200;
 
-/** @throws RemoteError, TransportError */
-export async function fetchStatus(attempt: Attempt): Promise<ReplicaStatus> {
+/**
+ * @throws ClientError for a mark that contradicts what is known, or that is confirmed and below the
+ *   floor; RemoteError, TransportError
+ */
+export async function fetchStatus(attempt: Attempt, anchors: Anchors): Promise<ReplicaStatus> {
+  const { floor } = anchors.known;
   const { connection, endpoint, timeoutMs } = attempt;
   const wire = await connection.unary(UserService.method.getStatus, {}, { timeoutMs });
   const members = wire.members.map((status): ReplicaMember => {
@@ -79,6 +107,7 @@ export async function fetchStatus(attempt: Attempt): Promise<ReplicaStatus> {
     };
   });
   const incarnation = connection.peer.spkiSha256;
+  const mark = statusMark(wire, anchors, floor);
   const self = members.find((member) => member.incarnation === incarnation);
   return {
     endpoint,
@@ -104,7 +133,32 @@ export async function fetchStatus(attempt: Attempt): Promise<ReplicaStatus> {
         .slice(0, COUNTERS_MAX)
         .map(([name, value]) => [plain(name), Number(value)]),
     ),
+    ...(mark === undefined ? {} : { mark }),
   };
+}
+
+/** @param atRequest the floor when the request was sent */
+function statusMark(
+  wire: GetStatusResponse,
+  anchors: Anchors,
+  atRequest: Floor | undefined,
+): StatusMark | undefined {
+  if (wire.highWaterMark === undefined) return undefined;
+  const signed = markFromWire(wire.highWaterMark);
+  const confirmed = wire.highWaterMarkConfirmed;
+  const { clusterId, epoch, commitIndex, generation, transitionHash, timeMs } = signed.mark;
+  const { historyPublicKey, floor: known } = anchors.knownOf(clusterId);
+  const floor = atRequest ?? known;
+  const verdict = floor === undefined ? undefined : compareToFloor(signed.mark, floor).kind;
+  const belowFloor = verdict?.startsWith('lower') === true;
+  if (historyPublicKey !== undefined) {
+    // What was true once may be below the floor by now; everything else is refused.
+    const lowest = belowFloor && !confirmed ? signed.mark : floor;
+    anchors.check({ clusterId, historyPublicKey, mark: signed }, lowest);
+  }
+  const verified = historyPublicKey !== undefined;
+  const shown = { epoch, commitIndex, generation, transitionHash, timeMs };
+  return { confirmed, verified, belowFloor, ...shown };
 }
 
 function roleOf(self: ReplicaMember | undefined): ReplicaStatus['role'] {

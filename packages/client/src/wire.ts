@@ -16,15 +16,18 @@ import {
 } from '@witan/core';
 import {
   decodeSignedHighWaterMark,
+  decodeSignedRecovery,
   decodeSignedTransition,
   type Approval,
   type SignedHighWaterMark,
+  type SignedRecovery,
   type SignedTransition,
 } from '@witan/manifest';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type {
   ApprovalSchema,
   SignedHighWaterMark as WireMark,
+  SignedRecovery as WireRecovery,
   SignedTransition as WireTransition,
 } from '@witan/protocol';
 import { ClientError } from './errors.ts';
@@ -54,6 +57,11 @@ export function transitionFromWire(wire: WireTransition | undefined): SignedTran
       withSignature(wire?.transition ?? new Uint8Array(), wire?.signature ?? new Uint8Array()),
     ),
   );
+}
+
+/** @throws ClientError CLIENT_ANSWER_MALFORMED */
+export function recoveryFromWire(wire: WireRecovery): SignedRecovery {
+  return read('recovery', () => decodeSignedRecovery(withSignature(wire.recovery, wire.signature)));
 }
 
 function withSignature(record: Uint8Array, signature: Uint8Array): Uint8Array {

@@ -1,4 +1,4 @@
-import { clusterId, fromHex, generation, type Epoch } from '@witan/core';
+import { clusterId, fromHex, generation, unixMillis, type Epoch } from '@witan/core';
 import { COORDINATOR, Scene, TestCluster } from '@witan/client/testing';
 import { describe, expect, it } from 'vitest';
 import { memoryFloorStore } from '../src/index.ts';
@@ -27,11 +27,76 @@ describe('the floor (I6)', () => {
 
   it('refuses a lower epoch', async () => {
     const client = await stage.settled();
-    stage.scene.cluster.epoch = 3;
+    stage.scene.cluster.recover();
+    stage.scene.cluster.recover();
     await client.getDeployment();
+    stage.scene.cluster.recoveries.pop();
     stage.scene.cluster.epoch = 2;
     await expect(client.getDeployment()).rejects.toThrow(code('CLIENT_BELOW_FLOOR'));
     expect(client.known.floor?.epoch).toBe(epochs(3));
+  });
+
+  it('refuses a cluster that was recovered from below it and has grown past it (I7)', async () => {
+    const client = await stage.settled();
+    const { cluster } = stage.scene;
+    const transitionHash = cluster.head;
+    const from = { epoch: epochs(1), term: 1, generation: generation(1), transitionHash };
+    cluster.recover({ from: { ...from, index: cluster.index - 1 } });
+    cluster.index += 100;
+    await expect(client.getDeployment()).rejects.toMatchObject({
+      code: 'CLIENT_BELOW_FLOOR',
+      fields: { check: 'recovered-from-lower-index' },
+    });
+  });
+
+  it('refuses another recovery of an epoch that it has seen, also from a store (I7)', async () => {
+    await stage.withReplicas(1);
+    const store = memoryFloorStore();
+    const client = stage.scene.client({ store });
+    await stage.scene.set(client, stage.scene.manifest());
+    const { cluster } = stage.scene;
+    cluster.recover();
+    await client.getDeployment();
+    const [seen] = cluster.recoveries;
+    if (seen === undefined) throw new Error('there is a recovery');
+    cluster.recoveries.splice(0, 1, { ...seen, timeMs: unixMillis(5) });
+    cluster.index += 100;
+    for (const one of [client, stage.scene.client({ store })]) {
+      await expect(one.getDeployment()).rejects.toMatchObject({
+        code: 'CLIENT_HISTORY_FORKED',
+        fields: { check: 'recoveries' },
+      });
+    }
+    // Nor does one more recovery hide the fork.
+    cluster.recover();
+    await expect(stage.scene.client({ store }).getDeployment()).rejects.toMatchObject({
+      code: 'CLIENT_HISTORY_FORKED',
+    });
+  });
+
+  it.each([
+    ['none', () => ({})],
+    ['one of another epoch', (first: object) => first],
+    [
+      'one under another key',
+      (_: object, last: { signature: Uint8Array; recovery: Uint8Array }) => ({
+        recovery: { ...last, signature: new Uint8Array(64) },
+      }),
+    ],
+  ] as const)('refuses a later epoch with %s for its recovery', async (_name, pick) => {
+    const client = await stage.settled();
+    const { cluster } = stage.scene;
+    cluster.recover();
+    cluster.recover();
+    const [first, last] = cluster.wireRecoveries();
+    if (first === undefined || last === undefined) throw new Error('there are two');
+    for (const { faults } of stage.scene.replicas) {
+      faults.deployment = ({ recovery: _dropped, ...answer }) => ({
+        ...answer,
+        ...pick(first, last.recovery),
+      });
+    }
+    await expect(client.getDeployment()).rejects.toThrow(code('CLIENT_ANSWER_INCONSISTENT'));
   });
 
   it('survives in a store, for another client', async () => {

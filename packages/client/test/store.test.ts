@@ -49,6 +49,21 @@ const STORES: readonly (readonly [string, () => FloorStore])[] = [
 ];
 
 describe.each(STORES)('%s', (_name, make) => {
+  it('keeps the newest recovery that was seen, and refuses another of its epoch (I7)', async () => {
+    const store = make();
+    const recovery = { epoch: epoch(2), hash: sha256Hex('d'.repeat(64)) };
+    await store.save(record(5, { recovery }));
+    await store.save(record(6));
+    expect(await store.load(ID)).toEqual(record(6, { recovery }));
+    const later = { epoch: epoch(3), hash: sha256Hex('e'.repeat(64)) };
+    await store.save(record(4, { recovery: later }));
+    expect(await store.load(ID)).toEqual(record(6, { recovery: later }));
+    const other = { epoch: epoch(3), hash: sha256Hex('f'.repeat(64)) };
+    await expect(store.save(record(9, { recovery: other }))).rejects.toThrow(
+      expect.objectContaining({ code: 'CLIENT_HISTORY_FORKED' }),
+    );
+  });
+
   it('gives back what it was given', async () => {
     const store = make();
     expect(await store.list()).toEqual([]);

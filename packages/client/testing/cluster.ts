@@ -6,9 +6,12 @@ import type { KeyObject } from 'node:crypto';
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import {
   clusterId,
+  epoch,
   fromHex,
   generation,
+  incarnationId,
   sha256Hex,
+  slotName,
   toHex,
   unixMillis,
   type ClusterId,
@@ -36,9 +39,12 @@ import {
   highWaterMarkBytes,
   nextTransition,
   parseManifest,
+  recoveryBytes,
+  recoveryHash,
   transitionBytes,
   transitionHash,
   type HighWaterMark,
+  type Recovery,
   type SignedTransition,
   type ValidatedManifest,
 } from '@witan/manifest';
@@ -55,6 +61,7 @@ export class TestCluster {
   epoch = 1;
   index = 7;
   readonly transitions: SignedTransition[] = [];
+  readonly recoveries: Recovery[] = [];
   readonly manifests: ValidatedManifest<ReferenceValues>[] = [];
   readonly answered = new Map<string, number>();
   root: CertificateAuthority | undefined;
@@ -95,6 +102,42 @@ export class TestCluster {
     const signed = this.transitions[number - 1];
     if (signed === undefined) throw new Error('no such transition');
     return { transition: transitionBytes(signed.transition), signature: signed.signature };
+  }
+
+  wireRecoveries(): readonly { recovery: { recovery: Uint8Array; signature: Uint8Array } }[] {
+    return this.recoveries.map((recovery) => {
+      const bytes = recoveryBytes(recovery);
+      return { recovery: { recovery: bytes, signature: signP256(this.historyKey, bytes) } };
+    });
+  }
+
+  /** Begins another epoch, as a full recovery from the state of now does. */
+  recover(changes: Partial<Recovery> = {}): void {
+    const before = this.recoveries.at(-1);
+    const recovery: Recovery = {
+      clusterId: this.clusterId,
+      epoch: epoch(this.epoch + 1),
+      previous: before === undefined ? NO_TRANSITION : recoveryHash(before, nodeCrypto),
+      from: {
+        epoch: epoch(this.epoch),
+        term: 3,
+        index: this.index,
+        generation: generation(this.manifests.length),
+        transitionHash: this.head,
+      },
+      key: 'shares',
+      owners: [sha256Hex('0a'.repeat(32))],
+      participants: ['witan-0', 'witan-1'].map((slot, at) => ({
+        slot: slotName(slot),
+        incarnation: incarnationId(`4${at}`.repeat(32)),
+      })),
+      acceptedMissing: [slotName('witan-2')],
+      timeMs: unixMillis(Date.now()),
+      ...changes,
+    };
+    this.recoveries.push(recovery);
+    this.epoch = recovery.epoch;
+    this.index += 1;
   }
 
   /** @returns the generation that the request made */

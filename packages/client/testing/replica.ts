@@ -15,7 +15,9 @@ import {
   UserService,
   WorkloadService,
   type GetDeploymentResponseSchema,
+  type GetHistoryRequest,
   type GetHistoryResponseSchema,
+  type GetStatusResponseSchema,
   type IssueCredentialsRequest,
   type IssueCredentialsResponseSchema,
   type SetManifestResponseSchema,
@@ -41,6 +43,7 @@ export interface Faults {
   before?: (method: string) => Promise<void> | void;
   deployment?: Change<typeof GetDeploymentResponseSchema>;
   history?: Change<typeof GetHistoryResponseSchema>;
+  status?: Change<typeof GetStatusResponseSchema>;
   set?: Change<typeof SetManifestResponseSchema>;
   issue?: Change<typeof IssueCredentialsResponseSchema>;
 }
@@ -116,28 +119,23 @@ function userService(
         ...anchorsOf(cluster),
         transitionHash: fromHex(cluster.head),
         simulated: true,
+        ...cluster.wireRecoveries().at(-1),
         ...(cluster.manifest === undefined ? {} : { highWaterMark: cluster.mark() }),
       };
       return faults.deployment?.(answer) ?? answer;
     },
-    getHistory: async () => {
+    getHistory: async (request) => {
       await enter('getHistory');
       if (cluster.manifest === undefined) {
         throw new PublicError('FAILED_PRECONDITION', 'NO_MANIFEST', 'none yet');
       }
-      const answer = {
-        records: cluster.transitions.map((_, at) => ({
-          transition: cluster.wireTransition(at + 1),
-        })),
-        historyPublicKey: cluster.historyPublicKey,
-        highWaterMark: cluster.mark(),
-      };
+      const answer = historyOf(cluster, request);
       return faults.history?.(answer) ?? answer;
     },
     getStatus: async () => {
       await enter('getStatus');
       const founded = cluster.manifest === undefined;
-      return {
+      const answer = {
         slot,
         phase: founded ? GetStatusResponse_Phase.FOUNDED : GetStatusResponse_Phase.SERVING,
         explanation: founded ? 'Set a manifest with `witan set`.' : 'Serving.',
@@ -151,9 +149,28 @@ function userService(
         simulated: true,
         version: '0.1.0',
         members: [],
+        ...(founded ? {} : { highWaterMark: cluster.mark(), highWaterMarkConfirmed: true }),
       };
+      return faults.status?.(answer) ?? answer;
     },
   });
+}
+
+function historyOf(
+  cluster: TestCluster,
+  request: GetHistoryRequest,
+): Plain<typeof GetHistoryResponseSchema> {
+  const from = Math.max(1, Number(request.fromGeneration));
+  const to = Number(request.toGeneration) || cluster.transitions.length;
+  return {
+    records: cluster.manifests.slice(from - 1, to).map(({ bytes }, at) => ({
+      transition: cluster.wireTransition(from + at),
+      ...(request.withManifests ? { manifest: bytes } : {}),
+    })),
+    historyPublicKey: cluster.historyPublicKey,
+    highWaterMark: cluster.mark(),
+    recoveries: cluster.wireRecoveries().map(({ recovery }) => recovery),
+  };
 }
 
 function anchorsOf(cluster: TestCluster): {

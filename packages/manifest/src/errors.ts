@@ -35,8 +35,10 @@ export type ManifestErrorCode =
   | 'MARK_SIGNATURE_INVALID'
   | 'RECORD_MALFORMED'
   | 'RECOVERIES_TOO_MANY'
+  | 'RECOVERY_EPOCH_DIFFERS'
   | 'RECOVERY_GOES_BACK'
   | 'RECOVERY_LINK_BROKEN'
+  | 'RECOVERY_OFF_HISTORY'
   | 'RECOVERY_SIGNATURE_INVALID';
 
 /** What every error of this package says beside its code. */
@@ -77,8 +79,10 @@ const MESSAGES: Readonly<Record<ManifestErrorCode, string>> = {
   MARK_SIGNATURE_INVALID: 'high-water mark has an invalid signature',
   RECORD_MALFORMED: 'bytes are not the canonical encoding of the record',
   RECOVERIES_TOO_MANY: 'more recoveries than the limit',
+  RECOVERY_EPOCH_DIFFERS: 'epoch in force was begun by no recorded recovery',
   RECOVERY_GOES_BACK: 'recovery goes on from an earlier state than the one before it',
   RECOVERY_LINK_BROKEN: 'recovery does not build on the one before',
+  RECOVERY_OFF_HISTORY: 'recovery did not go on from this history',
   RECOVERY_SIGNATURE_INVALID: 'recovery has an invalid signature',
 };
 

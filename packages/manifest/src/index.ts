@@ -12,3 +12,4 @@ export * from './recovery.ts';
 export { secretRef } from './secret-ref.ts';
 export * from './transition.ts';
 export * from './types.ts';
+export * from './whole-history.ts';

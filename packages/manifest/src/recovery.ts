@@ -98,6 +98,17 @@ export function recoveryHash(recovery: Recovery, crypto: Crypto): Sha256Hex {
   return sha256Hex(toHex(crypto.hash('sha256', recoveryBytes(recovery))));
 }
 
+/** Whether the signature is the history key's. Says nothing about links; see `verifyRecoveries`. */
+export function isRecoverySignatureValid(
+  { recovery, signature }: SignedRecovery,
+  historyPublicKey: Uint8Array,
+  crypto: Crypto,
+): boolean {
+  const data = recoveryBytes(recovery);
+  const publicKey = historyPublicKey;
+  return crypto.verify({ algorithm: 'ecdsa-p256-sha256', publicKey, data, signature });
+}
+
 /** Canonical encoding of a recovery and its signature. */
 export function encodeSignedRecovery(signed: SignedRecovery): Uint8Array {
   const writer = new CanonicalWriter();
@@ -137,9 +148,7 @@ export function verifyRecoveries(
   for (const [index, { recovery, signature }] of recoveries.entries()) {
     const path = itemPath('recoveries', index);
     checkLink(recovery, recoveries[index - 1]?.recovery, cluster, head, path);
-    const data = recoveryBytes(recovery);
-    const publicKey = historyPublicKey;
-    if (!crypto.verify({ algorithm: 'ecdsa-p256-sha256', publicKey, data, signature })) {
+    if (!isRecoverySignatureValid({ recovery, signature }, historyPublicKey, crypto)) {
       const fields = { path, expected: 'a signature by the history key', found: 'another' };
       throw new ManifestError('RECOVERY_SIGNATURE_INVALID', fields);
     }

@@ -1,13 +1,19 @@
-/** `witan history`: every generation, who approved it, how it links to the one before. */
+/**
+ * `witan history`: every generation, who approved it, how it links to the one before; and every
+ * full recovery (I7).
+ */
+import { recoveriesOf } from '@witan/client';
 import type { CommandContext } from '../context.ts';
 import { SIMULATED_WARNING, table } from '../printer.ts';
+import { describeRecoveries, recoveriesToJson } from '../recoveries.ts';
 import { trusted, type TrustOptions } from './trust.ts';
 
 /** @throws CliError, ClientError */
 export async function history(context: CommandContext, options: TrustOptions): Promise<void> {
   const { client } = await trusted(context, options);
   try {
-    const { history: verified, simulated } = await client.getHistory();
+    const { history: verified, recovered, simulated } = await client.getHistory();
+    const recoveries = recoveriesOf(recovered);
     const records = verified.transitions.map((transition, index) => ({
       generation: transition.generation,
       epoch: transition.epoch,
@@ -27,8 +33,9 @@ export async function history(context: CommandContext, options: TrustOptions): P
     ]);
     const head = ['GEN', 'EPOCH', 'TIME (LEADER)', 'TRANSITION', 'MANIFEST', 'APPROVED BY'];
     context.printer.result(
-      { ok: true, simulated, transitions: records },
+      { ok: true, simulated, transitions: records, recoveries: recoveriesToJson(recoveries) },
       `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}` +
+        describeRecoveries(recoveries) +
         'The chain is unbroken and signed by the cluster.\n',
     );
   } finally {

@@ -1,5 +1,8 @@
-/** `witan status`: what each replica says of itself. Attested, but confirmed by no quorum. */
-import { isTrustFailure, type EndpointStatus } from '@witan/client';
+/**
+ * `witan status`: what each replica says of itself. Attested, but confirmed by no quorum, except
+ * for the signed high-water mark.
+ */
+import { isTrustFailure, type EndpointStatus, type StatusMark } from '@witan/client';
 import { describeError } from '@witan/core';
 import { parseReferenceValues } from '@witan/attestation';
 import { connect, type CommandContext } from '../context.ts';
@@ -7,6 +10,10 @@ import { CliError } from '../errors.ts';
 import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
 import { readReferenceValues } from '../reference-values-file.ts';
 import { trusted, type TrustOptions } from './trust.ts';
+
+const LEGEND =
+  'Members: * leads, + learner, votes later. Confirmed: index of the signed high-water mark;\n' +
+  'earlier: no quorum confirms one now; unverified: the history key of the cluster is not known.\n';
 
 export interface StatusOptions extends TrustOptions {
   readonly referenceValues?: string;
@@ -57,9 +64,23 @@ function explanationOf(answer: EndpointStatus): readonly string[] {
   return [`${answer.endpoint}: ${String(check)}: ${String(detail)}`];
 }
 
+/** The index of a signed mark, and what it is worth. */
+function describeMark(mark: StatusMark | undefined): string {
+  if (mark === undefined) return 'none';
+  const reasons = [
+    ...(mark.confirmed ? [] : ['earlier']),
+    ...(mark.belowFloor ? ['below floor'] : []),
+    ...(mark.verified ? [] : ['unverified']),
+  ];
+  return reasons.length === 0
+    ? `${mark.commitIndex}`
+    : `${mark.commitIndex} (${reasons.join(', ')})`;
+}
+
 /** A table of the replicas, and what to know beside it. */
 export function describeStatuses(answers: readonly EndpointStatus[]): string {
-  const head = ['SLOT', 'ENDPOINT', 'PHASE', 'ROLE', 'TERM', 'COMMIT', 'APPLIED', 'GEN', 'MEMBERS'];
+  const head = ['SLOT', 'ENDPOINT', 'PHASE', 'ROLE', 'TERM', 'COMMIT', 'APPLIED', 'GEN'];
+  const last = ['CONFIRMED', 'MEMBERS'];
   const rows = answers.map((answer) => {
     if (answer.kind === 'failed') {
       const { code } = answer.error;
@@ -70,12 +91,12 @@ export function describeStatuses(answers: readonly EndpointStatus[]): string {
     const members = s.members
       .toSorted((a, b) => a.slot.localeCompare(b.slot))
       .map(({ slot, voter, leader }) => `${slot}${leader ? '*' : ''}${voter ? '' : '+'}`);
-    return [s.slot, s.endpoint, s.phase, s.role, ...numbers, members.join(' ')];
+    const mark = describeMark(s.mark);
+    return [s.slot, s.endpoint, s.phase, s.role, ...numbers, mark, members.join(' ')];
   });
   const said = answers.flatMap(explanationOf);
   const simulated = answers.some((answer) => answer.kind === 'ok' && answer.status.simulated);
-  const legend = 'Members: * leads, + learner, votes later.\n';
-  return `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}${legend}${
+  return `${simulated ? SIMULATED_WARNING : ''}${table([[...head, ...last], ...rows])}${LEGEND}${
     said.length === 0 ? '' : `${said.join('\n')}\n`
   }`;
 }

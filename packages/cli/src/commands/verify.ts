@@ -3,6 +3,7 @@ import { ClientError, type VerifyCheck, type VerifyReport } from '@witan/client'
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
+import { describeRecoveries, recoveriesToJson } from '../recoveries.ts';
 import { trusted, type TrustOptions } from './trust.ts';
 
 /**
@@ -44,6 +45,7 @@ function reportToJson(report: VerifyReport, first: boolean): { readonly [name: s
     manifestDigest: report.manifestDigest ?? null,
     checks: checks.map((check) => ({ ...check })),
     replicas: replicas.map((replica) => ({ ...replica })),
+    recoveries: recoveriesToJson(report.recoveries),
   };
 }
 
@@ -60,10 +62,12 @@ function describe(report: VerifyReport, first: boolean): string {
     incarnation === undefined ? '' : `${incarnation.slice(0, 16)}…`,
     kind === 'verified' ? (platform ?? '') : detail,
   ]);
+  const shown = describeRecoveries(report.recoveries);
+  const recoveries = shown === '' ? '' : `${shown}\n`;
   const note = first && report.ok ? 'First contact: trust anchors and floor are pinned now.\n' : '';
   return (
     `${report.simulated ? SIMULATED_WARNING : ''}${table(head)}\n` +
-    `Replicas\n${table(replicas)}\nChecks\n${table(report.checks.map(rowOf))}\n` +
+    `Replicas\n${table(replicas)}\n${recoveries}Checks\n${table(report.checks.map(rowOf))}\n` +
     `${note}${report.ok ? 'Verified.' : 'NOT VERIFIED.'}\n`
   );
 }

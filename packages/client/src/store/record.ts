@@ -10,6 +10,7 @@ import {
   toBase64,
   utf8,
 } from '@witan/core';
+import type { SeenRecovery } from '@witan/manifest';
 import { ClientError } from '../errors.ts';
 import type { PinnedDeployment } from './store.ts';
 
@@ -19,7 +20,7 @@ const API_VERSION = 'witan.dev/v1';
 export const RECORD_BYTES_MAX: number = 2 * 1024 * 1024;
 
 export function encodeRecord(deployment: PinnedDeployment): Uint8Array {
-  const { floor } = deployment;
+  const { floor, recovery } = deployment;
   const record = {
     apiVersion: API_VERSION,
     kind: 'PinnedDeployment',
@@ -30,6 +31,7 @@ export function encodeRecord(deployment: PinnedDeployment): Uint8Array {
       generation: floor.generation,
       transitionHash: floor.transitionHash,
     },
+    ...(recovery === undefined ? {} : { recovery: { epoch: recovery.epoch, hash: recovery.hash } }),
     endpoints: deployment.endpoints,
     rootCertificate: toBase64(deployment.rootCertificate),
     historyPublicKey: toBase64(deployment.historyPublicKey),
@@ -61,6 +63,7 @@ export function decodeRecord(bytes: Uint8Array, file: string): PinnedDeployment 
         generation: generation(Number(floor['generation'])),
         transitionHash: sha256Hex(textOf(floor['transitionHash'])),
       },
+      ...(record['recovery'] === undefined ? {} : { recovery: recoveryOf(record['recovery']) }),
       endpoints: textsOf(record['endpoints']),
       rootCertificate: fromBase64(textOf(record['rootCertificate'])),
       historyPublicKey: fromBase64(textOf(record['historyPublicKey'])),
@@ -72,6 +75,11 @@ export function decodeRecord(bytes: Uint8Array, file: string): PinnedDeployment 
     if (!known) throw cause;
     throw new ClientError('CLIENT_STORE_DAMAGED', { file }, cause);
   }
+}
+
+function recoveryOf(value: unknown): SeenRecovery {
+  const recovery = objectOf(value);
+  return { epoch: epoch(Number(recovery['epoch'])), hash: sha256Hex(textOf(recovery['hash'])) };
 }
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> {

@@ -3,7 +3,7 @@
  * down (I6), which every store has to see to itself.
  */
 import { bytesEqual, type ClusterId } from '@witan/core';
-import { compareToFloor, type Floor } from '@witan/manifest';
+import { compareToFloor, type Floor, type SeenRecovery } from '@witan/manifest';
 import { ClientError } from '../errors.ts';
 
 /** A deployment that was verified once and is recognised from then on. */
@@ -16,6 +16,8 @@ export interface PinnedDeployment {
   /** The newest manifest that was verified, byte for byte. */
   readonly manifest: Uint8Array;
   readonly floor: Floor;
+  /** The newest full recovery that was seen; absent in the first epoch (I7). */
+  readonly recovery?: SeenRecovery;
   /**
    * Under which addresses it was met, newest last. They carry no trust: they only say which record
    * is meant when somebody asks for an address again.
@@ -40,7 +42,7 @@ export interface FloorStore {
 }
 
 /**
- * Which of two records of one cluster to keep: the newer one.
+ * Which of two records of one cluster to keep: the newer one, with the later recovery of both.
  *
  * @throws ClientError CLIENT_HISTORY_FORKED when they contradict each other
  */
@@ -49,11 +51,25 @@ export function newer(
   offered: PinnedDeployment,
 ): PinnedDeployment {
   if (stored === undefined) return offered;
+  const recovery = laterRecovery(stored.recovery, offered.recovery);
+  const newest = recovery === undefined ? {} : { recovery };
   const verdict = compareToFloor(offered.floor, stored.floor);
-  if (verdict.kind === 'ok') return offered;
-  if (compareToFloor(stored.floor, offered.floor).kind === 'ok') return stored;
+  if (verdict.kind === 'ok') return { ...offered, ...newest };
+  if (compareToFloor(stored.floor, offered.floor).kind === 'ok') return { ...stored, ...newest };
   const { expected, found } = verdict;
   throw new ClientError('CLIENT_HISTORY_FORKED', { check: verdict.kind, expected, found });
+}
+
+function laterRecovery(
+  stored: SeenRecovery | undefined,
+  offered: SeenRecovery | undefined,
+): SeenRecovery | undefined {
+  if (stored === undefined || offered === undefined) return stored ?? offered;
+  if (stored.epoch === offered.epoch && stored.hash !== offered.hash) {
+    const fields = { check: 'recoveries', expected: stored.hash, found: offered.hash };
+    throw new ClientError('CLIENT_HISTORY_FORKED', fields);
+  }
+  return offered.epoch > stored.epoch ? offered : stored;
 }
 
 /** Endpoints in one record. */

@@ -7,6 +7,7 @@ import type { Expectations } from '../options.ts';
 import type { Deployment, SettledDeployment } from '../deployment.ts';
 import type { ClientError } from '../errors.ts';
 import type { FetchedHistory } from '../history.ts';
+import type { ManifestsOfHistory } from '../manifests.ts';
 
 /** One replica's answers, or why there are none. */
 export type ReplicaFacts =
@@ -32,8 +33,16 @@ export interface VerifyFacts {
   readonly settled: readonly SettledFacts[];
   /** The manifest that should be in force, where the caller has it. */
   readonly expectedManifest: ValidatedManifest<ReferenceValues> | undefined;
+  /** What the replicas keep of the manifests of their history. */
+  readonly manifests: ManifestsOfHistory;
   /** What was known before this run. */
   readonly before: Expectations;
+}
+
+/** The replica that shows the longest history; undefined where none has a manifest. */
+export function longestOf(settled: readonly SettledFacts[]): SettledFacts | undefined {
+  const lengthOf = ({ history }: SettledFacts): number => history.history.hashes.length;
+  return settled.toSorted((left, right) => lengthOf(right) - lengthOf(left))[0];
 }
 
 export function settledOf(replicas: readonly ReplicaFacts[]): readonly SettledFacts[] {

@@ -1,5 +1,6 @@
 /** The result of `verify`: named checks, each passed, failed or not made, and why. */
 import type { ClusterId } from '@witan/core';
+import type { VerifiedRecoveries } from '@witan/manifest';
 
 /** Every check, in the order in which it is shown. */
 export type VerifyCheckName =
@@ -33,6 +34,48 @@ export interface VerifiedReplica {
   readonly simulated?: boolean;
 }
 
+/** A full recovery in the history (I7). Hex in lower case. */
+export interface VerifiedRecovery {
+  readonly epoch: number;
+  readonly hash: string;
+  /** The state that the cluster went on from. */
+  readonly from: {
+    readonly epoch: number;
+    readonly term: number;
+    readonly index: number;
+    readonly generation: number;
+  };
+  /** `memory`: a surviving replica had the seed. `shares`: owners handed in theirs. */
+  readonly key: 'memory' | 'shares';
+  /** Fingerprints of the owners who authorised it. */
+  readonly owners: readonly string[];
+  /** Slots that took part, with their incarnations. */
+  readonly participants: readonly { readonly slot: string; readonly incarnation: string }[];
+  /** Slots whose state did not answer, by the owners' wish. */
+  readonly acceptedMissing: readonly string[];
+  /** Milliseconds since 1970, by the opening replica's clock. */
+  readonly timeMs: number;
+}
+
+/** Recoveries for people and programs. */
+export function recoveriesOf({
+  recoveries,
+  hashes,
+}: VerifiedRecoveries): readonly VerifiedRecovery[] {
+  return recoveries.map(
+    ({ epoch, from, key, owners, participants, acceptedMissing, timeMs }, at) => ({
+      epoch,
+      hash: hashes[at] ?? '',
+      from: { epoch: from.epoch, term: from.term, index: from.index, generation: from.generation },
+      key,
+      owners,
+      participants,
+      acceptedMissing,
+      timeMs,
+    }),
+  );
+}
+
 /** The outcome of `verify`. */
 export interface VerifyReport {
   /** True when no check failed. */
@@ -50,4 +93,6 @@ export interface VerifyReport {
   readonly manifestDigest?: string;
   /** DER; pinned by the store when the report is good. */
   readonly rootCertificate?: Uint8Array;
+  /** Every full recovery, oldest first. */
+  readonly recoveries: readonly VerifiedRecovery[];
 }

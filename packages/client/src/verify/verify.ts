@@ -9,6 +9,7 @@ import type { Connector } from '../connector.ts';
 import { fetchDeployment } from '../deployment.ts';
 import { ClientError, isTrustFailure } from '../errors.ts';
 import { fetchHistory } from '../history.ts';
+import { fetchManifests, type ManifestsOfHistory } from '../manifests.ts';
 import { checkAgreement } from './checks/agreement.ts';
 import { checkAnchors } from './checks/anchors.ts';
 import { checkOwnerApprovals } from './checks/approvals.ts';
@@ -18,8 +19,14 @@ import { checkHistory } from './checks/history.ts';
 import { checkManifest } from './checks/manifest.ts';
 import type { Outcome } from './checks/outcome.ts';
 import { checkReplicas } from './checks/replicas.ts';
-import { settledOf, type ReplicaFacts, type VerifyFacts } from './facts.ts';
-import type { VerifiedReplica, VerifyCheck, VerifyCheckName, VerifyReport } from './report.ts';
+import { longestOf, settledOf, type ReplicaFacts, type VerifyFacts } from './facts.ts';
+import {
+  recoveriesOf,
+  type VerifiedReplica,
+  type VerifyCheck,
+  type VerifyCheckName,
+  type VerifyReport,
+} from './report.ts';
 
 /** All checks in the order in which they are shown. */
 const CHECKS: readonly (readonly [VerifyCheckName, string, (facts: VerifyFacts) => Outcome])[] = [
@@ -27,7 +34,7 @@ const CHECKS: readonly (readonly [VerifyCheckName, string, (facts: VerifyFacts) 
   ['manifest', 'Manifest in force is the expected one', checkManifest],
   ['anchors', 'Trust anchors are the known ones', checkAnchors],
   ['history', 'History is one signed chain', checkHistory],
-  ['approvals', 'Owners approved the manifest', checkOwnerApprovals],
+  ['approvals', 'Owners approved every manifest', checkOwnerApprovals],
   ['floor', 'Nothing is older than seen before', checkFloor],
   ['agreement', 'All replicas agree', checkAgreement],
   ['epoch', 'Epoch', checkEpoch],
@@ -47,13 +54,14 @@ export async function verifyReplicas(
 ): Promise<VerifyOutcome> {
   const replicas: ReplicaFacts[] = [];
   // One after the other: each answer is held to what the ones before it showed.
+  const manifests: ManifestsOfHistory = new Map();
   for (const endpoint of connector.endpoints) {
-    replicas.push(await factsOf(endpoint, connector, anchors));
+    replicas.push(await factsOf(endpoint, connector, anchors, manifests));
   }
   const settled = settledOf(replicas);
   const cluster = settled[0]?.deployment.clusterId;
   const before = cluster === undefined ? anchors.known : anchors.knownOf(cluster);
-  const facts: VerifyFacts = { replicas, settled, expectedManifest, before };
+  const facts: VerifyFacts = { replicas, settled, expectedManifest, manifests, before };
   return { report: reportOf(facts), facts };
 }
 
@@ -61,6 +69,7 @@ async function factsOf(
   endpoint: string,
   connector: Connector,
   anchors: Anchors,
+  manifests: ManifestsOfHistory,
 ): Promise<ReplicaFacts> {
   try {
     return await connector.runAt(endpoint, async (attempt) => {
@@ -68,6 +77,7 @@ async function factsOf(
       const deployment = await fetchDeployment(attempt, anchors, settings);
       if (deployment.kind === 'founded') return { kind: 'answered', endpoint, deployment };
       const history = await fetchHistory(attempt, anchors, settings);
+      await fetchManifests(attempt, history.history, manifests, settings);
       return { kind: 'answered', endpoint, deployment, history };
     });
   } catch (error) {
@@ -85,11 +95,13 @@ function reportOf(facts: VerifyFacts): VerifyReport {
   const failures = facts.replicas.flatMap((one) => (one.kind === 'failed' ? [one.error] : []));
   const others = checks.some(({ kind, name }) => kind === 'failed' && name !== 'replicas');
   const [first] = facts.settled;
+  const longest = longestOf(facts.settled);
   return {
     ok: checks.every(({ kind }) => kind !== 'failed'),
     onlyUnreachable: failures.length > 0 && !others && !failures.some(isRefusal),
     checks,
     replicas: facts.replicas.map(replicaOf),
+    recoveries: longest === undefined ? [] : recoveriesOf(longest.history.recovered),
     simulated: facts.replicas.some((one) => one.kind === 'answered' && one.deployment.simulated),
     ...(first === undefined
       ? {}

@@ -11,7 +11,14 @@ import {
   type CertificateAuthority,
   type Seed,
 } from '@witan/keys';
-import { highWaterMarkBytes, transitionBytes, type SignedTransition } from '@witan/manifest';
+import {
+  highWaterMarkBytes,
+  recoveryBytes,
+  transitionBytes,
+  type HighWaterMark,
+  type SignedRecovery,
+  type SignedTransition,
+} from '@witan/manifest';
 import type { Cluster, Replica, Writer } from '@witan/replica';
 import { ReplicaError } from '@witan/replica';
 import type { CommandResult, StateView } from '@witan/state-machine';
@@ -55,8 +62,52 @@ export function clusterOf(context: ServiceContext): Cluster<ReferenceValues> {
 /** The state after everything that was acknowledged anywhere before this call (I5). */
 export async function currentView(context: ServiceContext): Promise<StateView<ReferenceValues>> {
   const cluster = clusterOf(context);
-  await publicly(cluster.engine.readBarrier({ timeoutMs: READ_MS }));
+  await publicly(confirm(context, cluster, READ_MS));
   return cluster.state.machine;
+}
+
+// What a quorum confirmed last, by cluster: gone with it.
+const CONFIRMED = new WeakMap<Cluster<ReferenceValues>, HighWaterMark>();
+
+async function confirm(
+  context: ServiceContext,
+  cluster: Cluster<ReferenceValues>,
+  timeoutMs: number,
+): Promise<void> {
+  await cluster.engine.readBarrier({ timeoutMs });
+  const { machine } = cluster.state;
+  if (machine.generation === 0) return;
+  CONFIRMED.set(cluster, { ...machine.floor(), timeMs: context.clock.now() });
+}
+
+/** A mark for an answer that is given in any case, and whether a quorum confirmed it just now. */
+export interface BestMark {
+  readonly highWaterMark: WireSigned<'mark'>;
+  readonly highWaterMarkConfirmed: boolean;
+}
+
+/**
+ * The mark of now where a quorum confirms it in time, else the last one that it confirmed (I5, I6).
+ * Undefined where there is none: before the first manifest, or before this replica first read.
+ *
+ * @param timeoutMs how long to wait for the quorum
+ */
+export async function bestMark(
+  context: ServiceContext,
+  timeoutMs: number,
+): Promise<BestMark | undefined> {
+  const { cluster } = context.replica;
+  if (cluster === undefined || cluster.state.machine.generation === 0) return undefined;
+  const highWaterMarkConfirmed = await confirm(context, cluster, timeoutMs).then(
+    () => true,
+    (error: unknown) => {
+      if (!(error instanceof ReplicaError)) throw error;
+      return false;
+    },
+  );
+  const mark = CONFIRMED.get(cluster);
+  if (mark === undefined) return undefined;
+  return { highWaterMark: sign(cluster, mark), highWaterMarkConfirmed };
 }
 
 /** Turns the driver's errors into answers. */
@@ -78,20 +129,24 @@ export function seedOf(cluster: Cluster<ReferenceValues>): Seed {
 export function signedMark(
   context: ServiceContext,
   cluster: Cluster<ReferenceValues>,
-): { readonly mark: Uint8Array; readonly signature: Uint8Array } {
-  const keys = keysOf(cluster);
-  const mark = highWaterMarkBytes({
-    ...cluster.state.machine.floor(),
-    timeMs: context.clock.now(),
-  });
-  return { mark, signature: signP256(keys.history, mark) };
+): WireSigned<'mark'> {
+  return sign(cluster, { ...cluster.state.machine.floor(), timeMs: context.clock.now() });
 }
 
-export function transitionToWire(signed: SignedTransition): {
-  readonly transition: Uint8Array;
-  readonly signature: Uint8Array;
-} {
+function sign(cluster: Cluster<ReferenceValues>, of: HighWaterMark): WireSigned<'mark'> {
+  const mark = highWaterMarkBytes(of);
+  return { mark, signature: signP256(keysOf(cluster).history, mark) };
+}
+
+/** A record's canonical bytes under a name of its own, and the signature over them. */
+type WireSigned<Name extends string> = Readonly<Record<Name | 'signature', Uint8Array>>;
+
+export function transitionToWire(signed: SignedTransition): WireSigned<'transition'> {
   return { transition: transitionBytes(signed.transition), signature: signed.signature };
+}
+
+export function recoveryToWire(signed: SignedRecovery): WireSigned<'recovery'> {
+  return { recovery: recoveryBytes(signed.recovery), signature: signed.signature };
 }
 
 interface ClusterKeys {

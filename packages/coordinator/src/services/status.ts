@@ -1,4 +1,4 @@
-/** This replica's own view of itself and its cluster; no quorum confirms it. */
+/** This replica's own view of itself and its cluster; no quorum confirms it but for its mark. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { fromHex } from '@witan/core';
 import { GetStatusResponse_Phase, type GetStatusResponseSchema } from '@witan/protocol';
@@ -6,7 +6,7 @@ import type { Phase, Replica } from '@witan/replica';
 import type { ReferenceValues } from '@witan/attestation';
 import { isSimulated } from '../operations.ts';
 import { memberToWire } from '../peers/wire.ts';
-import type { ServiceContext } from './context.ts';
+import type { BestMark, ServiceContext } from './context.ts';
 
 const PHASES: Readonly<Record<Phase, GetStatusResponse_Phase>> = {
   discovering: GetStatusResponse_Phase.DISCOVERING,
@@ -23,6 +23,7 @@ const REACHABLE_MS = 1_000;
 
 export function statusOf(
   context: ServiceContext,
+  mark: BestMark | undefined,
 ): MessageInitShape<typeof GetStatusResponseSchema> {
   const { replica } = context;
   setGauges(context);
@@ -35,6 +36,7 @@ export function statusOf(
     incarnation: fromHex(standing.self.incarnation),
     slots: [...standing.slots],
     version: context.version,
+    ...mark,
     simulated: context.simulatedSelf,
     counters: Object.fromEntries(
       Object.entries(context.counters.snapshot()).map(([name, value]) => [name, BigInt(value)]),

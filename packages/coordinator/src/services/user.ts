@@ -10,11 +10,13 @@ import type { PeerClaims } from '../evidence/rules.ts';
 import { isSimulated, type Operation } from '../operations.ts';
 import { approvalFromWire, toNumber } from '../peers/wire.ts';
 import {
+  bestMark,
   clusterIdBytes,
   clusterOf,
   currentView,
   publicly,
   READ_MS,
+  recoveryToWire,
   signedMark,
   transitionToWire,
   WRITE_MS,
@@ -23,6 +25,8 @@ import {
 import { statusOf } from './status.ts';
 
 const APPROVALS_MAX = 64;
+/** How long a status waits for a quorum to confirm its mark: it is to answer in any case. */
+const STATUS_MARK_MS = 500;
 
 export function userService(context: ServiceContext): ServiceRegistration<PeerClaims> {
   return serviceRegistration<typeof UserService, PeerClaims>(UserService, {
@@ -51,6 +55,7 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
       const view = await currentView(context);
       const cluster = clusterOf(context);
       const { manifest } = view;
+      const recovery = view.recoveries.at(-1);
       return {
         clusterId: clusterIdBytes(cluster),
         epoch: BigInt(view.epoch),
@@ -61,6 +66,7 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
         historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
         transitionHash: fromHex(view.head),
         simulated: context.simulatedSelf || (manifest !== undefined && isSimulated(manifest)),
+        ...(recovery === undefined ? {} : { recovery: recoveryToWire(recovery) }),
         ...(manifest === undefined ? {} : { highWaterMark: signedMark(context, cluster) }),
       };
     },
@@ -70,7 +76,8 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
       const cluster = clusterOf(context);
       if (view.manifest === undefined) throw noManifest();
       const from = Math.max(1, toNumber(request.fromGeneration));
-      const records = view.transitions.slice(from - 1).map((signed) => ({
+      const to = toNumber(request.toGeneration) || view.transitions.length;
+      const records = view.transitions.slice(from - 1, to).map((signed) => ({
         transition: transitionToWire(signed),
         ...(request.withManifests ? { manifest: manifestOf(view, signed) } : {}),
       }));
@@ -78,10 +85,11 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
         records,
         historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
         highWaterMark: signedMark(context, cluster),
+        recoveries: view.recoveries.map(recoveryToWire),
       };
     },
 
-    getStatus: () => Promise.resolve(statusOf(context)),
+    getStatus: async () => statusOf(context, await bestMark(context, STATUS_MARK_MS)),
   });
 }
 

@@ -1,15 +1,13 @@
 /** All replicas show one cluster with one history. */
 import { bytesEqual } from '@witan/core';
-import type { SettledFacts, VerifyFacts } from '../facts.ts';
+import { longestOf, type SettledFacts, type VerifyFacts } from '../facts.ts';
 import { failed, passed, skipped, type Outcome } from './outcome.ts';
 
 export function checkAgreement({ settled }: VerifyFacts): Outcome {
   const [first, ...others] = settled;
   if (first === undefined) return skipped('no replica could be verified');
   if (others.length === 0) return skipped('only one replica answered');
-  const longest = settled.reduce((left, right) =>
-    lengthOf(right) > lengthOf(left) ? right : left,
-  );
+  const longest = longestOf(settled) ?? first;
   for (const other of others) {
     const difference = compare(first, other, longest);
     if (difference !== undefined) return difference;
@@ -37,10 +35,20 @@ function compare(
   const { hashes } = other.history.history;
   const newest = hashes.at(-1);
   const expected = longest.history.history.hashes[hashes.length - 1];
-  if (newest === expected) return undefined;
-  return failed(`${where} have different histories`, expected ?? 'nothing', newest ?? 'nothing');
+  if (newest !== expected) {
+    return failed(`${where} have different histories`, expected ?? 'nothing', newest ?? 'nothing');
+  }
+  return compareRecoveries(first, other, where);
 }
 
-function lengthOf({ history }: SettledFacts): number {
-  return history.history.hashes.length;
+/** A recovery may come between two answers as well. */
+function compareRecoveries(
+  first: SettledFacts,
+  other: SettledFacts,
+  where: string,
+): Outcome | undefined {
+  const [mine, theirs] = [first.history.recovered.hashes, other.history.recovered.hashes];
+  const at = mine.findIndex((hash, index) => index < theirs.length && hash !== theirs[index]);
+  if (at < 0) return undefined;
+  return failed(`${where} have different recoveries`, mine[at], theirs[at]);
 }

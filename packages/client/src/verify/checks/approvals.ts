@@ -1,41 +1,50 @@
 /**
- * Owners approved the manifest in force. For the first manifest its own owners count and can be
- * checked here; for a later one those of the manifest before it, which only the replicas had to
- * have, and they checked before they signed the transition.
+ * Owners approved every manifest of the history: the first by its own owners, each later one by
+ * those of the manifest before it. Where the cluster no longer keeps that manifest, the replicas'
+ * word has to do: they checked before they signed the transition.
  */
 import { nodeCrypto } from '@witan/keys';
-import { ManifestError, checkApprovals } from '@witan/manifest';
-import type { VerifyFacts } from '../facts.ts';
+import { ManifestError, checkApprovalsOfHistory, type Transition } from '@witan/manifest';
+import { longestOf, type VerifyFacts } from '../facts.ts';
 import { failed, passed, skipped, type Outcome } from './outcome.ts';
 
-export function checkOwnerApprovals({ settled }: VerifyFacts): Outcome {
-  const [first] = settled;
-  if (first === undefined) return skipped('no replica could be verified');
-  const { manifest, mark } = first.deployment;
-  const transition = first.history.history.transitions[mark.generation - 1];
-  if (transition === undefined) return skipped('the transition is not in the history');
-  const { approvals, clusterId, previous, manifestDigest, generation } = transition;
-  const names = approvals.map(
-    ({ ownerFingerprint }) =>
-      manifest.owners.find(({ fingerprint }) => fingerprint === ownerFingerprint)?.name ??
-      ownerFingerprint.slice(0, 16),
-  );
-  if (generation !== 1) return passed(`by ${names.join(', ')}, as the replicas recorded`);
-  if (approvals.length === 0 && manifest.updateThreshold === 0) {
-    return passed('none needed: no owner may update this manifest');
-  }
+export function checkOwnerApprovals({ settled, manifests }: VerifyFacts): Outcome {
+  const longest = longestOf(settled);
+  if (longest === undefined) return skipped('no replica could be verified');
+  const { history } = longest.history;
+  const manifestOf = (generation: number) => {
+    const hash = history.hashes[generation - 1];
+    return hash === undefined ? undefined : manifests.get(hash);
+  };
+  const newest = history.transitions.at(-1);
+  if (newest === undefined) return skipped('the history is empty');
   try {
-    checkApprovals({
-      inForce: manifest,
-      isFirst: true,
-      subject: { clusterId, previousTransition: previous, manifestDigest },
-      approvals,
-      crypto: nodeCrypto,
-    });
-    return passed(`by ${names.join(', ')}`);
+    const unchecked = checkApprovalsOfHistory(history, manifestOf, nodeCrypto);
+    const owners = manifestOf(Math.max(1, newest.generation - 1))?.owners ?? [];
+    const last = unchecked.at(-1);
+    const rest =
+      last === undefined
+        ? ''
+        : `; up to generation ${last} as the replicas recorded, whose manifests are not kept`;
+    return passed(`${describe(newest, owners)}${rest}`);
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
-    const { expected, found } = error.fields;
-    return { ...failed(error.message, String(expected), String(found)), code: error.code };
+    const { path, expected, found } = error.fields;
+    const detail = `${String(path)}: ${error.message}`;
+    return { ...failed(detail, String(expected), String(found)), code: error.code };
   }
+}
+
+function describe(
+  { approvals, generation }: Transition,
+  owners: readonly { readonly fingerprint: string; readonly name: string }[],
+): string {
+  const all = generation === 1 ? '' : `all ${generation}, the newest `;
+  if (approvals.length === 0) return `${all}by none: no owner may update this manifest`;
+  const names = approvals.map(
+    ({ ownerFingerprint }) =>
+      owners.find(({ fingerprint }) => fingerprint === ownerFingerprint)?.name ??
+      ownerFingerprint.slice(0, 16),
+  );
+  return `${all}by ${names.join(', ')}`;
 }

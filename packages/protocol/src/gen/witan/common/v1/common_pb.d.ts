@@ -95,6 +95,33 @@ export declare type SignedTransition = Message<"witan.common.v1.SignedTransition
 export declare const SignedTransitionSchema: GenMessage<SignedTransition>;
 
 /**
+ * One full recovery of the cluster with its signature (invariant I7).
+ *
+ * @generated from message witan.common.v1.SignedRecovery
+ */
+export declare type SignedRecovery = Message<"witan.common.v1.SignedRecovery"> & {
+  /**
+   * Canonical bytes of the record (packages/manifest, Recovery).
+   *
+   * @generated from field: bytes recovery = 1;
+   */
+  recovery: Uint8Array;
+
+  /**
+   * ECDSA P-256 with SHA-256 over the bytes, r || s.
+   *
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message witan.common.v1.SignedRecovery.
+ * Use `create(SignedRecoverySchema)` to create a new message.
+ */
+export declare const SignedRecoverySchema: GenMessage<SignedRecovery>;
+
+/**
  * What went wrong, as a code that a program can branch on. Sent in the `witan-error-bin` trailer.
  *
  * @generated from message witan.common.v1.ErrorDetail

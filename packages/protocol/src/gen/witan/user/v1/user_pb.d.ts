@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Approval, Member, SignedHighWaterMark, SignedTransition } from "../../common/v1/common_pb.js";
+import type { Approval, Member, SignedHighWaterMark, SignedRecovery, SignedTransition } from "../../common/v1/common_pb.js";
 
 /**
  * Describes the file witan/user/v1/user.proto.
@@ -199,6 +199,13 @@ export declare type GetDeploymentResponse = Message<"witan.user.v1.GetDeployment
    * @generated from field: bool simulated = 10;
    */
   simulated: boolean;
+
+  /**
+   * The newest full recovery; absent in the first epoch (invariant I7).
+   *
+   * @generated from field: witan.common.v1.SignedRecovery recovery = 11;
+   */
+  recovery?: SignedRecovery | undefined;
 };
 
 /**
@@ -226,6 +233,13 @@ export declare type GetHistoryRequest = Message<"witan.user.v1.GetHistoryRequest
    * @generated from field: bool with_manifests = 2;
    */
   withManifests: boolean;
+
+  /**
+   * Last generation wanted; 0 means up to the newest.
+   *
+   * @generated from field: uint64 to_generation = 3;
+   */
+  toGeneration: bigint;
 };
 
 /**
@@ -260,6 +274,13 @@ export declare type GetHistoryResponse = Message<"witan.user.v1.GetHistoryRespon
    * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 3;
    */
   highWaterMark?: SignedHighWaterMark | undefined;
+
+  /**
+   * Every full recovery, oldest first, whichever generations were asked for (invariant I7).
+   *
+   * @generated from field: repeated witan.common.v1.SignedRecovery recoveries = 4;
+   */
+  recoveries: SignedRecovery[];
 };
 
 /**
@@ -440,6 +461,21 @@ export declare type GetStatusResponse = Message<"witan.user.v1.GetStatusResponse
    * @generated from field: bytes incarnation = 18;
    */
   incarnation: Uint8Array;
+
+  /**
+   * The highest state that a quorum has confirmed to this replica: the one of now, or the last
+   * one where it cannot ask now. Absent before the first (invariant I6).
+   *
+   * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 19;
+   */
+  highWaterMark?: SignedHighWaterMark | undefined;
+
+  /**
+   * Whether the mark was confirmed for this answer.
+   *
+   * @generated from field: bool high_water_mark_confirmed = 20;
+   */
+  highWaterMarkConfirmed: boolean;
 };
 
 /**
@@ -717,7 +753,7 @@ export declare const UserService: GenService<{
     output: typeof GetHistoryResponseSchema;
   },
   /**
-   * This replica's own view: role, leader, members, progress. Not confirmed by a quorum.
+   * This replica's own view: role, leader, members, progress. A quorum confirms its mark alone.
    *
    * @generated from rpc witan.user.v1.UserService.GetStatus
    */
