@@ -17,6 +17,7 @@ import {
 import {
   createMeshCaCertificate,
   createRootCertificate,
+  dealShares,
   deriveHistorySigningKey,
   deriveMeshCaKey,
   deriveRootCaKey,
@@ -27,9 +28,10 @@ import {
   type Seed,
 } from '@witan/keys';
 import {
-  manifestDigest,
+  encodeRecoveryHeader,
   nextTransition,
   parseManifest,
+  shareHolders,
   transitionBytes,
   transitionHash,
   type Approval,
@@ -41,6 +43,7 @@ import {
   encodeCommand,
   type CommandResult,
   type RequestKey,
+  type SetManifestCommand,
   type StateMachine,
 } from '@witan/state-machine';
 import { CoordinatorError } from './errors.ts';
@@ -112,11 +115,10 @@ async function prepareManifest(
   options: PreparerOptions,
 ): Promise<Prepared<CommandResult>> {
   const first = await manifestCommand(operation, options);
-  if (isTaken(options.view.preview(first, options.crypto))) return ordered(first, true);
+  if (isTaken(first.result)) return ordered(first.command, true);
   await options.confirm();
   const again = await manifestCommand(operation, options);
-  const result = options.view.preview(again, options.crypto);
-  return isTaken(result) ? ordered(again, true) : answered(options, result);
+  return isTaken(again.result) ? ordered(again.command, true) : answered(options, again.result);
 }
 
 async function prepareIdentity(
@@ -142,36 +144,70 @@ function answered(options: PreparerOptions, result: CommandResult): Prepared<Com
   return { kind: 'answer', index: options.view.appliedIndex, result };
 }
 
+/**
+ * A command, and what it would do now. Shares are dealt last, once the state machine has found
+ * nothing else amiss: nobody without the owners' approval has the seed encrypted to his own keys.
+ */
 async function manifestCommand(
   operation: Operation & { kind: 'set-manifest' },
   options: PreparerOptions,
-): Promise<Uint8Array> {
-  const { seed, view, crypto, clock } = options;
-  const { clusterId } = view;
-  const manifest = parseManifest(operation.manifest, {
-    parseReferenceValues,
-    crypto,
+): Promise<{ readonly command: Uint8Array; readonly result: CommandResult }> {
+  const { view, crypto } = options;
+  const previewed = (command: Uint8Array) => ({ command, result: view.preview(command, crypto) });
+  const manifest = parseManifest(operation.manifest, { parseReferenceValues, crypto });
+  const parts = await commandParts(operation, manifest, options);
+  const plain = previewed(encodeCommand(parts));
+  const isDue = plain.result.kind === 'refused' && plain.result.code === 'RECOVERY_HEADER_MISSING';
+  if (!isDue) return plain;
+  const recoveryHeader = await dealNext(manifest, options);
+  return previewed(encodeCommand({ ...parts, recoveryHeader }));
+}
+
+/** The same seed in shares for the manifest's recovery owners, under the next number. */
+async function dealNext(
+  manifest: ValidatedManifest<ReferenceValues>,
+  { seed, view }: PreparerOptions,
+): Promise<Uint8Array | undefined> {
+  const holders = shareHolders(manifest);
+  if (holders === undefined) return undefined;
+  const header = await dealShares({
+    seed,
+    clusterId: view.clusterId,
+    resharing: view.shares.resharing + 1,
+    threshold: holders.threshold,
+    owners: holders.owners.map(({ publicKey }) => publicKey),
   });
+  return encodeRecoveryHeader(header);
+}
+
+async function commandParts(
+  operation: Operation & { kind: 'set-manifest' },
+  manifest: ValidatedManifest<ReferenceValues>,
+  options: PreparerOptions,
+): Promise<SetManifestCommand> {
+  const { seed, view, clock } = options;
+  const { clusterId } = view;
   const transition = nextTransition({
     clusterId,
     epoch: view.epoch,
     previousGeneration: view.generation,
     previous: view.head,
-    manifestDigest: manifestDigest(operation.manifest, crypto),
+    manifestDigest: manifest.digest,
     approvals: operation.approvals,
     timeMs: clock.now(),
   });
   const historyKey = deriveHistorySigningKey(seed, clusterId);
   const isFirst = view.generation === 0;
   const certificates = await createCertificates(options, transition, isSimulated(manifest));
-  return encodeCommand({
+  return {
     ...operation,
     timeMs: transition.timeMs,
     rootCertificate: isFirst ? certificates.root : undefined,
     meshCaCertificate: certificates.meshCa,
     historyPublicKey: isFirst ? spkiOf(historyKey) : undefined,
     transitionSignature: signP256(historyKey, transitionBytes(transition)),
-  });
+    recoveryHeader: undefined,
+  };
 }
 
 async function createCertificates(
@@ -244,6 +280,9 @@ const LEADER_CODES: readonly string[] = [
   'TRANSITION_SIGNATURE_INVALID',
   'FOUNDING_FIELDS_MISSING',
   'FOUNDING_FIELDS_REPEATED',
+  'RECOVERY_HEADER_MISSING',
+  'RECOVERY_HEADER_UNFIT',
+  'RECOVERY_HEADER_UNDUE',
 ];
 
 /** Results travel between replicas of this program as JSON: plain data, no binary parts. */

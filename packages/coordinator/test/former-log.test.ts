@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,9 +17,13 @@ import {
   SealingGenerations,
   createSeed,
   createUnsealer,
+  dealShares,
+  decodeRecoveryHeaderUnverified,
   nodeCrypto,
   seedFromBytes,
+  spkiOf,
 } from '@witan/keys';
+import type { RecoveryHeader } from '@witan/manifest';
 import { LogChain, encodeDurableRecord, type HashParts } from '@witan/replica';
 import { encodeSnapshot, nodeId, type Entry } from 'raft-ts';
 import { configurationDigest, type DiskClaims } from '../src/storage/claims.ts';
@@ -291,6 +296,7 @@ describe('claims', () => {
     slots: [slotName('witan-0')],
     generation: generation(1),
     head: sha256Hex('2'.repeat(64)),
+    shares: { resharing: 0, header: undefined },
     members: (['voter', 'learner'] as const).map((role, nodeId) => ({
       role,
       nodeId,
@@ -300,7 +306,7 @@ describe('claims', () => {
     })),
   };
 
-  it('are noted when members or the manifest change, and only then', () => {
+  it('are noted when members, manifest or shares change, and only then', () => {
     const noted: DiskClaims[] = [];
     const note = (claimed: DiskClaims): Promise<void> => {
       noted.push(claimed);
@@ -314,6 +320,25 @@ describe('claims', () => {
     noter.stateChanged({ ...state, head: sha256Hex('3'.repeat(64)) });
     noter.stateChanged({ ...state, head: sha256Hex('3'.repeat(64)), members: [] });
     expect(noted).toHaveLength(3);
+    expect(noted[2]?.recoveryHeader).toEqual(new Uint8Array(0));
+  });
+
+  it('carry the recovery header of the state, and are noted again with the next one', async () => {
+    const ownerKey = spkiOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey);
+    const dealt = (resharing: number): Promise<RecoveryHeader> =>
+      dealShares({ seed, clusterId: CLUSTER, resharing, threshold: 1, owners: [ownerKey] });
+    const directory = fresh();
+    const log = logAt(directory);
+    const noter = new ClaimsNoter(log, (error) => expect.fail(String(error)));
+    noter.stateChanged({ ...state, shares: { resharing: 1, header: await dealt(1) } });
+    const chain = new LogChain(hash);
+    chain.reset(1, chain.genesis());
+    chain.append(range(2, 3));
+    await log.append([record(range(2, 3), chain)]);
+    noter.stateChanged({ ...state, shares: { resharing: 2, header: await dealt(2) } });
+    await log.close();
+    const bytes = (await readSummaryUnverified(directory))?.claims?.recoveryHeader;
+    expect(decodeRecoveryHeaderUnverified(bytes ?? expect.fail()).resharing).toBe(2);
   });
 
   it('that were made before the journal opened stand behind its first record', async () => {

@@ -63,12 +63,10 @@ export {
 export {
   decodeRecoveryHeaderUnverified,
   dealShares,
-  encodeRecoveryHeader,
   unwrapSeed,
   type DealOptions,
-  type DealtShare,
-  type RecoveryHeader,
 } from './recovery/recovery-header.ts';
+export { encodeRecoveryHeader, type DealtShare, type RecoveryHeader } from '@witan/manifest';
 export {
   SHARES_MAX,
   SHARE_BYTES_MAX,
@@ -79,7 +77,7 @@ export {
   type ShareBinding,
 } from './recovery/share.ts';
 export { ShareCollector, type ShareProgress } from './recovery/share-collector.ts';
-export { SHARE_JWE_CHARS_MAX, openShare, ownerFingerprint } from './recovery/share-envelope.ts';
+export { openShare, ownerFingerprint } from './recovery/share-envelope.ts';
 export * from './marker-names.ts';
 export { isSimulatedCertificate } from './simulated-marker.ts';
 export {

@@ -61,7 +61,7 @@ const MESSAGES: Readonly<Record<ManifestErrorCode, string>> = {
   MANIFEST_DUPLICATE_VALUE: 'manifest has a value twice that must be unique',
   MANIFEST_EMPTY_LIST: 'manifest has an empty list where one item is required',
   MANIFEST_TOO_MANY: 'manifest has more items than the limit',
-  MANIFEST_BAD_PUBLIC_KEY: 'manifest has an owner key that is not a P-256 public key',
+  MANIFEST_BAD_PUBLIC_KEY: 'manifest has an owner key that cannot serve its owner',
   MANIFEST_BAD_REFERENCE_VALUES: 'manifest has malformed reference values',
   MANIFEST_NO_UPDATE_OWNER: 'manifest names no owner who may update it',
   APPROVAL_UNKNOWN_OWNER: 'approval comes from a key that the manifest in force does not list',

@@ -9,6 +9,7 @@ export * from './limits.ts';
 export { manifestDigest, parseManifest, type ParseOptions } from './parse.ts';
 export { NO_TRANSITION, SIGNATURE_BYTES } from './records.ts';
 export * from './recovery.ts';
+export * from './recovery-header.ts';
 export { secretRef } from './secret-ref.ts';
 export * from './transition.ts';
 export * from './types.ts';

@@ -29,7 +29,7 @@ import { readJson, type JsonObject } from './json.ts';
 import * as limits from './limits.ts';
 import { ipAddressKey, isLabel, readHostName, readIpAddress, readLabel } from './names.ts';
 import { clip, itemPath, keyPath, ROOT_PATH } from './path.ts';
-import { decodeOwnerKey } from './public-key.ts';
+import { decodeOwnerKey, unfitKey } from './public-key.ts';
 import type {
   ManifestContent,
   Owner,
@@ -53,6 +53,7 @@ const TOP_FIELDS = [
   'owners',
   'updateThreshold',
   'allowNoUpdates',
+  'recoveryThreshold',
 ];
 const WORKLOAD_FIELDS = [
   'referenceValues',
@@ -62,6 +63,7 @@ const WORKLOAD_FIELDS = [
   'certificateLifetimeSeconds',
 ];
 const OWNER_FIELDS = ['name', 'publicKey', 'roles'];
+const OWNER_ROLES: readonly OwnerRole[] = ['update', 'recovery'];
 
 /**
  * Reads and checks a manifest. The result keeps a private copy of the bytes.
@@ -95,6 +97,7 @@ export function parseManifest<ReferenceValues>(
     workloads: parseWorkloads(requiredField(top, 'workloads'), parseReferenceValues),
     owners,
     ...parseUpdateRules(top, owners),
+    recoveryThreshold: parseRecoveryThreshold(top, owners),
   };
   return content as ValidatedManifest<ReferenceValues>;
 }
@@ -206,23 +209,39 @@ function parseOwners(located: Located, crypto: Crypto): readonly Owner[] {
 
 function parseOwner(located: Located, crypto: Crypto): Owner {
   const object = readObject(located, OWNER_FIELDS);
-  const publicKey = decodeOwnerKey(readString(requiredField(object, 'publicKey')));
-  const roles = requiredField(object, 'roles');
-  const parsedRoles = readList(roles, 1, limits.OWNERS_MAX).map((role): OwnerRole => {
-    if (readString(role).value !== 'update') throw badValue(role, 'update');
-    return 'update';
-  });
-  checkUnique(
-    parsedRoles,
-    (role) => role,
-    (index) => itemPath(roles.path, index),
-  );
+  const pem = readString(requiredField(object, 'publicKey'));
+  const { kind, der } = decodeOwnerKey(pem);
+  const roles = parseRoles(requiredField(object, 'roles'));
+  if (kind !== 'p256' && roles.includes('update')) throw unfitKey(pem, kind);
   return {
     name: readLabel(requiredField(object, 'name')),
-    publicKey,
-    fingerprint: digestOf(publicKey, crypto),
-    roles: parsedRoles,
+    publicKey: der,
+    fingerprint: digestOf(der, crypto),
+    roles,
   };
+}
+
+function parseRoles(located: Located): readonly OwnerRole[] {
+  const roles = readList(located, 1, limits.OWNERS_MAX).map((item): OwnerRole => {
+    const role = OWNER_ROLES.find((known) => known === readString(item).value);
+    if (role === undefined) throw badValue(item, OWNER_ROLES.join(' or '));
+    return role;
+  });
+  checkUnique(
+    roles,
+    (role) => role,
+    (index) => itemPath(located.path, index),
+  );
+  return roles;
+}
+
+/** Required where there are owners to hold shares, and refused where there are none. */
+function parseRecoveryThreshold(top: Located<JsonObject>, owners: readonly Owner[]): number {
+  const holders = owners.filter((owner) => owner.roles.includes('recovery')).length;
+  if (holders > 0) return readInteger(requiredField(top, 'recoveryThreshold'), 1, holders);
+  const threshold = optionalField(top, 'recoveryThreshold');
+  if (threshold !== undefined) throw badValue(threshold, 'nothing where no owner has recovery');
+  return 0;
 }
 
 function parseUpdateRules(

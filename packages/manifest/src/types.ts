@@ -8,14 +8,20 @@ import type { Brand, Sha256Hex } from '@witan/core';
 /** The only schema version so far. */
 export type ApiVersion = 'witan.dev/v1';
 
-/** `update`: this owner's approval counts towards `updateThreshold`. */
-export type OwnerRole = 'update';
+/**
+ * `update`: this owner's approval counts towards `updateThreshold`. `recovery`: this owner is given
+ * a share of the key that brings the cluster back when every process is gone.
+ */
+export type OwnerRole = 'update' | 'recovery';
 
-/** Somebody who may approve changes, known by a public key. */
+/** Somebody who may approve changes or recover the cluster, known by a public key. */
 export interface Owner {
   /** A DNS label, unique in the manifest. */
   readonly name: string;
-  /** DER SubjectPublicKeyInfo of a P-256 key with an uncompressed point on the curve, 91 bytes. */
+  /**
+   * DER SubjectPublicKeyInfo: of a P-256 key where the owner has the role `update`, else also of a
+   * P-384 key or an RSA key of 3072 to 8192 bits.
+   */
   readonly publicKey: Uint8Array;
   /** SHA-256 of `publicKey`, unique in the manifest. */
   readonly fingerprint: Sha256Hex;
@@ -56,6 +62,11 @@ export interface ManifestContent<ReferenceValues> {
   readonly updateThreshold: number;
   /** True where no owner may update, by the manifest's explicit wish. */
   readonly allowNoUpdates: boolean;
+  /**
+   * How many owners with the role `recovery` together recover the cluster; 0 only where there are
+   * none, and then nobody can once every process is gone.
+   */
+  readonly recoveryThreshold: number;
 }
 
 /** A manifest that passed every check of `parseManifest`. */

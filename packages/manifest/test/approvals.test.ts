@@ -106,7 +106,7 @@ describe('approvals', () => {
   });
 
   it('of owners without the role update do not count', () => {
-    const owners = inForce.owners.map((owner) => ({ ...owner, roles: [] }));
+    const owners = inForce.owners.map((owner) => ({ ...owner, roles: ['recovery'] as const }));
     const stripped = { owners, updateThreshold: 1 };
     expect(codeOf(() => check(pick(0), { inForce: stripped }))).toBe('APPROVAL_ROLE_MISSING');
   });

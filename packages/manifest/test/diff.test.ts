@@ -47,7 +47,9 @@ describe('the difference of two manifests', () => {
           'workloads/api': { referenceValues: [{ measurement: 'ee' }] },
           'workloads/db': undefined,
           'owners/1/name': 'carol',
+          'owners/0/roles': ['update', 'recovery'],
           updateThreshold: 2,
+          recoveryThreshold: 1,
         }),
       ),
     ).toEqual([
@@ -57,9 +59,11 @@ describe('the difference of two manifests', () => {
       `changed ${web}.certificateLifetimeSeconds`,
       'removed workloads.db',
       'added workloads.api',
+      'added owners.owner-0.roles[1]',
       'removed owners.owner-1',
       'added owners.carol',
       'changed updateThreshold',
+      'added recoveryThreshold',
     ]);
   });
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { isIP } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { ipAddressKey } from '../src/names.ts';
@@ -9,6 +9,7 @@ import {
   edited,
   parse,
   refusalOf,
+  rsaKey,
   testKey,
   type Draft,
 } from './support.ts';
@@ -53,13 +54,13 @@ function unreducedPoint(): Uint8Array {
 }
 
 describe('an owner key', () => {
-  const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey;
+  const p521 = generateKeyPairSync('ec', { namedCurve: 'P-521' }).publicKey;
   const offCurve = Uint8Array.from(alice.spki, (byte, at) => (at === 90 ? byte ^ 1 : byte));
   const infinity = Uint8Array.from(alice.spki, (byte, at) => (at < 27 ? byte : 0));
   const tooLarge = Uint8Array.from(alice.spki, (byte, at) => (at < 27 ? byte : 0xff));
 
   it.each([
-    ['of another curve', p384.export({ format: 'pem', type: 'spki' }).toString()],
+    ['of another curve', p521.export({ format: 'pem', type: 'spki' }).toString()],
     ['with a point off the curve', pemOf(offCurve)],
     ['with all coordinates zero', pemOf(infinity)],
     ['with coordinates above the field prime', pemOf(tooLarge)],
@@ -82,6 +83,76 @@ describe('an owner key', () => {
   it('may lack the last line end', () => {
     expect(parse(bytesOf(withPem(alice.pem.trimEnd()))).owners[0]?.fingerprint).toBe(
       alice.fingerprint,
+    );
+  });
+});
+
+describe('the key of an owner whose only role is recovery', () => {
+  const rsa = rsaKey();
+  const p384 = testKey('P-384');
+  const modulusEnd = rsa.spki.length - 5;
+
+  function withKey(pem: string, roles: readonly string[] = ['recovery']): Draft {
+    const owner = { name: 'carol', publicKey: pem, roles };
+    return edited(base, { 'owners/2': owner, recoveryThreshold: 1 });
+  }
+
+  it.each([
+    ['P-256', testKey()],
+    ['P-384', p384],
+    ['RSA of 3072 bits', rsa],
+    ['RSA of 3073 bits', rsaKey(3073)],
+  ])('may be of %s, and is kept as DER', (_name, key) => {
+    const owner = parse(bytesOf(withKey(key.pem))).owners[2];
+    expect(owner).toMatchObject({ fingerprint: key.fingerprint, roles: ['recovery'] });
+    expect(owner?.publicKey).toEqual(key.spki);
+  });
+
+  it.each([
+    ['P-384', p384, 'an EC P-384 key'],
+    ['RSA', rsa, 'an RSA key'],
+  ])('may not be of %s with the role update, and the error says so', (_name, key, found) => {
+    for (const roles of [['update'], ['recovery', 'update']]) {
+      const error = refusalOf(() => parse(bytesOf(withKey(key.pem, roles))));
+      expect(error).toMatchObject({ code: 'MANIFEST_BAD_PUBLIC_KEY', fields: { found } });
+      expect(error.fields['path']).toBe('owners[2].publicKey');
+      expect(error.fields['expected']).toContain('only role is recovery');
+    }
+  });
+
+  it.each([
+    ['RSA of 2048 bits', rsaKey(2048).spki],
+    ['RSA of 3071 bits', rsaKey(3071).spki],
+    ['RSA with an even modulus', rsa.spki.with(modulusEnd - 1, 2)],
+    ['RSA with another exponent', rsa.spki.with(rsa.spki.length - 1, 3)],
+    ['RSA with a byte behind it', Uint8Array.of(...rsa.spki, 0)],
+    ['RSA that ends early', rsa.spki.subarray(0, -1)],
+    ['RSA with a length that does not fit', rsa.spki.with(31, 0x82)],
+    ['RSA and nothing else', rsa.spki.subarray(0, 19)],
+    ['P-384 off the curve', p384.spki.with(119, (p384.spki[119] ?? 0) ^ 1)],
+    ['P-384 that ends early', p384.spki.subarray(0, 119)],
+    ['P-384 with all coordinates zero', Uint8Array.from(p384.spki, (b, at) => (at < 24 ? b : 0))],
+  ])('of %s is refused', (_name, der) => {
+    const error = refusalOf(() => parse(bytesOf(withKey(pemOf(der)))));
+    expect(error.code).toBe('MANIFEST_BAD_PUBLIC_KEY');
+  });
+
+  it('with any bytes changed is refused, or is one that the library reads to the same', () => {
+    const change = fc.record({ at: fc.nat(rsa.spki.length - 1), byte: fc.nat(255) });
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), (changes) => {
+        const der = Uint8Array.from(rsa.spki);
+        for (const { at, byte } of changes) der[at] = byte;
+        try {
+          parse(bytesOf(withKey(pemOf(der))));
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'MANIFEST_BAD_PUBLIC_KEY' });
+          return;
+        }
+        const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
+        expect(Uint8Array.from(key.export({ format: 'der', type: 'spki' }))).toEqual(der);
+      }),
+      { numRuns: 300 },
     );
   });
 });

@@ -6,6 +6,7 @@ import {
   ManifestError,
   MANIFEST_BYTES_MAX,
   parseManifest,
+  shareHolders,
   type ManifestErrorCode,
 } from '../src/index.ts';
 import {
@@ -17,6 +18,7 @@ import {
   parse,
   refusalOf,
   ReferenceValuesError,
+  rsaKey,
   testKey,
   type Edits,
 } from './support.ts';
@@ -64,6 +66,24 @@ describe('a valid manifest', () => {
     ]);
     expect(toHex(manifest.owners[0]?.publicKey ?? utf8(''))).toBe(toHex(alice.spki));
     expect(manifest).toMatchObject({ updateThreshold: 2, allowNoUpdates: false });
+  });
+
+  it('has no threshold of recovery where no owner holds a share', () => {
+    expect(manifest.recoveryThreshold).toBe(0);
+    expect(shareHolders(manifest)).toBeUndefined();
+  });
+
+  it('names the owners who hold shares, in one order, and how many are needed', () => {
+    const edits = {
+      'owners/0/roles': ['recovery'],
+      'owners/1/roles': ['recovery', 'update'],
+      updateThreshold: 1,
+      recoveryThreshold: 2,
+    };
+    const holders = shareHolders(parse(bytesOf(edited(base, edits))));
+    expect(holders?.threshold).toBe(2);
+    const fingerprints = holders?.owners.map(({ fingerprint }) => fingerprint);
+    expect(fingerprints).toEqual([alice.fingerprint, bob.fingerprint].toSorted());
   });
 
   it('may do without owners where it says so, and then has no threshold', () => {
@@ -245,6 +265,36 @@ describe('a manifest is refused with the place, the expected and the found value
       'MANIFEST_BAD_VALUE',
       'updateThreshold',
     ],
+    [
+      'a threshold of recovery without owners for it',
+      { recoveryThreshold: 1 },
+      'MANIFEST_BAD_VALUE',
+      'recoveryThreshold',
+    ],
+    [
+      'owners for recovery without a threshold',
+      { 'owners/1/roles': ['update', 'recovery'] },
+      'MANIFEST_MISSING_FIELD',
+      'recoveryThreshold',
+    ],
+    [
+      'a threshold of recovery of zero',
+      { 'owners/1/roles': ['update', 'recovery'], recoveryThreshold: 0 },
+      'MANIFEST_BAD_VALUE',
+      'recoveryThreshold',
+    ],
+    [
+      'a threshold of recovery above its owners',
+      { 'owners/1/roles': ['update', 'recovery'], recoveryThreshold: 2 },
+      'MANIFEST_BAD_VALUE',
+      'recoveryThreshold',
+    ],
+    [
+      'fewer owners for updates than their threshold, where the others are for recovery',
+      { 'owners/1/roles': ['recovery'], recoveryThreshold: 1 },
+      'MANIFEST_BAD_VALUE',
+      'updateThreshold',
+    ],
     ['a flag in text', { allowNoUpdates: 'no' }, 'MANIFEST_WRONG_TYPE', 'allowNoUpdates'],
   ];
 
@@ -274,7 +324,13 @@ describe('a manifest is refused with the place, the expected and the found value
 });
 
 describe('hostile bytes', () => {
-  const valid = bytesOf(draftManifest([alice, bob]));
+  const valid = bytesOf(
+    edited(draftManifest([alice, bob]), {
+      'owners/1/roles': ['update', 'recovery'],
+      'owners/2': { name: 'carol', publicKey: rsaKey().pem, roles: ['recovery'] },
+      recoveryThreshold: 2,
+    }),
+  );
 
   it('give a ManifestError or a manifest, and nothing else (I10)', () => {
     const change = fc.record({ at: fc.nat(valid.length - 1), byte: fc.nat(255) });

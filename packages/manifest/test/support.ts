@@ -41,8 +41,17 @@ export interface TestKey {
   readonly fingerprint: Sha256Hex;
 }
 
-export function testKey(): TestKey {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+export function testKey(namedCurve: 'P-256' | 'P-384' = 'P-256'): TestKey {
+  return keyOf(generateKeyPairSync('ec', { namedCurve }));
+}
+
+/** Slow to make from 4096 bits on. */
+export function rsaKey(modulusLength = 3072): TestKey {
+  return keyOf(generateKeyPairSync('rsa', { modulusLength }));
+}
+
+function keyOf(pair: { readonly privateKey: KeyObject; readonly publicKey: KeyObject }): TestKey {
+  const { privateKey, publicKey } = pair;
   const spki = Uint8Array.from(publicKey.export({ format: 'der', type: 'spki' }));
   return {
     privateKey,

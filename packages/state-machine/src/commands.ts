@@ -23,6 +23,7 @@ import {
   manifestDigest,
   MANIFEST_BYTES_MAX,
   readApproval,
+  RECOVERY_HEADER_BYTES_MAX,
   SIGNATURE_BYTES,
   writeApproval,
   type Approval,
@@ -66,6 +67,8 @@ export interface SetManifestCommand {
   readonly historyPublicKey: Uint8Array | undefined;
   /** By the history key over the new transition's bytes, r || s. */
   readonly transitionSignature: Uint8Array;
+  /** Shares for the manifest's recovery owners; where they or the threshold are new, only then. */
+  readonly recoveryHeader: Uint8Array | undefined;
 }
 
 /** Records a certificate before its workload receives it. */
@@ -107,14 +110,16 @@ export function encodeCommand(command: Command): Uint8Array {
       writeHex(writer, command.requestKey);
       writer.bytes(command.manifest);
       writeHex(writer, command.previousTransition);
-      return writer
+      writer
         .list(command.approvals, writeApproval)
         .u64(command.timeMs)
         .optional(command.rootCertificate, (to, bytes) => to.bytes(bytes))
         .bytes(command.meshCaCertificate)
         .optional(command.historyPublicKey, (to, bytes) => to.bytes(bytes))
-        .bytes(command.transitionSignature)
-        .finish();
+        .bytes(command.transitionSignature);
+      // Without a presence byte: a command without a header is as it was before there were any.
+      if (command.recoveryHeader !== undefined) writer.bytes(command.recoveryHeader);
+      return writer.finish();
     case 'issue-certificate':
       writeHex(writer, command.requestKey);
       writer.text(command.workload);
@@ -168,6 +173,7 @@ function readSetManifest(reader: CanonicalReader): SetManifestCommand {
     meshCaCertificate: reader.bytes(limits.CERTIFICATE_BYTES_MAX),
     historyPublicKey: reader.optional((from) => from.bytes(limits.PUBLIC_KEY_BYTES_MAX)),
     transitionSignature: reader.bytes(SIGNATURE_BYTES),
+    recoveryHeader: reader.bytesLeft > 0 ? reader.bytes(RECOVERY_HEADER_BYTES_MAX) : undefined,
   };
 }
 

@@ -13,6 +13,7 @@ export {
   type MemberRecord,
   type MembershipChange,
 } from './members.ts';
+export type { GivenShares } from './recovery-shares.ts';
 export type {
   CommandResult,
   IssuedIdentity,

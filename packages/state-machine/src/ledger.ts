@@ -36,6 +36,7 @@ import {
 } from '@witan/manifest';
 import { badValue } from './codec.ts';
 import * as limits from './limits.ts';
+import { NO_SHARES, readShares, writeShares, type GivenShares } from './recovery-shares.ts';
 
 /** What stays the same from the first manifest on (I8). */
 export interface FoundingKeys {
@@ -54,6 +55,8 @@ export interface NewGeneration<ReferenceValues> {
   readonly meshCaCertificate: Uint8Array;
   /** With the first generation, and only then. */
   readonly founding: FoundingKeys | undefined;
+  /** In force with this generation. */
+  readonly shares: GivenShares;
 }
 
 /** What decoding needs beside the bytes. */
@@ -62,8 +65,8 @@ export interface LedgerContext<ReferenceValues> {
   readonly epoch: Epoch;
   readonly parseReferenceValues: ParseReferenceValues<ReferenceValues>;
   readonly crypto: Crypto;
-  /** Whether the snapshot's version lists recoveries. */
-  readonly hasRecoveries: boolean;
+  /** Of the snapshot: 2 added recoveries, 3 recovery shares. */
+  readonly version: number;
 }
 
 const FIRST_EPOCH = 1;
@@ -78,6 +81,7 @@ export class Ledger<ReferenceValues> {
   #manifest: ValidatedManifest<ReferenceValues> | undefined;
   #meshCaCertificate: Uint8Array | undefined;
   #founding: FoundingKeys | undefined;
+  #shares: GivenShares = NO_SHARES;
 
   get transitions(): readonly SignedTransition[] {
     return this.#transitions;
@@ -113,6 +117,11 @@ export class Ledger<ReferenceValues> {
     return this.#recoveryHead;
   }
 
+  /** Which recovery shares are given out. */
+  get shares(): GivenShares {
+    return this.#shares;
+  }
+
   manifestBytes(number: Generation): Uint8Array | undefined {
     return this.#manifestBytes.get(number);
   }
@@ -127,6 +136,7 @@ export class Ledger<ReferenceValues> {
     this.#manifest = next.manifest;
     this.#meshCaCertificate = next.meshCaCertificate;
     this.#founding ??= next.founding;
+    this.#shares = next.shares;
     this.#manifestBytes.set(transition.generation, next.manifest.bytes);
     this.#manifestBytes.delete(oldestDropped(transition.generation));
   }
@@ -145,6 +155,7 @@ export class Ledger<ReferenceValues> {
     writer.bytes(this.#meshCaCertificate);
     writer.list([...this.#manifestBytes.values()], (to, bytes) => to.bytes(bytes));
     writer.list(this.#recoveries, (to, signed) => to.bytes(encodeSignedRecovery(signed)));
+    writeShares(writer, this.#shares);
   }
 
   /** Checks the whole history again: links, numbers, signatures and the digests of manifests. */
@@ -169,12 +180,17 @@ export class Ledger<ReferenceValues> {
     ledger.#founding = founding;
     ledger.#meshCaCertificate = reader.bytes(limits.CERTIFICATE_BYTES_MAX);
     for (const signed of transitions) ledger.#transitions.push(signed);
-    ledger.#readManifests(reader, context);
-    if (context.hasRecoveries) ledger.#readRecoveries(reader, context, founding.historyPublicKey);
+    const manifest = ledger.#readManifests(reader, context);
+    const { version } = context;
+    if (version >= 2) ledger.#readRecoveries(reader, context, founding.historyPublicKey);
+    ledger.#shares = readShares(version >= 3 ? reader : undefined, clusterId, manifest);
     return ledger;
   }
 
-  #readManifests(reader: CanonicalReader, context: LedgerContext<ReferenceValues>): void {
+  #readManifests(
+    reader: CanonicalReader,
+    context: LedgerContext<ReferenceValues>,
+  ): ValidatedManifest<ReferenceValues> {
     const { crypto, parseReferenceValues } = context;
     const kept = Math.min(this.#transitions.length, limits.MANIFESTS_KEPT_MAX);
     const documents = reader.list(limits.MANIFESTS_KEPT_MAX, (from) =>
@@ -190,7 +206,9 @@ export class Ledger<ReferenceValues> {
     }
     const inForce = documents.at(-1);
     assert(inForce !== undefined, 'a history has a newest manifest');
-    this.#manifest = parseManifest(inForce, { crypto, parseReferenceValues });
+    const manifest = parseManifest(inForce, { crypto, parseReferenceValues });
+    this.#manifest = manifest;
+    return manifest;
   }
 
   #readRecoveries(

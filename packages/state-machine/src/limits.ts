@@ -1,4 +1,5 @@
 /** Limits of the replicated state; each has its unit in its name or comment. */
+import { RECOVERY_HEADER_BYTES_MAX } from '@witan/manifest';
 
 /** Length of a request key in bytes. */
 export const REQUEST_KEY_BYTES: number = 16;
@@ -26,8 +27,8 @@ export const ADDRESS_BYTES_MAX: number = 300;
 export const WORKLOAD_NAME_BYTES_MAX: number = 63;
 /** Characters of each text in a result. */
 export const RESULT_TEXT_CHARACTERS_MAX: number = 160;
-/** An encoded command: a manifest, 64 approvals, two certificates and the rest. */
-export const COMMAND_BYTES_MAX: number = 1024 * 1024 + 64 * 1024;
+/** An encoded command: a manifest, 64 approvals, two certificates, a recovery header, the rest. */
+export const COMMAND_BYTES_MAX: number = 1024 * 1024 + 64 * 1024 + RECOVERY_HEADER_BYTES_MAX;
 /** An encoded member for a membership change. */
 export const MEMBER_BYTES_MAX: number = 1024;
 /** A snapshot of the whole state. */

@@ -44,6 +44,12 @@ export type PreparationCode =
   | 'FOUNDING_FIELDS_MISSING'
   /** A later manifest came with a root certificate or history key. */
   | 'FOUNDING_FIELDS_REPEATED'
+  /** Recovery owners or their threshold change, and no shares were dealt. */
+  | 'RECOVERY_HEADER_MISSING'
+  /** Shares were dealt for other owners, under another number, or are malformed. */
+  | 'RECOVERY_HEADER_UNFIT'
+  /** Shares were dealt although recovery owners and threshold stay. */
+  | 'RECOVERY_HEADER_UNDUE'
   /** The new transition is not signed by the history key. */
   | 'TRANSITION_SIGNATURE_INVALID';
 
@@ -102,6 +108,9 @@ export type RememberedResult = Extract<
 const PREPARATION_CODES: ReadonlySet<RefusalCode> = new Set<PreparationCode>([
   'FOUNDING_FIELDS_MISSING',
   'FOUNDING_FIELDS_REPEATED',
+  'RECOVERY_HEADER_MISSING',
+  'RECOVERY_HEADER_UNFIT',
+  'RECOVERY_HEADER_UNDUE',
   'TRANSITION_SIGNATURE_INVALID',
 ]);
 

@@ -17,6 +17,7 @@ import {
 } from '@witan/manifest';
 import type { SetManifestCommand } from './commands.ts';
 import type { FoundingKeys, NewGeneration } from './ledger.ts';
+import { nextShares } from './recovery-shares.ts';
 import { refused, type CommandResult, type Refused } from './results.ts';
 import type { StateView } from './view.ts';
 
@@ -109,11 +110,14 @@ function decideNext<ReferenceValues>(
     const result = refused('TRANSITION_SIGNATURE_INVALID', 'transition', expected, 'another');
     return { result };
   }
+  // Last, so that a leader deals shares for approved manifests alone.
+  const shares = nextShares(view.clusterId, view.shares, manifest, command.recoveryHeader);
+  if ('kind' in shares) return { result: shares };
   const head = transitionHash(transition, crypto);
   const { meshCaCertificate } = command;
   return {
     result: { kind: 'manifest-set', generation: transition.generation, transitionHash: head },
-    next: { signed, head, manifest, meshCaCertificate, founding },
+    next: { signed, head, manifest, meshCaCertificate, founding, shares },
   };
 }
 

@@ -4,7 +4,7 @@
  *
  * Input is trusted to be *committed* and nothing more: a malformed or forbidden command gives a
  * result, so no proposer can stop a replica (I10). Whether a view is current is not decided here
- * (I5), and no key material is ever part of the state.
+ * (I5), and no key material is ever part of the state, but what is encrypted in recovery shares.
  */
 import {
   assert,
@@ -42,6 +42,7 @@ import type {
   MembershipChange,
 } from './members.ts';
 import { Membership } from './membership.ts';
+import type { GivenShares } from './recovery-shares.ts';
 import { RequestTable } from './request-table.ts';
 import {
   isRemembered,
@@ -52,8 +53,8 @@ import {
 import { decideSetManifest } from './set-manifest.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
-/** Version 2 added the list of recoveries. */
-const SNAPSHOT_VERSION = 2;
+/** Version 2 added the list of recoveries, version 3 the recovery shares. */
+const SNAPSHOT_VERSION = 3;
 /** Older versions that are still read. */
 const SNAPSHOT_VERSION_MIN = 1;
 
@@ -231,6 +232,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     return this.#ledger.meshCaCertificate;
   }
 
+  get shares(): GivenShares {
+    return this.#ledger.shares;
+  }
+
   get members(): readonly MemberRecord[] {
     return this.#membership.members;
   }
@@ -342,10 +347,9 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       const fields = { expected: SNAPSHOT_VERSION, found: version };
       throw new StateMachineError('SNAPSHOT_VERSION_UNKNOWN', fields);
     }
-    const parts = decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) => {
-      const hasRecoveries = reader.u8() >= 2;
-      return readParts(reader, { ...options, hasRecoveries });
-    });
+    const parts = decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) =>
+      readParts(reader, { ...options, version: reader.u8() }),
+    );
     return new StateMachine(parts, options);
   }
 
@@ -379,7 +383,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
 
 function readParts<ReferenceValues>(
   reader: CanonicalReader,
-  options: SnapshotOptions<ReferenceValues> & { readonly hasRecoveries: boolean },
+  options: SnapshotOptions<ReferenceValues> & { readonly version: number },
 ): Parts<ReferenceValues> {
   const cluster = clusterId(readHex(reader, 32));
   const era = epoch(reader.u64());

@@ -8,6 +8,7 @@ import type {
   MemberRecord,
   MembershipChange,
 } from './members.ts';
+import type { GivenShares } from './recovery-shares.ts';
 import type { CommandResult, IssuedIdentity, RememberedResult } from './results.ts';
 
 /** What applying one log entry did. */
@@ -53,6 +54,8 @@ export interface StateView<ReferenceValues> {
   readonly rootCertificate: Uint8Array | undefined;
   /** DER; of the manifest in force. */
   readonly meshCaCertificate: Uint8Array | undefined;
+  /** Which recovery shares are given out, encrypted to their owners. */
+  readonly shares: GivenShares;
   /** In ascending order of node ids. */
   readonly members: readonly MemberRecord[];
   /** Who votes and who learns, each list in ascending order. */

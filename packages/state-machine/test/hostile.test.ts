@@ -16,6 +16,8 @@ import { testKey } from './keys.ts';
 import {
   applyNext,
   foundedState,
+  foundedWithShares,
+  HOLDER,
   issue,
   key,
   manifestBytes,
@@ -29,9 +31,9 @@ const snapshotOptions = { ...options, crypto: nodeCrypto };
 const decode = (bytes: Uint8Array): State => StateMachine.decodeSnapshot(bytes, snapshotOptions);
 
 function busyState(): State {
-  const state = foundedState();
+  const state = foundedWithShares();
   applyNext(state, issue(state));
-  applyNext(state, setManifest(state, manifestBytes({ 'workloads/db': undefined })));
+  applyNext(state, setManifest(state, manifestBytes({ ...HOLDER, 'workloads/db': undefined })));
   applyNext(state, setManifest(state, manifestBytes(), { requestKey: key(2), approvals: [] }));
   const stale = { previousTransition: sha256Hex('99'.repeat(32)), requestKey: key(3) };
   applyNext(state, setManifest(state, manifestBytes(), stale));
@@ -68,6 +70,7 @@ describe('a command', () => {
   const commands: readonly Command[] = [
     setManifest(state),
     setManifest(state, manifestBytes(), { approvals: [] }),
+    setManifest(state, manifestBytes(), { recoveryHeader: Uint8Array.of(1, 2, 3) }),
     issue(state),
     { kind: 'noop' },
   ];
@@ -175,7 +178,7 @@ describe('a snapshot', () => {
   });
 
   it('of another version or size is refused with its own code', () => {
-    for (const version of [0, 3]) {
+    for (const version of [0, 4]) {
       expect(codeOf(() => decode(bytes.with(0, version)))).toBe('SNAPSHOT_VERSION_UNKNOWN');
     }
     const small = { ...snapshotOptions, bytesMax: bytes.length - 1 };

@@ -35,8 +35,8 @@ export interface TestKey {
   readonly fingerprint: Sha256Hex;
 }
 
-export function testKey(): TestKey {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+export function testKey(namedCurve: 'P-256' | 'P-384' = 'P-256'): TestKey {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve });
   const spki = Uint8Array.from(publicKey.export({ format: 'der', type: 'spki' }));
   return {
     privateKey,

@@ -85,15 +85,20 @@ describe('a recovered state', () => {
 });
 
 describe('a snapshot', () => {
-  it('of version 1, without recoveries, is still read', () => {
+  it.each([
+    [1, 'without recoveries and shares', 4 + 5],
+    [2, 'without shares', 5],
+  ])('of version %i, %s, is still read', (version, _what, bytesLess) => {
     const state = foundedState();
     const parts = state.encodeSnapshot();
-    const empty = emptyRecoveriesAt(state);
-    const old = Uint8Array.from([...parts.subarray(0, empty), ...parts.subarray(empty + 4)]);
-    old[0] = 1;
+    // The list of recoveries is empty, no shares were dealt, and there is no header.
+    const end = emptyRecoveriesAt(state) + 4 + 5;
+    const old = Uint8Array.from([...parts.subarray(0, end - bytesLess), ...parts.subarray(end)]);
+    old[0] = version;
     const read = StateMachine.decodeSnapshot(old, reading);
     expect(read.encodeSnapshot()).toEqual(parts);
     expect(read.recoveryHead).toBe(NO_TRANSITION);
+    expect(read.shares).toEqual({ resharing: 0, header: undefined });
   });
 
   it('whose epoch no recovery began is refused (I7)', () => {

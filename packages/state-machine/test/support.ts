@@ -13,11 +13,13 @@ import {
 } from '@witan/core';
 import {
   approvalBytes,
+  encodeRecoveryHeader,
   manifestDigest,
   recoveryBytes,
   transitionBytes,
   type Approval,
   type Recovery,
+  type RecoveryHeader,
   type SignedRecovery,
 } from '@witan/manifest';
 import {
@@ -120,6 +122,7 @@ export function setManifest(
     meshCaCertificate,
     historyPublicKey: isFirst ? historyKey.spki : undefined,
     transitionSignature: signWith(historyKey, transitionBytes(transitionFor(view, input))),
+    recoveryHeader: undefined,
     ...change,
   };
 }
@@ -158,6 +161,38 @@ export function applyNext(
 export function foundedState(): State {
   const state = newState();
   applyNext(state, setManifest(state, manifestBytes(), { requestKey: key(0) }));
+  return state;
+}
+
+/** A header as a leader would deal it, but for the encryption, which nobody here looks at. */
+export function headerFor(
+  owners: readonly TestKey[],
+  change: Partial<RecoveryHeader> = {},
+): Uint8Array {
+  const fingerprints = owners.map(({ fingerprint }) => fingerprint).toSorted();
+  return encodeRecoveryHeader({
+    clusterId: cluster,
+    resharing: 1,
+    threshold: 1,
+    shares: fingerprints.map((fingerprint, at) => ({
+      index: at + 1,
+      owner: fingerprint,
+      commitment: sha256Hex('c0'.repeat(32)),
+      jwe: `share.of.${fingerprint}`,
+    })),
+    wrappedSeed: new Uint8Array(60).fill(7),
+    ...change,
+  });
+}
+
+/** Makes the owner of every test hold a share. */
+export const HOLDER: Edits = { 'owners/0/roles': ['update', 'recovery'], recoveryThreshold: 1 };
+
+/** A state whose first manifest gave the owner a share. */
+export function foundedWithShares(): State {
+  const state = newState();
+  const change = { requestKey: key(0), recoveryHeader: headerFor([owner]) };
+  applyNext(state, setManifest(state, manifestBytes(HOLDER), change));
   return state;
 }
 

@@ -1,16 +1,18 @@
 /** Keeps what a disk claims in the clear in step with the applied state. See claims.ts. */
-import type { MemberRecord, StateView } from '@witan/state-machine';
+import { encodeRecoveryHeader } from '@witan/manifest';
+import type { GivenShares, MemberRecord, StateView } from '@witan/state-machine';
 import type { DiskClaims } from './claims.ts';
 import type { SealedLog } from './durable-log.ts';
 
 /** What of the state is claimed. */
 export type ClaimedState = Pick<
   StateView<unknown>,
-  'appliedIndex' | 'slots' | 'members' | 'generation' | 'head'
+  'appliedIndex' | 'slots' | 'members' | 'generation' | 'head' | 'shares'
 >;
 
-/** The claims of a state. @param recoveryHeader see `DiskClaims` */
-export function claimsOfState(state: ClaimedState, recoveryHeader: Uint8Array): DiskClaims {
+/** The claims of a state. */
+export function claimsOfState(state: ClaimedState): DiskClaims {
+  const { header } = state.shares;
   const voters = state.members.filter(({ role }) => role === 'voter');
   return {
     appliedIndex: state.appliedIndex,
@@ -18,16 +20,17 @@ export function claimsOfState(state: ClaimedState, recoveryHeader: Uint8Array): 
     voters: voters.map(({ slot, incarnation }) => ({ slot, incarnation })),
     generation: state.generation,
     transition: state.head,
-    recoveryHeader,
+    recoveryHeader: header === undefined ? new Uint8Array(0) : encodeRecoveryHeader(header),
   };
 }
 
-/** Notes claims whenever members or manifest have changed, and only then. */
+/** Notes claims whenever members, manifest or shares have changed, and only then. */
 export class ClaimsNoter {
   readonly #log: Pick<SealedLog, 'note'>;
   readonly #failed: (error: unknown) => void;
   #members: readonly MemberRecord[] | undefined;
   #head: string | undefined;
+  #shares: GivenShares | undefined;
 
   constructor(log: Pick<SealedLog, 'note'>, failed: (error: unknown) => void) {
     this.#log = log;
@@ -36,9 +39,11 @@ export class ClaimsNoter {
 
   /** To be called after every change; cheap when nothing of interest has changed. */
   stateChanged(state: ClaimedState): void {
-    if (state.members === this.#members && state.head === this.#head) return;
-    this.#members = state.members;
-    this.#head = state.head;
-    this.#log.note(claimsOfState(state, new Uint8Array(0))).catch(this.#failed);
+    const { members, head, shares } = state;
+    if (members === this.#members && head === this.#head && shares === this.#shares) return;
+    this.#members = members;
+    this.#head = head;
+    this.#shares = shares;
+    this.#log.note(claimsOfState(state)).catch(this.#failed);
   }
 }

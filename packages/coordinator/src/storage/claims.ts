@@ -18,12 +18,11 @@ import {
   type SlotName,
 } from '@witan/core';
 import { nodeCrypto } from '@witan/keys';
+import { RECOVERY_HEADER_BYTES_MAX } from '@witan/manifest';
 
 const LABEL = 'witan/disk-claims/v1';
 const SLOTS_MAX = 64;
 const SLOT_BYTES_MAX = 63;
-/** Largest recovery header in bytes. */
-export const RECOVERY_HEADER_BYTES_MAX: number = 256 * 1024;
 
 /** See the head of this file. */
 export interface DiskClaims {

@@ -16,9 +16,9 @@ import {
   type Sealer,
   type Unsealer,
 } from '@witan/keys';
+import { RECOVERY_HEADER_BYTES_MAX } from '@witan/manifest';
 import { LINK_BYTES, type LogMark } from '@witan/replica';
 import { CoordinatorError } from '../errors.ts';
-import { RECOVERY_HEADER_BYTES_MAX } from './claims.ts';
 
 /** Version that this code writes. Version 1 had no head and was never read by any code. */
 export const SEALED_RECORD_VERSION = 2;

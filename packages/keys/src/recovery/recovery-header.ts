@@ -13,62 +13,23 @@
  * two, does not open (KEYS_RECOVERY_HEADER_NOT_AUTHENTIC). Before that it is unverified.
  */
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { CanonicalWriter, Secret, fromHex, type ClusterId, type Random } from '@witan/core';
 import {
-  CanonicalError,
-  CanonicalReader,
-  CanonicalWriter,
-  CodedError,
-  Secret,
-  clusterId,
-  fromHex,
-  sha256Hex,
-  toHex,
-  utf8,
-  type ClusterId,
-  type Random,
-  type Sha256Hex,
-} from '@witan/core';
+  ManifestError,
+  decodeRecoveryHeaderUnverified as decodeHeader,
+  recoveryHeaderOpenPart,
+  type DealtShare,
+  type RecoveryHeader,
+} from '@witan/manifest';
 import { KeysError } from '../errors.ts';
 import { nodeRandom } from '../node-crypto.ts';
 import { seedFromBytes, type Seed } from '../seed.ts';
-import { SHARE_JWE_CHARS_MAX, ownerFingerprint, sealShare } from './share-envelope.ts';
+import { ownerFingerprint, sealShare } from './share-envelope.ts';
 import { splitSecret } from './shamir.ts';
-import {
-  RECOVERY_KEY_BYTES,
-  SHARES_MAX,
-  checkParameters,
-  commitmentOf,
-  type RecoveryShare,
-} from './share.ts';
+import { RECOVERY_KEY_BYTES, checkParameters, commitmentOf, type RecoveryShare } from './share.ts';
 
-const LABEL = 'witan/recovery-header/v1';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const SEED_BYTES = 32;
-const HEADER_BYTES_MAX: number = 256 * 1024;
-
-/** One owner's share, for the owner's eyes alone. */
-export interface DealtShare {
-  /** 1 to the number of shares. */
-  readonly index: number;
-  /** SHA-256 of the owner's DER SubjectPublicKeyInfo. */
-  readonly owner: Sha256Hex;
-  /** See share.ts. */
-  readonly commitment: Sha256Hex;
-  /** Compact JWE to the owner's key. */
-  readonly jwe: string;
-}
-
-/** See the head of this file. */
-export interface RecoveryHeader {
-  readonly clusterId: ClusterId;
-  readonly resharing: number;
-  readonly threshold: number;
-  /** In order of `index`, from 1. */
-  readonly shares: readonly DealtShare[];
-  /** Nonce, ciphertext and tag of the seed under the recovery key. */
-  readonly wrappedSeed: Uint8Array;
-}
 
 /** What shares are made from. */
 export interface DealOptions {
@@ -115,33 +76,17 @@ export async function dealShares(options: DealOptions): Promise<RecoveryHeader> 
   }
 }
 
-/** The canonical bytes of a header. */
-export function encodeRecoveryHeader(header: RecoveryHeader): Uint8Array {
-  return new CanonicalWriter().fixed(encodeOpenPart(header)).bytes(header.wrappedSeed).finish();
-}
-
 /** Reads a header without checking it. @throws KeysError KEYS_RECOVERY_HEADER_MALFORMED */
 export function decodeRecoveryHeaderUnverified(bytes: Uint8Array): RecoveryHeader {
-  if (bytes.byteLength > HEADER_BYTES_MAX) throw malformedHeader('length');
   try {
-    const reader = new CanonicalReader(bytes);
-    if (reader.text(64) !== LABEL) throw malformedHeader('label');
-    const header = {
-      clusterId: clusterId(toHex(reader.fixed(32))),
-      resharing: reader.u32(),
-      threshold: reader.u8(),
-      shares: reader.list(SHARES_MAX, readShare),
-      wrappedSeed: reader.bytes(NONCE_BYTES + SEED_BYTES + TAG_BYTES),
-    };
-    reader.end();
-    checkHeader(header);
-    return header;
+    return decodeHeader(bytes);
   } catch (cause) {
-    if (cause instanceof KeysError) throw cause;
-    if (cause instanceof CanonicalError || cause instanceof CodedError) {
-      throw malformedHeader('encoding', cause);
-    }
-    throw malformedHeader('encoding');
+    if (!(cause instanceof ManifestError)) throw cause;
+    const message = 'bytes are not a recovery header';
+    throw new KeysError('KEYS_RECOVERY_HEADER_MALFORMED', message, {
+      fields: { check: String(cause.fields['path']) },
+      cause,
+    });
   }
 }
 
@@ -156,7 +101,7 @@ export function unwrapSeed(header: RecoveryHeader, recoveryKey: Uint8Array): See
   const nonce = wrappedSeed.subarray(0, NONCE_BYTES);
   const key = wrappingKey(recoveryKey, header);
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
-  decipher.setAAD(encodeOpenPart(header));
+  decipher.setAAD(recoveryHeaderOpenPart(header));
   decipher.setAuthTag(wrappedSeed.subarray(tagAt));
   const seed = decipher.update(wrappedSeed.subarray(NONCE_BYTES, tagAt));
   try {
@@ -177,7 +122,7 @@ function wrapSeed(seed: Seed, recoveryKey: Uint8Array, open: OpenPart, random: R
   const nonce = random.bytes(NONCE_BYTES);
   const key = wrappingKey(recoveryKey, open);
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
-  cipher.setAAD(encodeOpenPart(open));
+  cipher.setAAD(recoveryHeaderOpenPart(open));
   const ciphertext = cipher.update(seed.expose());
   cipher.final();
   key.fill(0);
@@ -192,45 +137,4 @@ function wrappingKey(recoveryKey: Uint8Array, open: OpenPart): Uint8Array {
     .u32(open.resharing)
     .finish();
   return new Uint8Array(hkdfSync('sha256', recoveryKey, new Uint8Array(0), info, 32));
-}
-
-function encodeOpenPart(header: OpenPart): Uint8Array {
-  return new CanonicalWriter()
-    .text(LABEL)
-    .fixed(fromHex(header.clusterId))
-    .u32(header.resharing)
-    .u8(header.threshold)
-    .list(header.shares, (writer, share) =>
-      writer
-        .u8(share.index)
-        .fixed(fromHex(share.owner))
-        .fixed(fromHex(share.commitment))
-        .bytes(utf8(share.jwe)),
-    )
-    .finish();
-}
-
-function readShare(reader: CanonicalReader): DealtShare {
-  return {
-    index: reader.u8(),
-    owner: sha256Hex(toHex(reader.fixed(32))),
-    commitment: sha256Hex(toHex(reader.fixed(32))),
-    jwe: reader.text(SHARE_JWE_CHARS_MAX),
-  };
-}
-
-function checkHeader(header: RecoveryHeader): void {
-  const { shares, threshold, resharing, wrappedSeed } = header;
-  if (threshold < 1 || threshold > shares.length || resharing < 1) throw malformedHeader('numbers');
-  if (shares.some(({ index }, at) => index !== at + 1)) throw malformedHeader('indexes');
-  const expected = NONCE_BYTES + SEED_BYTES + TAG_BYTES;
-  if (wrappedSeed.byteLength !== expected) throw malformedHeader('wrapped seed');
-}
-
-function malformedHeader(check: string, cause?: unknown): KeysError {
-  const message = 'bytes are not a recovery header';
-  return new KeysError('KEYS_RECOVERY_HEADER_MALFORMED', message, {
-    fields: { check },
-    ...(cause === undefined ? {} : { cause }),
-  });
 }

@@ -7,9 +7,10 @@
  * accepted, and shares move to attested replicas only (I1).
  */
 import type { Secret, Sha256Hex } from '@witan/core';
+import type { RecoveryHeader } from '@witan/manifest';
 import { KeysError } from '../errors.ts';
 import type { Seed } from '../seed.ts';
-import { unwrapSeed, type RecoveryHeader } from './recovery-header.ts';
+import { unwrapSeed } from './recovery-header.ts';
 import { combineShares } from './shamir.ts';
 import { commitmentOf, decodeShare, type RecoveryShare } from './share.ts';
 

@@ -7,18 +7,22 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { CompactEncrypt, compactDecrypt } from 'jose';
 import { Secret, sha256Hex, toHex, type Sha256Hex } from '@witan/core';
+import { SHARE_JWE_CHARS_MAX } from '@witan/manifest';
 import { KeysError } from '../errors.ts';
 import { nodeCrypto } from '../node-crypto.ts';
-import { decodeShare, encodeShare, malformedShare, type RecoveryShare } from './share.ts';
+import {
+  commitmentOf,
+  decodeShare,
+  encodeShare,
+  malformedShare,
+  type RecoveryShare,
+} from './share.ts';
 
 const TYPE = 'witan-recovery-share+jwe';
 const RSA_BITS_MIN = 3072;
 const RSA_BITS_MAX = 8192;
 const CURVES: readonly (string | undefined)[] = ['prime256v1', 'secp384r1'];
 const SPKI_BYTES_MAX = 2048;
-
-/** Longest JWE of a share, in characters: an RSA key of 8192 bits makes about 2,400. */
-export const SHARE_JWE_CHARS_MAX = 4096;
 
 type KeyAlgorithm = 'RSA-OAEP-256' | 'ECDH-ES+A256KW';
 
@@ -39,6 +43,7 @@ export async function sealShare(share: RecoveryShare, publicKey: Uint8Array): Pr
     'witan-cluster': share.clusterId,
     'witan-resharing': share.resharing,
     'witan-share': `${share.index} of ${share.count}, ${share.threshold} needed`,
+    'witan-commitment': commitmentOf(share),
   };
   const bytes = encodeShare(share);
   try {
