@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
+import { run } from '@witan/cli';
 import {
   clientOf,
   startDeployment,
@@ -59,4 +60,23 @@ export async function countLost(
   } finally {
     client.close();
   }
+}
+
+/** Runs `witan` in this process, whatever its exit code. */
+export async function runWitan(
+  ...argv: readonly string[]
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  let stdout = '';
+  let stderr = '';
+  const code = await run({
+    argv,
+    env: {},
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: (text) => {
+      stderr += text;
+    },
+  });
+  return { code, stdout, stderr };
 }

@@ -14,6 +14,8 @@ export const EXIT_USAGE = 2;
 export const EXIT_REFUSED = 3;
 /** The update does not build on the newest transition. */
 export const EXIT_CONFLICT = 4;
+/** The answer is no: a slot must not stop now. */
+export const EXIT_UNSAFE = 5;
 
 /** Text for the end of every `--help`. */
 export const EXIT_CODES_HELP: string = `
@@ -22,7 +24,8 @@ Exit codes:
   1  failed: nobody was reached, or something broke
   2  options or files are wrong; nothing was sent
   3  refused: attestation, verification or an approval failed
-  4  conflict: the update does not build on the newest transition`;
+  4  conflict: the update does not build on the newest transition
+  5  the answer is no: the slot must not stop now`;
 
 /** Codes of errors that say that a file or an option is wrong. */
 const INPUT_PREFIXES = [
@@ -40,6 +43,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof CliError) {
     if (error.code === 'CLI_VERIFICATION_FAILED') return EXIT_REFUSED;
     if (error.code === 'CLI_TRANSITION_STALE') return EXIT_CONFLICT;
+    if (error.code === 'CLI_STOP_UNSAFE') return EXIT_UNSAFE;
     const failures: readonly string[] = ['CLI_FILE_NOT_WRITTEN', 'CLI_ENDORSEMENTS_INCOMPLETE'];
     return failures.includes(error.code) ? EXIT_FAILED : EXIT_USAGE;
   }

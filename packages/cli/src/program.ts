@@ -11,6 +11,7 @@ import { verify } from './commands/verify.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 import { finish, type RunCommand } from './finish.ts';
 import { VERSION } from './version.ts';
+import { list, withCluster } from './with-cluster.ts';
 
 export { CommanderError };
 
@@ -18,24 +19,6 @@ export { CommanderError };
 export type ExtraCommands = (program: Command, run: RunCommand) => void;
 
 const INITIALIZER_IMAGE = `ghcr.io/witan/initializer@sha256:${'0'.repeat(64)}`;
-
-function list(value: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), value];
-}
-
-/** Options of commands that talk to a cluster. */
-function withCluster(command: Command): Command {
-  return command
-    .option(
-      '--endpoint <host:port>',
-      'Coordinator; several, or comma separated (WITAN_ENDPOINTS)',
-      list,
-    )
-    .option('--config-dir <dir>', 'where verified clusters are kept (WITAN_CONFIG_HOME)')
-    .option('--endorsements <dir>', 'cache of vendors’ endorsements (WITAN_ENDORSEMENTS…)')
-    .option('--cluster <id>', 'cluster to hold to, where several are kept; "new" for none of them')
-    .option('--timeout <seconds>', 'give up after this long', '30');
-}
 
 /** The whole command line. */
 export function createProgram(run: RunCommand): Command {

@@ -1,6 +1,7 @@
 /** The command line as a function: arguments in, exit code out. */
 import { CommanderError, createProgram, type ExtraCommands } from './program.ts';
 import type { RunCommand } from './finish.ts';
+import { addCluster } from './commands/cluster-group.ts';
 import { addEndorsements } from './commands/endorsements-group.ts';
 import { addEvidence } from './evidence/add-evidence.ts';
 import type { ProviderOf } from './evidence/collect.ts';
@@ -42,6 +43,7 @@ export async function run(options: RunOptions): Promise<number> {
   const program = createProgram(runCommand);
   const provider = options.evidenceProvider ?? machineProvider;
   addEvidence(program, runCommand, { clock: systemClock, provider });
+  addCluster(program, runCommand);
   addEndorsements(program, runCommand);
   options.extraCommands?.(program, runCommand);
   speakThrough(program, stdout, stderr);

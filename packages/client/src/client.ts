@@ -5,6 +5,14 @@
 import type { ReferenceValues } from '@witan/attestation';
 import type { ValidatedManifest } from '@witan/manifest';
 import { Anchors, type AnswerAnchors } from './anchors.ts';
+import {
+  askCanStop,
+  askStepDown,
+  fetchMembers,
+  type MembersAnswer,
+  type StepDownAnswer,
+  type StopAnswer,
+} from './cluster.ts';
 import { Connector, type Attempt } from './connector.ts';
 import { fetchCredentials, type Credentials, type CredentialsRequest } from './credentials.ts';
 import { fetchDeployment, type Deployment, type SettledDeployment } from './deployment.ts';
@@ -36,6 +44,12 @@ export interface Client {
   issueCredentials(request: CredentialsRequest): Promise<Credentials>;
   /** Which of these certificates are recorded; serials of 32 hex digits, any number. */
   getIdentities(serials: readonly string[]): Promise<readonly RecordedIdentity[]>;
+  /** Slots and members, as the leader sees them. */
+  getMembers(): Promise<MembersAnswer>;
+  /** Whether the process of a slot may stop now, by the leader's word. */
+  canStop(slot: string): Promise<StopAnswer>;
+  /** Ends the leadership of a term, if it has not ended yet. */
+  stepDown(term: number): Promise<StepDownAnswer>;
   /** Asks every endpoint for its own view, all at once. */
   getStatus(): Promise<readonly EndpointStatus[]>;
   /** Attests every endpoint and checks the whole deployment. What is good is kept. */
@@ -119,6 +133,18 @@ class CoordinatorClient implements Client {
       all.push(...identities);
     }
     return all;
+  }
+
+  getMembers(): Promise<MembersAnswer> {
+    return this.#run((attempt) => fetchMembers(attempt, this.#anchors));
+  }
+
+  canStop(slot: string): Promise<StopAnswer> {
+    return this.#run((attempt) => askCanStop(attempt, slot, this.#anchors));
+  }
+
+  stepDown(term: number): Promise<StepDownAnswer> {
+    return this.#run((attempt) => askStepDown(attempt, term, this.#anchors));
   }
 
   async getStatus(): Promise<readonly EndpointStatus[]> {

@@ -16,7 +16,7 @@ import {
 } from '@witan/keys';
 import { Replica, Writer, type DurableLog, type PeerIdentity, type Seed } from '@witan/replica';
 import { nodeIdOf, type CommandResult } from '@witan/state-machine';
-import { createAttestedServer, type AttestedServer, type TransportEvent } from '@witan/transport';
+import { createAttestedServer, type AttestedServer } from '@witan/transport';
 import type { ProgramEndorsements } from '@witan/endorsements';
 import type { CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
@@ -31,10 +31,13 @@ import {
 import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { PeerNetwork, attestedPeers } from './peers/network.ts';
+import { handOver } from './hand-over.ts';
 import { nodeScheduler } from './scheduler.ts';
 import type { Metrics } from '@witan/telemetry';
 import { READ_MS, type ServiceContext } from './services/context.ts';
 import { auditService } from './services/audit.ts';
+import { clusterService } from './services/cluster.ts';
+import { leadService } from './services/lead.ts';
 import { peerService } from './services/peer.ts';
 import { userService } from './services/user.ts';
 import { workloadService } from './services/workload.ts';
@@ -42,6 +45,7 @@ import { openDataDirectory, type DataDirectory } from './storage/data-directory.
 import { ClaimsNoter } from './storage/claims-noter.ts';
 import { SealedLog } from './storage/durable-log.ts';
 import { createKeyring, type KeyringOptions } from './storage/keyring.ts';
+import { transportLog } from './transport-log.ts';
 import { VERSION } from './version.ts';
 
 export interface NodeOptions {
@@ -71,7 +75,6 @@ export interface CoordinatorNode {
 
 /** Trust is looked at again this often, also when no rule has changed, in milliseconds. */
 const REVERIFY_MS = 10 * 60_000;
-const HAND_OVER_MS = 1_500;
 
 /** @throws CodedError with the next step to take */
 export async function startNode(options: NodeOptions): Promise<CoordinatorNode> {
@@ -163,9 +166,9 @@ class Wiring {
     this.#replica = this.#createReplica(initdata);
     const context = this.#context(self);
     const services = {
-      replica: [peerService(context)],
+      replica: [peerService(context), leadService(context)],
       initializer: [workloadService(context)],
-      client: [userService(context), auditService(context)],
+      client: [userService(context), auditService(context), clusterService(context)],
     };
     this.#server = createAttestedServer<PeerClaims>({
       identity: channelIdentity,
@@ -180,7 +183,7 @@ class Wiring {
         return id === undefined ? undefined : fromHex(id);
       },
       services: (peer) => services[peer.role],
-      onEvent: this.#transportEvent,
+      onEvent: transportLog(options),
     });
   }
 
@@ -279,6 +282,8 @@ class Wiring {
       heardFrom: (slot) => {
         this.#network.heardFrom(slot);
       },
+      askPeer: (leader, question, timeoutMs) =>
+        this.#network.askLeader(leader, question, timeoutMs),
       crypto: nodeCrypto,
       clock: systemClock,
       counters: this.#options.counters,
@@ -329,61 +334,15 @@ class Wiring {
     });
   }
 
-  readonly #transportEvent = (event: TransportEvent): void => {
-    const { log, counters } = this.#options;
-    switch (event.kind) {
-      case 'handshake-failed':
-        counters.count('handshakes_refused');
-        log.warn('channel refused', {
-          remoteAddress: event.remoteAddress,
-          error: describeError(event.error),
-        });
-        return;
-      case 'connection-dropped':
-        counters.count('connections_dropped');
-        log.warn('connection dropped', { error: describeError(event.error) });
-        return;
-      case 'call-failed':
-        log.warn('call failed', { method: event.method, error: describeError(event.error) });
-        return;
-      case 'listener-failed':
-        this.#options.onEnd({ kind: 'fatal', error: event.error });
-        return;
-      case 'connection-established':
-        counters.count('channels_attested');
-        return;
-      case 'connection-closed':
-        return;
-      default:
-        event satisfies never;
-    }
-  };
-
   async #stop(): Promise<void> {
     this.#cancelReverify();
-    await this.#handOver();
+    await handOver(this.#replica.cluster);
     await this.#replica.stop();
     this.#network.close();
     await this.#server.close();
     await this.#log?.close();
     this.#endorsements.close();
     await this.#directory.release();
-  }
-
-  /** A leader that stops as asked leaves no gap: the best follower takes over first. */
-  async #handOver(): Promise<void> {
-    const cluster = this.#replica.cluster;
-    const status = cluster?.status();
-    if (cluster === undefined || status?.role !== 'leader') return;
-    const [best] = [...status.progress]
-      .filter(([id]) => id !== status.nodeId && status.configuration.voters.includes(id))
-      .toSorted(([, a], [, b]) => b.matchIndex - a.matchIndex);
-    if (best === undefined) return;
-    cluster.engine.transferLeadership(best[0]);
-    const untilMs = performance.now() + HAND_OVER_MS;
-    while (performance.now() < untilMs && cluster.status().role === 'leader') {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
   }
 }
 

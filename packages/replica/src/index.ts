@@ -11,6 +11,8 @@ export type {
 export { ReplicaError, type ReplicaErrorCode } from './errors.ts';
 export { Cluster, type ClusterOptions } from './life/cluster.ts';
 export type { CommandOutcome } from './life/cluster-state.ts';
+export type { StopRefusal, StopVerdict } from './life/judge-stop.ts';
+export type { MemberReport, MembersReport, StepDown } from './life/steward.ts';
 export { decide, founderOf, type Decision, type WaitCode } from './life/decide.ts';
 export type {
   Answer,

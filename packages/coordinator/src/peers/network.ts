@@ -8,7 +8,8 @@
  */
 import { describeError, fromHex, incarnationId, type SlotName } from '@witan/core';
 import { systemClock } from '@witan/keys';
-import { PeerService } from '@witan/protocol';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { PeerService, type LeadRequestSchema } from '@witan/protocol';
 import type {
   Answer,
   Forwarded,
@@ -34,6 +35,8 @@ import {
 import type { PeerClaims } from '../evidence/rules.ts';
 import { CoordinatorError } from '../errors.ts';
 import { decodeResult, type Operation } from '../operations.ts';
+import type { LeadAnswer } from '../services/lead.ts';
+import { askOver } from './ask-leader.ts';
 import { Outbox } from './outbox.ts';
 import { sendSnapshot } from './snapshot-out.ts';
 import {
@@ -192,6 +195,22 @@ export class PeerNetwork implements PeerCalls {
       });
       return { kind: 'failed', code: 'FORWARDING_FAILED' };
     }
+  }
+
+  /** Asks the leader what only it can answer. */
+  async askLeader(
+    leader: PeerIdentity,
+    question: MessageInitShape<typeof LeadRequestSchema>,
+    timeoutMs: number,
+  ): Promise<LeadAnswer> {
+    const onFailed = (error: string): void => {
+      this.#options.onEvent('question not forwarded', { peer: leader.slot, error });
+    };
+    const line = await this.#line(leader.slot).catch((error: unknown) => {
+      onFailed(describeError(error));
+    });
+    if (line?.incarnation !== leader.incarnation) return { kind: 'not-leader' };
+    return askOver(line.connection, question, timeoutMs, onFailed);
   }
 
   /** @returns false when there is no line to that incarnation now; one is being made */

@@ -26,6 +26,7 @@ import type { Metrics } from '@witan/telemetry';
 import { PublicError } from '@witan/transport';
 import type { Rules } from '../evidence/rules.ts';
 import type { Operation } from '../operations.ts';
+import type { PeerNetwork } from '../peers/network.ts';
 
 export interface ServiceContext {
   readonly replica: Replica<ReferenceValues>;
@@ -34,6 +35,8 @@ export interface ServiceContext {
   readonly slot: SlotName;
   /** A replica of that slot has called. */
   readonly heardFrom: (slot: SlotName) => void;
+  /** Asks another replica, taken for the leader, what only a leader can answer. */
+  readonly askPeer: PeerNetwork['askLeader'];
   readonly crypto: Crypto;
   readonly clock: Clock;
   readonly counters: Metrics;

@@ -35,7 +35,7 @@ export type Admission =
   | { readonly kind: 'refused'; readonly code: JoinRefusal };
 
 /** How close to the commit index a learner must be before it is swapped in, in entries. */
-const CAUGHT_UP_ENTRIES = 64;
+export const CAUGHT_UP_ENTRIES = 64;
 /** A member that was not heard for so many beats no longer holds its slot. */
 const SILENT_BEATS = 10;
 
@@ -50,6 +50,7 @@ export class AdmissionDesk {
   /** Whoever is not in here yet is taken for alive: a new leader and a newcomer get that long. */
   #signs: ReadonlyMap<number, Sign> = new Map();
   #term = 0;
+  #beatsInTerm = 0;
   #changing = false;
 
   constructor(options: AdmissionOptions) {
@@ -60,6 +61,7 @@ export class AdmissionDesk {
   async beat(): Promise<void> {
     const status = this.#options.engine.status();
     const signs = status.term === this.#term ? this.#signs : new Map<number, Sign>();
+    this.#beatsInTerm = status.term === this.#term ? this.#beatsInTerm + 1 : 0;
     this.#term = status.term;
     this.#signs = new Map(
       [...status.progress].map(([nodeId, { heard }]) => {
@@ -126,7 +128,7 @@ export class AdmissionDesk {
     const status = engine.status();
     if (status.configuration.votersOutgoing.length > 0) return busy('SWAP_UNDER_WAY');
     const holders = this.#options.members().filter((peer) => peer.slot === self.slot);
-    const live = holders.find((peer) => this.#isLive(peer, status));
+    const live = holders.find((peer) => this.isLive(peer, status));
     if (live !== undefined) return busy('SLOT_HELD_BY_LIVE_INCARNATION');
     const { voters, learners } = status.configuration;
     const stale = holders.map((peer) => peer.nodeId).filter((id) => learners.includes(id));
@@ -157,7 +159,7 @@ export class AdmissionDesk {
     const { engine, timeoutMs, onEvent } = this.#options;
     const status = engine.status();
     const holders = this.#holdersOf(learner, status);
-    if (holders.some((peer) => this.#isLive(peer, status)))
+    if (holders.some((peer) => this.isLive(peer, status)))
       return busy('SLOT_HELD_BY_LIVE_INCARNATION');
     // None where the slot is vacant: the list of slots in the state is the owners' approval (I2).
     const left = holders.map(({ nodeId }) => nodeId);
@@ -187,10 +189,10 @@ export class AdmissionDesk {
       if (!status.configuration.learners.includes(peer.nodeId)) return false;
       const progress = status.progress.get(peer.nodeId);
       const caughtUp = (progress?.matchIndex ?? 0) + CAUGHT_UP_ENTRIES >= status.commitIndex;
-      const isHeard = (progress?.heard ?? 0) > 0 && this.#isLive(peer, status);
+      const isHeard = (progress?.heard ?? 0) > 0 && this.isLive(peer, status);
       if (!caughtUp || progress?.matchIndex === 0 || !isHeard) return false;
       // A learner whose slot's holder came back must not keep others waiting.
-      return !this.#holdersOf(peer, status).some((holder) => this.#isLive(holder, status));
+      return !this.#holdersOf(peer, status).some((holder) => this.isLive(holder, status));
     });
   }
 
@@ -203,7 +205,14 @@ export class AdmissionDesk {
       );
   }
 
-  #isLive(peer: PeerIdentity, status: EngineStatus): boolean {
+  /** Whether the term is old enough to be ended on request: nobody may keep the cluster voting. */
+  get isSettled(): boolean {
+    const isTerm = this.#options.engine.status().term === this.#term;
+    return isTerm && this.#beatsInTerm >= SILENT_BEATS;
+  }
+
+  /** Whether the leader has heard from it within the last beats. */
+  isLive(peer: PeerIdentity, status: EngineStatus): boolean {
     if (peer.nodeId === status.nodeId) return true;
     return (this.#signs.get(peer.nodeId)?.beats ?? 0) < SILENT_BEATS;
   }

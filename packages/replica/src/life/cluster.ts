@@ -22,6 +22,7 @@ import { AdmissionDesk } from './admission.ts';
 import { ClusterState, snapshotHoldsManifest } from './cluster-state.ts';
 import { Directory } from './directory.ts';
 import { Rekeying } from './rekeying.ts';
+import { Steward } from './steward.ts';
 
 /** Between two looks at who is heard, in milliseconds. */
 const BEAT_MS = 100;
@@ -59,6 +60,8 @@ export class Cluster<ReferenceValues> {
   readonly state: ClusterState<ReferenceValues>;
   /** The hash chain over the log: confirms what a journal was found to hold (I4). */
   readonly chain: LogChain;
+  /** Answers operators, while this replica leads. */
+  readonly steward: Steward;
   readonly #raft: RaftEngine;
   readonly #options: ClusterOptions<ReferenceValues>;
   readonly #directory: Directory;
@@ -123,6 +126,14 @@ export class Cluster<ReferenceValues> {
       isRetired: (incarnation) => this.#directory.isRetired(incarnation),
       timeoutMs: CHANGE_TIMEOUT_MS,
       onEvent: options.onEvent,
+    });
+    this.steward = new Steward({
+      engine: this.#raft,
+      scheduler: options.scheduler,
+      slots: () => this.state.machine.slots,
+      members: () => this.state.members(),
+      isLive: (peer, status) => this.#desk.isLive(peer, status),
+      isSettled: () => this.#desk.isSettled,
     });
     this.engine.onChange(options.onChange);
     this.#watch();
