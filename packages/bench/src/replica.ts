@@ -201,8 +201,14 @@ async function servePeers(settings: ReplicaSettings, engine: RaftEngine): Promis
 const notHere = (): Promise<never> => Promise.reject(new Error('not part of the benchmark'));
 const UNUSED: Pick<
   Handlers<typeof PeerService>,
-  'greet' | 'deliverGenesis' | 'join' | 'execute'
-> = { greet: notHere, deliverGenesis: notHere, join: notHere, execute: notHere };
+  'greet' | 'deliverGenesis' | 'join' | 'execute' | 'confirmLog'
+> = {
+  greet: notHere,
+  deliverGenesis: notHere,
+  join: notHere,
+  execute: notHere,
+  confirmLog: notHere,
+};
 
 /** etcd's calls, as far as the benchmark makes them. */
 function callsOf(

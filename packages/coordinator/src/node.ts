@@ -22,6 +22,7 @@ import type { CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
 import { endorsementsOf, proverOf } from './evidence/endorsements.ts';
 import { Rules, type PeerClaims } from './evidence/rules.ts';
+import { settled } from './evidence/settled.ts';
 import {
   collectSelfEvidence,
   logSelf,
@@ -30,7 +31,8 @@ import {
 } from './evidence/self.ts';
 import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
-import { PeerNetwork, attestedPeers } from './peers/network.ts';
+import { attestedPeers } from './peers/attested-peers.ts';
+import { PeerNetwork } from './peers/network.ts';
 import { handOver } from './hand-over.ts';
 import { nodeScheduler } from './scheduler.ts';
 import type { Metrics } from '@witan/telemetry';
@@ -46,6 +48,7 @@ import { ClaimsNoter } from './storage/claims-noter.ts';
 import { SealedLog } from './storage/durable-log.ts';
 import { createKeyring, type KeyringOptions } from './storage/keyring.ts';
 import { transportLog } from './transport-log.ts';
+import { formerLogReader } from './storage/newest-former-log.ts';
 import { VERSION } from './version.ts';
 
 export interface NodeOptions {
@@ -138,8 +141,8 @@ class Wiring {
     this.#rules = new Rules({
       self,
       listed: initdata.peers,
-      manifest: () => this.#replica.cluster?.state.machine.manifest,
-      generation: () => this.#replica.cluster?.generation ?? 0,
+      manifest: () => settled(this.#replica)?.state.machine.manifest,
+      generation: () => settled(this.#replica)?.generation ?? 0,
       profile: options.profile,
       crypto: nodeCrypto,
       clock: systemClock,
@@ -213,6 +216,7 @@ class Wiring {
         return createKeyring(this.#keys);
       },
       openDurableLog: (seed, clusterId, epoch) => this.#openLog(seed, clusterId, epoch),
+      readFormerLog: formerLogReader({ earlier: this.#directory.earlier, onEvent: this.#event }),
       crypto: nodeCrypto,
       random: nodeRandom,
       machine: { parseReferenceValues },
@@ -304,7 +308,7 @@ class Wiring {
     }
     const state = this.#replica.cluster?.state.machine;
     if (state !== undefined) this.#claims?.stateChanged(state);
-    const generation = state?.generation ?? 0;
+    const generation = settled(this.#replica)?.generation ?? 0;
     if (generation !== this.#generation) {
       this.#generation = generation;
       this.#event('manifest in force', { generation });

@@ -8,7 +8,8 @@ import type { ArrivedSnapshot, PeerIdentity } from '@witan/replica';
 import { nodeIdOf } from '@witan/state-machine';
 import { createAttestedServer, serviceRegistration, type ChannelVerifier } from '@witan/transport';
 import type { PeerClaims } from '../src/evidence/rules.ts';
-import { PeerNetwork, attestedPeers } from '../src/peers/network.ts';
+import { attestedPeers } from '../src/peers/attested-peers.ts';
+import { PeerNetwork } from '../src/peers/network.ts';
 import { raftStreams, type RaftMember } from '../src/services/raft-streams.ts';
 
 const prover = { evidenceTypes: ['snp'], prove: () => Promise.resolve(Uint8Array.of(1)) };
@@ -55,6 +56,7 @@ async function serve(identity: IncarnationIdentity) {
       }
     },
     execute: () => Promise.resolve({}),
+    confirmLog: () => Promise.resolve({}),
   });
   const server = createAttestedServer<PeerClaims>({
     identity: channelOf(identity),

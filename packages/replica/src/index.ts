@@ -39,12 +39,16 @@ export {
   type LogMark,
 } from './raft/durable-records.ts';
 export { LINK_BYTES, LogChain, type HashParts } from './raft/log-chain.ts';
+export { MARKS_MAX } from './reuse/reused-log.ts';
 export type { RaftEngineOptions } from './raft/options.ts';
 export { RaftEngine } from './raft/raft-engine.ts';
 export { DEFAULT_TUNING, type EngineTuning } from './raft/tuning.ts';
 export { Replica, type Phase, type ReplicaOptions } from './replica.ts';
 export type {
   ArrivedSnapshot,
+  ConfirmAnswer,
+  ConfirmRefusal,
+  ConfirmRequest,
   Genesis,
   JoinAnswer,
   JoinRefusal,

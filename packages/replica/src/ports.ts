@@ -3,7 +3,14 @@
  * simulator give theirs; nothing else in this package has effects.
  */
 import type { Secret, SlotName, IncarnationId } from '@witan/core';
-import type { Genesis, JoinAnswer, JoinRequest, Standing } from './standing.ts';
+import type {
+  ConfirmAnswer,
+  ConfirmRequest,
+  Genesis,
+  JoinAnswer,
+  JoinRequest,
+  Standing,
+} from './standing.ts';
 
 /** Timers on a monotonic clock. Wall-clock time never decides anything here (I5). */
 export interface Scheduler {
@@ -107,6 +114,8 @@ export interface PeerCalls {
     genesis: Genesis,
   ): Promise<{ readonly accepted: boolean; readonly code: string }>;
   join(slot: SlotName, request: JoinRequest): Promise<Answer<JoinAnswer>>;
+  /** Absent where former logs are not reused. */
+  confirmLog?(slot: SlotName, request: ConfirmRequest): Promise<Answer<ConfirmAnswer>>;
 }
 
 /** A cluster's root secret, as the driver carries it: it never looks inside. */

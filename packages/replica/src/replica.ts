@@ -16,15 +16,17 @@ import {
 } from '@witan/core';
 import type { StateMachineOptions } from '@witan/state-machine';
 import { ReplicaError } from './errors.ts';
-import { Cluster } from './life/cluster.ts';
+import { Cluster, type ClusterOptions } from './life/cluster.ts';
 import { decide, type Waiting } from './life/decide.ts';
 import { foundingOf, handOver } from './life/founding.ts';
 import { refuseGenesis } from './life/genesis.ts';
 import { askToJoin } from './life/join.ts';
 import { greetAll, wasReplaced } from './life/look.ts';
+import { randomBelow } from './life/random-below.ts';
 import { sleep } from './life/sleep.ts';
 import type { DurableLog, Keyring, PeerCalls, Scheduler, Seed } from './ports.ts';
 import type { EngineTuning } from './raft/tuning.ts';
+import { findReusable, type FormerLogSource } from './reuse/reuse.ts';
 import type {
   Genesis,
   JoinAnswer,
@@ -52,7 +54,7 @@ export type Phase =
   'discovering' | 'founded' | 'joining' | 'serving' | 'sealed' | 'removed' | 'stopped';
 
 /** What a replica is made from. */
-export interface ReplicaOptions<ReferenceValues> extends PeerSending {
+export interface ReplicaOptions<ReferenceValues> extends PeerSending, FormerLogSource {
   readonly self: PeerIdentity;
   /** Slot names of the measured configuration. */
   readonly slots: readonly SlotName[];
@@ -254,8 +256,7 @@ export class Replica<ReferenceValues> {
     if (this.#standingKind() === 'member' && this.#cluster?.isMember() === true) return;
     switch (answer.kind) {
       case 'admitted':
-        this.#admitted(answer);
-        return;
+        return this.#admitted(answer);
       case 'busy':
         this.#lookMs = LOOK_MS;
         this.#event('not admitted yet', { code: answer.code });
@@ -272,7 +273,7 @@ export class Replica<ReferenceValues> {
     }
   }
 
-  #admitted(answer: JoinAnswer & { readonly kind: 'admitted' }): void {
+  async #admitted(answer: JoinAnswer & { readonly kind: 'admitted' }): Promise<void> {
     // Entering a cluster a second time would forget term and vote (I2). Let in again under the same
     // name, with all that it remembers, a newcomer goes on waiting for the state.
     if (this.#cluster?.clusterId === answer.clusterId) return;
@@ -283,8 +284,12 @@ export class Replica<ReferenceValues> {
       return;
     }
     if (this.#standingKind() === 'member') return;
+    const before = this.#cluster;
+    const reused = await findReusable(this.#options, answer);
+    // Meanwhile it may have been stopped, or handed a founding: then that is what it goes on with.
+    if (this.#stopped || this.#removed || this.#cluster !== before) return;
     this.#leave();
-    this.#enter(answer, undefined, answer.members);
+    this.#enter({ ...answer, reused }, undefined, answer.members);
   }
 
   /**
@@ -333,7 +338,7 @@ export class Replica<ReferenceValues> {
   }
 
   #enter(
-    facts: Pick<Genesis, 'clusterId' | 'seed' | 'slots'> & { readonly epoch: Epoch },
+    facts: Pick<ClusterOptions<never>, 'clusterId' | 'seed' | 'slots' | 'epoch' | 'reused'>,
     founders: readonly PeerIdentity[] | undefined,
     known: readonly PeerIdentity[],
   ): void {
@@ -391,10 +396,4 @@ export class Replica<ReferenceValues> {
 
 function codeOf(answer: JoinAnswer): string {
   return answer.kind === 'busy' || answer.kind === 'refused' ? answer.code : '';
-}
-
-/** Uniform below `bound`, which is far smaller than 2^32, so that the bias does not matter. */
-function randomBelow(random: Random, bound: number): number {
-  const [a = 0, b = 0, c = 0, d = 0] = random.bytes(4);
-  return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) % bound;
 }

@@ -68,6 +68,23 @@ export type JoinAnswer =
   | { readonly kind: 'busy'; readonly code: string }
   | { readonly kind: 'refused'; readonly code: JoinRefusal };
 
+/** Asks a leader how much of a former log its own confirms. */
+export interface ConfirmRequest {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  /** Index and hash chain of entries; descending. */
+  readonly marks: readonly { readonly index: number; readonly link: Uint8Array }[];
+}
+
+/** The answer to that. `confirmed`: the highest of the marks that is committed; absent for none. */
+export type ConfirmAnswer =
+  | { readonly kind: 'confirmed'; readonly index?: number }
+  | { readonly kind: 'not-leader' }
+  | { readonly kind: 'refused'; readonly code: ConfirmRefusal };
+
+/** Why a leader does not look at marks. Coarse, and safe to send. */
+export type ConfirmRefusal = 'ANOTHER_CLUSTER' | 'NOT_A_MEMBER' | 'TOO_MANY_MARKS';
+
 /** A snapshot that a peer has sent beside its messages. */
 export interface ArrivedSnapshot {
   readonly from: PeerIdentity;

@@ -96,6 +96,12 @@ it('does not take a hint about members that came too early for a replacement (I2
   directory.replace([a, newcomer]);
   directory.replace([a, b, newcomer]);
   expect(directory.isRetired(b.incarnation)).toBe(false);
+  // Nor one who went and came again before the newcomer did, as its former log may say.
+  directory.replace([a]);
+  expect(directory.isRetired(b.incarnation)).toBe(false);
+  expect(directory.find(b.nodeId)).toEqual(b);
+  directory.replace([a, b, newcomer]);
+  directory.forgetHints();
   directory.replace([a, newcomer]);
   expect(directory.isRetired(b.incarnation)).toBe(true);
 });

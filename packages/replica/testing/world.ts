@@ -14,7 +14,9 @@ import {
 } from '@witan/core';
 import {
   Replica,
+  replayDurableLog,
   type Answer,
+  type ConfirmRequest,
   type PeerIdentity,
   type ReplicaOptions,
   type Standing,
@@ -42,11 +44,27 @@ export interface Node {
   hidden: boolean;
 }
 
+/** What a journal gives back. A disk that cannot be read throws. */
+export type FormerDisk = Pick<RecordingDisk, 'kept'> | { readonly unreadable: Error };
+
+function formerLogOf(disk: FormerDisk | undefined): Pick<ReplicaOptions<unknown>, 'readFormerLog'> {
+  if (disk === undefined) return {};
+  return {
+    readFormerLog: async () => {
+      if ('unreadable' in disk) throw disk.unreadable;
+      const { snapshot, records } = disk.kept;
+      return replayDurableLog(snapshot, records, (...parts) => testCrypto.hash('sha256', ...parts));
+    },
+  };
+}
+
 export class World {
   readonly scheduler: VirtualScheduler = new VirtualScheduler();
   readonly nodes: Node[] = [];
   readonly events: string[] = [];
   readonly fatal: unknown[] = [];
+  /** Questions about former logs, as they were asked. */
+  readonly confirmAsked: ConfirmRequest[] = [];
   /** Pairs of slots, `a>b`, between which nothing passes. */
   readonly cut = new Set<string>();
   readonly #slots: readonly SlotName[];
@@ -58,7 +76,13 @@ export class World {
     this.#random = seededRandom(seed);
   }
 
-  start(name: string, options: { readonly holdsSealedState?: boolean } = {}): Node {
+  /**
+   * @param options.former what an earlier incarnation left on the disk, or the host put there
+   */
+  start(
+    name: string,
+    options: { readonly holdsSealedState?: boolean; readonly former?: FormerDisk } = {},
+  ): Node {
     const slot = slotName(name);
     this.#births += 1;
     const birth = utf8(`${name}/${this.#births}/${this.#random.bytes(4).join()}`);
@@ -72,7 +96,10 @@ export class World {
       alive: true,
       paused: false,
       hidden: false,
-      replica: new Replica<unknown>(this.#options(self, disk, options.holdsSealedState ?? false)),
+      replica: new Replica<unknown>({
+        ...this.#options(self, disk, options.holdsSealedState ?? options.former !== undefined),
+        ...formerLogOf(options.former),
+      }),
     };
     this.nodes.push(node);
     node.replica.start();
@@ -153,6 +180,13 @@ export class World {
         },
         join: (slot, request) =>
           this.#call(self, slot, (node) => node.replica.joinAsked(request, self.incarnation)),
+        confirmLog: (slot, request) =>
+          this.#call(self, slot, async (node) => {
+            this.confirmAsked.push(request);
+            const { cluster } = node.replica;
+            if (cluster === undefined) return { kind: 'not-leader' };
+            return cluster.confirmLog(request, self.incarnation);
+          }),
       },
       send: (to, messages) => this.#send(self, to, messages),
       openKeyring: () => ({

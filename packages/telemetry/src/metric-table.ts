@@ -37,6 +37,11 @@ export const METRICS = {
   leader: { kind: 'gauge', help: '1 while this replica leads, otherwise 0.' },
   manifests_set: { kind: 'counter', help: 'Manifests set through this replica.' },
   members: { kind: 'gauge', help: 'Voters of the current configuration.' },
+  reused_index: {
+    kind: 'gauge',
+    help: 'Log index up to which this replica reused the sealed log on its disk; 0 for none.',
+  },
+  snapshot_bytes_received: { kind: 'counter', help: 'Bytes of snapshots that came from a leader.' },
   term: { kind: 'gauge', help: 'Raft term of this replica.' },
   workloads_refused: {
     kind: 'counter',

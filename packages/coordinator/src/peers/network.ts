@@ -7,11 +7,12 @@
  * messages for another one are not sent there (I1).
  */
 import { describeError, fromHex, incarnationId, type SlotName } from '@witan/core';
-import { systemClock } from '@witan/keys';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { PeerService, type LeadRequestSchema } from '@witan/protocol';
 import type {
   Answer,
+  ConfirmAnswer,
+  ConfirmRequest,
   Forwarded,
   Genesis,
   JoinAnswer,
@@ -24,19 +25,13 @@ import type {
   Standing,
 } from '@witan/replica';
 import type { CommandResult } from '@witan/state-machine';
-import {
-  TransportError,
-  connectAttested,
-  type AttestedConnection,
-  type ChannelIdentity,
-  type ChannelProver,
-  type ChannelVerifier,
-} from '@witan/transport';
+import { TransportError, type AttestedConnection } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import { CoordinatorError } from '../errors.ts';
 import { decodeResult, type Operation } from '../operations.ts';
 import type { LeadAnswer } from '../services/lead.ts';
 import { askOver } from './ask-leader.ts';
+import { confirmAnswerFromWire, confirmRequestToWire } from './confirm-wire.ts';
 import { Outbox } from './outbox.ts';
 import { sendSnapshot } from './snapshot-out.ts';
 import {
@@ -49,7 +44,6 @@ import {
   toNumber,
 } from './wire.ts';
 
-const CONNECT_MS = 3_000;
 const GREET_MS = 2_000;
 const CALL_MS = 10_000;
 const REDIAL_MS = 50;
@@ -70,29 +64,6 @@ export interface NetworkOptions {
   readonly cluster: () => { readonly clusterId: string; readonly epoch: number } | undefined;
   readonly onLost: (peer: PeerIdentity) => void;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
-}
-
-/** What a channel to a peer is made with. */
-export interface AttestedPeers {
-  readonly identity: ChannelIdentity;
-  readonly prover: ChannelProver;
-  readonly verifier: () => ChannelVerifier<PeerClaims>;
-}
-
-/** Channels attested both ways (I1): the only ones that a Coordinator makes. */
-export function attestedPeers(peers: AttestedPeers): NetworkOptions['connect'] {
-  const { identity, prover, verifier } = peers;
-  return (address, signal) =>
-    connectAttested<PeerClaims>({
-      address,
-      role: 'replica',
-      identity,
-      prover,
-      verifier: verifier(),
-      clock: systemClock,
-      timeoutMs: CONNECT_MS,
-      signal,
-    });
 }
 
 interface Line {
@@ -165,6 +136,16 @@ export class PeerNetwork implements PeerCalls {
       { timeoutMs: CALL_MS },
     );
     return { from: incarnationId(line.incarnation), value: joinAnswerFromWire(response) };
+  }
+
+  async confirmLog(slot: SlotName, request: ConfirmRequest): Promise<Answer<ConfirmAnswer>> {
+    const line = await this.#line(slot);
+    const response = await line.connection.unary(
+      PeerService.method.confirmLog,
+      confirmRequestToWire(request),
+      { timeoutMs: CALL_MS },
+    );
+    return { from: incarnationId(line.incarnation), value: confirmAnswerFromWire(response) };
   }
 
   /** Runs a write on the leader. */

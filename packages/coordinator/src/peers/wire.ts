@@ -257,7 +257,8 @@ function seedFromWire(bytes: Uint8Array): Secret {
   return seed;
 }
 
-function malformed(part: string): CoordinatorError {
+/** Something that no peer of this version sends. */
+export function malformed(part: string): CoordinatorError {
   const message = 'a peer sent something that does not fit the protocol';
   return new CoordinatorError('COORDINATOR_WIRE_MALFORMED', message, { fields: { part } });
 }

@@ -5,6 +5,7 @@ import type { AttestedPeer, ServiceRegistration } from '@witan/transport';
 import { serviceRegistration, PublicError } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import { encodeResult } from '../operations.ts';
+import { confirmAnswerToWire, confirmRequestFromWire } from '../peers/confirm-wire.ts';
 import {
   genesisFromWire,
   joinAnswerToWire,
@@ -43,7 +44,19 @@ export function peerService(context: ServiceContext): ServiceRegistration<PeerCl
       return joinAnswerToWire(answer);
     },
 
-    ...raftStreams<PeerClaims>(() => replica.cluster),
+    confirmLog: async (request, { peer }) => {
+      const { cluster } = replica;
+      if (cluster === undefined) return confirmAnswerToWire({ kind: 'not-leader' });
+      const from = incarnationId(peer.spkiSha256);
+      return confirmAnswerToWire(await cluster.confirmLog(confirmRequestFromWire(request), from));
+    },
+
+    ...raftStreams<PeerClaims>(
+      () => replica.cluster,
+      (bytes) => {
+        context.counters.count('snapshot_bytes_received', bytes);
+      },
+    ),
 
     execute: async (request, { peer }) => {
       // Any attested replica may forward a write, a member only of this cluster.

@@ -23,9 +23,11 @@ export interface RaftMember {
  * The handlers of the two streams.
  *
  * @param member this replica's part in its cluster, if it has one; looked at for each message
+ * @param onSnapshotBytes learns of the size of each snapshot that arrived
  */
 export function raftStreams<Claims>(
   member: () => RaftMember | undefined,
+  onSnapshotBytes: (bytes: number) => void = () => undefined,
 ): Pick<Handlers<typeof PeerService, Claims>, 'exchange' | 'sendSnapshot'> {
   const find = (cluster: ClusterId, at: Epoch): RaftMember | undefined => {
     const own = member();
@@ -36,6 +38,7 @@ export function raftStreams<Claims>(
     expects: (origin) =>
       find(origin.clusterId, origin.epoch)?.expectsSnapshot(origin.from) ?? false,
     onArrived: (snapshot) => {
+      onSnapshotBytes(snapshot.state.byteLength);
       find(snapshot.clusterId, snapshot.epoch)?.receiveSnapshot(snapshot);
     },
   });

@@ -84,6 +84,7 @@ function setGauges({ replica, counters }: ServiceContext): void {
   counters.set('members', status.configuration.voters.length);
   counters.set('generation', cluster.generation);
   counters.set('epoch', cluster.epoch);
+  counters.set('reused_index', cluster.reusedIndex);
 }
 
 /** One sentence for people, with the next step where there is one. */

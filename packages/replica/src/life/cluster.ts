@@ -3,15 +3,26 @@
  * Ends when the replica stops, is replaced, or takes up another founding.
  */
 import { StateMachine, type StateMachineOptions } from '@witan/state-machine';
-import type { ClusterId, Crypto, Epoch, IncarnationId, SlotName } from '@witan/core';
+import {
+  utf8,
+  type ClusterId,
+  type Crypto,
+  type Epoch,
+  type IncarnationId,
+  type SlotName,
+} from '@witan/core';
 import type { Applied, Configuration, ConsensusEngine, EngineStatus } from '../engine.ts';
 import type { DurableLog, Keyring, MessageSink, Scheduler, Seed } from '../ports.ts';
 import { LogChain } from '../raft/log-chain.ts';
 import { BOOTSTRAP_INDEX } from '../raft/engine-storage.ts';
 import { RaftEngine } from '../raft/raft-engine.ts';
 import type { EngineTuning } from '../raft/tuning.ts';
+import type { ReusedLog } from '../reuse/reused-log.ts';
+import { answerMarks, takeUp } from '../reuse/reuse.ts';
 import type {
   ArrivedSnapshot,
+  ConfirmAnswer,
+  ConfirmRequest,
   JoinAnswer,
   JoinRequest,
   PeerIdentity,
@@ -37,6 +48,8 @@ export interface ClusterOptions<ReferenceValues> extends PeerSending {
   readonly self: PeerIdentity;
   /** The founders: this replica is one of them. A newcomer has none and waits for a snapshot. */
   readonly founders: readonly PeerIdentity[] | undefined;
+  /** A newcomer's former log, as far as the leader has confirmed it. */
+  readonly reused?: ReusedLog | undefined;
   /** Whom a newcomer can reach. */
   readonly known: readonly PeerIdentity[];
   readonly keyring: Keyring;
@@ -62,6 +75,8 @@ export class Cluster<ReferenceValues> {
   readonly chain: LogChain;
   /** Answers operators, while this replica leads. */
   readonly steward: Steward;
+  /** Up to here the log is that of an earlier incarnation of this slot; 0 for none of it. */
+  readonly reusedIndex: number;
   readonly #raft: RaftEngine;
   readonly #options: ClusterOptions<ReferenceValues>;
   readonly #directory: Directory;
@@ -114,8 +129,11 @@ export class Cluster<ReferenceValues> {
       },
       machine,
     );
-    this.chain = new LogChain((...parts) => options.crypto.hash('sha256', ...parts));
-    this.#raft = this.#createEngine();
+    const context = utf8(`${options.clusterId}/${options.epoch}`);
+    this.chain = new LogChain((...parts) => options.crypto.hash('sha256', ...parts), context);
+    const reused = takeUp(options.reused, this.state, options.onEvent);
+    this.reusedIndex = reused?.mark.index ?? 0;
+    this.#raft = this.#createEngine(reused);
     this.engine = this.#raft;
     this.#desk = new AdmissionDesk({
       engine: this.#raft,
@@ -275,6 +293,11 @@ export class Cluster<ReferenceValues> {
     }
   }
 
+  /** Says how much of a newcomer's former log is this cluster's, where this replica leads. */
+  confirmLog(request: ConfirmRequest, from: IncarnationId): Promise<ConfirmAnswer> {
+    return answerMarks({ cluster: this, timeoutMs: CHANGE_TIMEOUT_MS }, request, from);
+  }
+
   propose(command: Uint8Array, opensJournal: boolean, timeoutMs: number): Promise<Applied> {
     const sealed = this.#options.keyring.sealCommand(command);
     return this.engine.propose(sealed, { opensJournal, timeoutMs });
@@ -285,7 +308,7 @@ export class Cluster<ReferenceValues> {
     await this.engine.stop();
   }
 
-  #createEngine(): RaftEngine {
+  #createEngine(reused: ReusedLog | undefined): RaftEngine {
     const { self, founders, scheduler } = this.#options;
     const voters = (founders ?? []).map((peer) => peer.nodeId).toSorted((a, b) => a - b);
     const bootstrap = { configuration: { voters, votersOutgoing: [], learners: [] } };
@@ -293,6 +316,7 @@ export class Cluster<ReferenceValues> {
       nodeId: self.nodeId,
       bootstrap:
         founders === undefined ? undefined : { ...bootstrap, snapshot: this.state.snapshot() },
+      reused,
       subscriber: this.state,
       durable: this.#options.durable,
       sink: this.#sink(),
@@ -337,6 +361,7 @@ export class Cluster<ReferenceValues> {
       outgoing: configuration.votersOutgoing.length,
       learners: configuration.learners.length,
     });
+    if (isMember) this.#directory.forgetHints();
     if (this.#wasMember && !isMember) onRemoved();
     this.#wasMember = isMember;
   }

@@ -13,22 +13,34 @@ export class Directory {
   #members = new Map<number, PeerIdentity>();
   readonly #strangers = new Map<number, PeerIdentity>();
   readonly #retired = new Set<IncarnationId>();
+  /** Members by the word of whoever let this newcomer in, while it catches up on how that came. */
+  readonly #hints = new Set<IncarnationId>();
 
   /**
    * @param members of the configuration that the state starts from; none for a newcomer
-   * @param hints whom a newcomer can reach. The snapshot that follows may be older than they are,
-   *   so that nobody counts as replaced for missing in it.
+   * @param hints whom a newcomer can reach. The log or snapshot that follows may be older than they
+   *   are, so that none of them counts as replaced for missing in it.
    */
   constructor(members: readonly PeerIdentity[], hints: readonly PeerIdentity[] = []) {
     for (const peer of members) this.#members.set(peer.nodeId, peer);
-    for (const peer of hints) this.meet(peer);
+    for (const peer of hints) {
+      this.meet(peer);
+      this.#hints.add(peer.incarnation);
+    }
+  }
+
+  /** The configuration is as new as the hints were: from now on whoever is missing was replaced. */
+  forgetHints(): void {
+    this.#hints.clear();
   }
 
   /** Takes over a configuration's members; whoever is missing now was replaced. */
   replace(members: readonly PeerIdentity[]): void {
     const next = new Map(members.map((peer) => [peer.nodeId, peer]));
     for (const peer of this.#members.values()) {
-      if (!next.has(peer.nodeId)) this.#retire(peer.incarnation);
+      if (next.has(peer.nodeId)) continue;
+      if (this.#hints.has(peer.incarnation)) this.#strangers.set(peer.nodeId, peer);
+      else this.#retire(peer.incarnation);
     }
     for (const [id, { incarnation }] of next) {
       this.#strangers.delete(id);

@@ -25,9 +25,17 @@ import { decodeEnvelope } from './envelope.ts';
 import type { EngineStorage } from './engine-storage.ts';
 import { splitLink } from './log-chain.ts';
 
+/** Entries behind a snapshot go into records of about this size; a journal's limit is far above. */
+const TAIL_RECORD_BYTES: number = 8 * 1024 * 1024;
+
 export interface AppendWorkerOptions {
   readonly storage: EngineStorage;
   readonly durable: DurableLog;
+  /**
+   * Where the log starts with something worth keeping: the snapshot behind which it stands in the
+   * storage. Both are written before anything else is, and so before anything is acknowledged (I3).
+   */
+  readonly start?: Snapshot | undefined;
   /** Whether a snapshot's state holds a manifest. */
   readonly snapshotOpensJournal: (snapshot: Snapshot) => boolean;
   /** Replaces the state by a snapshot that came from the leader. */
@@ -56,6 +64,9 @@ export class AppendWorker {
 
   constructor(options: AppendWorkerOptions) {
     this.#options = options;
+    if (options.start === undefined) return;
+    this.#open = true;
+    this.shorten(options.start);
   }
 
   /** Whether the journal has been opened by a command worth keeping. */
@@ -141,13 +152,27 @@ export class AppendWorker {
     return term !== this.#promised.term || vote !== this.#promised.vote;
   }
 
-  /** Called right after `entries` were put into the storage, so the last one is the log's last. */
+  /** @param entries in the storage by now; none: what is recorded stands for the whole log */
   #record(entries: readonly Entry[]): Uint8Array {
     const state = this.#unwritten;
     this.#unwritten = undefined;
     this.#promised = state ?? this.#promised;
-    const mark = this.#options.storage.mark();
+    const mark = this.#options.storage.mark(entries.at(-1)?.index);
     return encodeDurableRecord({ mark, hardState: state, entries });
+  }
+
+  /** Everything behind an index, in records of a bounded size; at least one. */
+  #recordsBehind(index: number): readonly Uint8Array[] {
+    const { storage } = this.#options;
+    const end = storage.lastIndex() + 1;
+    const records: Uint8Array[] = [];
+    let next = Math.max(index + 1, storage.firstIndex());
+    while (next < end) {
+      const entries = storage.entries(next, end, TAIL_RECORD_BYTES);
+      records.push(this.#record(entries));
+      next += entries.length;
+    }
+    return records.length > 0 ? records : [this.#record([])];
   }
 
   async #takeSnapshot(snapshot: Snapshot, fromLeader: boolean): Promise<void> {
@@ -159,11 +184,9 @@ export class AppendWorker {
     }
     if (!this.#open) return;
     // Entries behind the snapshot are written again, because the records that held them may go.
-    const first = Math.max(snapshot.metadata.index + 1, storage.firstIndex());
-    const next = storage.lastIndex() + 1;
-    const tail = first < next ? storage.entries(first, next, Infinity) : [];
     this.#unwritten = storage.initialState().hardState;
-    await durable.saveSnapshot(snapshot.metadata, encodeSnapshot(snapshot), [this.#record(tail)]);
+    const tail = this.#recordsBehind(snapshot.metadata.index);
+    await durable.saveSnapshot(snapshot.metadata, encodeSnapshot(snapshot), tail);
   }
 
   async #flush(records: Uint8Array[]): Promise<void> {

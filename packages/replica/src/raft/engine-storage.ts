@@ -43,9 +43,8 @@ export class EngineStorage implements Storage {
     this.chain = source.chain ?? new LogChain(NO_HASH);
   }
 
-  /** The last entry; undefined while the log is blank. */
-  mark(): LogMark | undefined {
-    const index = this.lastIndex();
+  /** An entry, by default the last one; undefined while the log is blank. */
+  mark(index: Index = this.lastIndex()): LogMark | undefined {
     const link = this.chain.at(index);
     return link === undefined ? undefined : { index, term: this.term(index), link };
   }

@@ -58,19 +58,24 @@ export function splitLink(joined: Uint8Array): {
   return { data: joined.subarray(0, at), link: joined.slice(at) };
 }
 
+const NO_CONTEXT = new Uint8Array(0);
+
 /** The links of a log that can be cut at both ends, like the log itself. */
 export class LogChain {
   readonly #hash: HashParts;
+  readonly #context: Uint8Array;
   #base: { index: number; link: Uint8Array } = { index: 0, link: ZEROS };
   #links: Uint8Array[] = [];
 
-  constructor(hash: HashParts) {
+  /** @param context what the log belongs to: logs of different contexts have no link in common */
+  constructor(hash: HashParts, context: Uint8Array = NO_CONTEXT) {
     this.#hash = hash;
+    this.#context = context;
   }
 
   /** The link that the genesis state has. */
   genesis(): Uint8Array {
-    return this.#hash(LABEL);
+    return this.#hash(LABEL, this.#context);
   }
 
   /** Starts anew behind a snapshot. */

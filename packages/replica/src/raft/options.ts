@@ -8,6 +8,7 @@ import {
 } from 'raft-ts';
 import type { Configuration, MembershipChange, StateSubscriber } from '../engine.ts';
 import type { DurableLog, MessageSink, Scheduler } from '../ports.ts';
+import type { ReusedLog } from '../reuse/reused-log.ts';
 import type { LogChain } from './log-chain.ts';
 import type { EngineTuning } from './tuning.ts';
 
@@ -17,6 +18,11 @@ export interface RaftEngineOptions {
   /** The state to start from: the genesis, or nothing for a newcomer that waits for a snapshot. */
   readonly bootstrap:
     { readonly configuration: Configuration; readonly snapshot: Uint8Array } | undefined;
+  /**
+   * A former log, as far as a leader confirmed it: a newcomer starts from it instead of blank. The
+   * subscriber holds the snapshot's state already.
+   */
+  readonly reused?: ReusedLog | undefined;
   readonly subscriber: StateSubscriber;
   readonly durable: DurableLog;
   readonly sink: MessageSink;

@@ -30,14 +30,15 @@ import { Applier } from './applier.ts';
 import { CommitAnnouncer } from './commit-announcer.ts';
 import { Compactor } from './compactor.ts';
 import { engineStatusOf } from './engine-status.ts';
-import { BOOTSTRAP_INDEX, EngineStorage } from './engine-storage.ts';
-import { confChangeOf, confStateOf, raftConfigOf, type RaftEngineOptions } from './options.ts';
+import { EngineStorage } from './engine-storage.ts';
+import { confChangeOf, raftConfigOf, type RaftEngineOptions } from './options.ts';
 import { encodeEnvelope } from './envelope.ts';
 import { Hearing } from './hearing.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { Mailer } from './mailer.ts';
 import { Proposer, busy, notLeader } from './proposer.ts';
 import { ReadBarrier } from './read-barrier.ts';
+import { loadStart, startOf } from './start.ts';
 import { startTicking } from './ticker.ts';
 import { DEFAULT_TUNING, type EngineTuning } from './tuning.ts';
 
@@ -66,7 +67,6 @@ export class RaftEngine implements ConsensusEngine {
   constructor(options: RaftEngineOptions) {
     this.#options = options;
     this.#tuning = { ...DEFAULT_TUNING, ...options.tuning };
-    const { bootstrap } = options;
     const { tickMs, electionTicks, waitersMax, readRetryMs } = this.#tuning;
     this.#proposer = new Proposer({
       node: () => this.#node,
@@ -78,8 +78,7 @@ export class RaftEngine implements ConsensusEngine {
     this.#applier = new Applier({
       ...options,
       waitersMax,
-      appliedIndex: bootstrap === undefined ? 0 : BOOTSTRAP_INDEX,
-      confState: confStateOf(bootstrap?.configuration),
+      ...startOf(options),
       applyConfChange: (change) => this.#node.applyConfChange(change),
       onMembership: () => {
         this.#changed = true;
@@ -92,13 +91,14 @@ export class RaftEngine implements ConsensusEngine {
       confState: () => this.#applier.confState,
       data: () => options.subscriber.snapshot(),
     });
-    if (bootstrap !== undefined) this.#storage.bootstrap(bootstrap.snapshot);
+    loadStart(this.#storage, options);
     this.#node = new RawNode(
       raftConfigOf(options, this.#tuning, this.#storage, this.#applier.appliedIndex),
     );
     this.#append = new AppendWorker({
       storage: this.#storage,
       durable: options.durable,
+      start: options.reused?.snapshot,
       snapshotOpensJournal: (snapshot) => options.snapshotOpensJournal(snapshot.data),
       restore: (snapshot) => {
         this.#applier.restore(snapshot);

@@ -58,6 +58,7 @@ export const peerHandlers: Handlers<typeof PeerService> = {
     for await (const _request of requests) yield {};
   },
   execute: async () => ({}),
+  confirmLog: async () => ({}),
 };
 
 export async function serve(change: Partial<AttestedServerOptions<Claims>> = {}): Promise<Fixture> {

@@ -725,6 +725,141 @@ export declare type ExecuteResponse = Message<"witan.peer.v1.ExecuteResponse"> &
 export declare const ExecuteResponseSchema: GenMessage<ExecuteResponse>;
 
 /**
+ * Places in the log of a slot's earlier incarnation.
+ *
+ * @generated from message witan.peer.v1.ConfirmLogRequest
+ */
+export declare type ConfirmLogRequest = Message<"witan.peer.v1.ConfirmLogRequest"> & {
+  /**
+   * The cluster that it belongs to.
+   *
+   * @generated from field: bytes cluster_id = 1;
+   */
+  clusterId: Uint8Array;
+
+  /**
+   * The epoch of that cluster.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * At most 64, descending.
+   *
+   * @generated from field: repeated witan.peer.v1.LogMark marks = 3;
+   */
+  marks: LogMark[];
+};
+
+/**
+ * Describes the message witan.peer.v1.ConfirmLogRequest.
+ * Use `create(ConfirmLogRequestSchema)` to create a new message.
+ */
+export declare const ConfirmLogRequestSchema: GenMessage<ConfirmLogRequest>;
+
+/**
+ * A place in a log.
+ *
+ * @generated from message witan.peer.v1.LogMark
+ */
+export declare type LogMark = Message<"witan.peer.v1.LogMark"> & {
+  /**
+   * Index of the entry.
+   *
+   * @generated from field: uint64 index = 1;
+   */
+  index: bigint;
+
+  /**
+   * The hash chain up to and including it, 32 bytes.
+   *
+   * @generated from field: bytes link = 2;
+   */
+  link: Uint8Array;
+};
+
+/**
+ * Describes the message witan.peer.v1.LogMark.
+ * Use `create(LogMarkSchema)` to create a new message.
+ */
+export declare const LogMarkSchema: GenMessage<LogMark>;
+
+/**
+ * How far the leader's log is the same.
+ *
+ * @generated from message witan.peer.v1.ConfirmLogResponse
+ */
+export declare type ConfirmLogResponse = Message<"witan.peer.v1.ConfirmLogResponse"> & {
+  /**
+   * How the request went.
+   *
+   * @generated from field: witan.peer.v1.ConfirmLogResponse.Outcome outcome = 1;
+   */
+  outcome: ConfirmLogResponse_Outcome;
+
+  /**
+   * The highest of the marks up to which the logs are the same and committed; 0 for none.
+   *
+   * @generated from field: uint64 index = 2;
+   */
+  index: bigint;
+
+  /**
+   * Why not, as a stable code.
+   *
+   * @generated from field: string code = 3;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message witan.peer.v1.ConfirmLogResponse.
+ * Use `create(ConfirmLogResponseSchema)` to create a new message.
+ */
+export declare const ConfirmLogResponseSchema: GenMessage<ConfirmLogResponse>;
+
+/**
+ * How the request went.
+ *
+ * @generated from enum witan.peer.v1.ConfirmLogResponse.Outcome
+ */
+export enum ConfirmLogResponse_Outcome {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Looked at; `index` says how far.
+   *
+   * @generated from enum value: OUTCOME_CONFIRMED = 1;
+   */
+  CONFIRMED = 1,
+
+  /**
+   * Another replica leads.
+   *
+   * @generated from enum value: OUTCOME_NOT_LEADER = 2;
+   */
+  NOT_LEADER = 2,
+
+  /**
+   * No: the code says why.
+   *
+   * @generated from enum value: OUTCOME_REFUSED = 3;
+   */
+  REFUSED = 3,
+}
+
+/**
+ * Describes the enum witan.peer.v1.ConfirmLogResponse.Outcome.
+ */
+export declare const ConfirmLogResponse_OutcomeSchema: GenEnum<ConfirmLogResponse_Outcome>;
+
+/**
  * For replicas only.
  *
  * @generated from service witan.peer.v1.PeerService
@@ -790,6 +925,16 @@ export declare const PeerService: GenService<{
     methodKind: "unary";
     input: typeof ExecuteRequestSchema;
     output: typeof ExecuteResponseSchema;
+  },
+  /**
+   * Asks how much of a former log the cluster's log confirms. For members; answered by the leader.
+   *
+   * @generated from rpc witan.peer.v1.PeerService.ConfirmLog
+   */
+  confirmLog: {
+    methodKind: "unary";
+    input: typeof ConfirmLogRequestSchema;
+    output: typeof ConfirmLogResponseSchema;
   },
 }>;
 
