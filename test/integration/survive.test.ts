@@ -61,6 +61,9 @@ describe('under load', () => {
       const after = (await statusesOf(cluster)).find((status) => status.slot === slot);
       expect(after?.incarnation).not.toBe(before?.incarnation);
       expect(after?.members).toHaveLength(3);
+      // What its disk held is confirmed and used again; nothing of it comes from the leader.
+      expect(after?.counters['reused_index']).toBeGreaterThan(20);
+      expect(after?.counters['snapshot_bytes_received']).toBe(0);
     },
   );
 
@@ -94,8 +97,12 @@ describe('under load', () => {
       await whole();
       const acknowledged = await running.stop();
       expect(await countLost(test.current, acknowledged)).toBe(0);
-      const generations = (await statusesOf(cluster)).map(({ generation }) => generation);
-      expect(generations).toEqual([1, 1, 1]);
+      const statuses = await statusesOf(cluster);
+      expect(statuses.map(({ generation }) => generation)).toEqual([1, 1, 1]);
+      const counters = statuses.find((status) => status.slot === slot)?.counters;
+      if (kind === 'older') expect(counters?.['reused_index']).toBeGreaterThan(0);
+      else expect(counters).toMatchObject({ reused_index: 0 });
+      expect(counters?.['snapshot_bytes_received'] === 0).toBe(kind === 'older');
     },
   );
 });
