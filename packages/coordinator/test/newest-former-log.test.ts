@@ -42,7 +42,11 @@ async function journal(data: string, last: number, change: Partial<typeof OWN> =
   const generations = new SealingGenerations(seed, scope.clusterId);
   const nothing = (): void => undefined;
   const log = new SealedLog({
-    ...{ ...scope, seed, incarnation, directory, generations },
+    ...scope,
+    seed,
+    incarnation,
+    directory,
+    generations,
     onOpen: nothing,
     onSync: nothing,
   });
