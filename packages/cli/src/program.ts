@@ -65,6 +65,8 @@ function addGenerate(program: Command, run: RunCommand): void {
     .option('--threshold <n>', 'owners that must approve an update', '1')
     .option('--namespace <name>', 'of objects that name none', 'default')
     .option('--coordinator-endpoint <host:port>', 'for the initializers; several', list)
+    .option('--pin-cluster <id>', 'let the pods accept this cluster alone; one that was verified')
+    .option('--config-dir <dir>', 'where verified clusters are kept (WITAN_CONFIG_HOME)')
     .addOption(
       new Option('--initializer-image <image>', 'image, pinned by digest').default(
         INITIALIZER_IMAGE,

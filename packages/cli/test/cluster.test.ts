@@ -336,3 +336,42 @@ describe('verify', () => {
     expect(said.stderr).toContain('CLI_CLUSTER_UNKNOWN');
   });
 });
+
+describe('generate --pin-cluster', () => {
+  const SHOP = new URL('../../../deploy/examples/shop.yaml', import.meta.url).pathname;
+  const argv = (cluster: string): readonly string[] => [
+    'generate',
+    `--file=${SHOP}`,
+    `--reference-values=${desk.path('values.json')}`,
+    `--owner=${desk.path('alice.pub.pem')}`,
+    `--out=${desk.path('made')}`,
+    `--pin-cluster=${cluster}`,
+  ];
+
+  beforeEach(async () => {
+    const coordinator = hardware.referenceValues(COORDINATOR);
+    const { hostData: _own, ...workload } = coordinator;
+    const coordinatorEndpoints = ['witan:7070'];
+    await desk.write('values.json', {
+      coordinators: [coordinator],
+      workload,
+      coordinatorEndpoints,
+    });
+    await desk.write('alice.pub.pem', scene.alice.pair.publicKeyPem);
+  });
+
+  it('puts the root of a known cluster into the pods’ measured configuration (I6)', async () => {
+    await set();
+    expect(await desk.witan(argv(scene.cluster.clusterId))).toMatchObject({ code: 0 });
+    const der = Buffer.from(scene.cluster.root?.certificateDer ?? []).toString('base64');
+    const initdata = await desk.read('made', 'initdata', 'orders.toml');
+    const pem = /"rootCertificatePem": ?"([^"]*)"/.exec(initdata)?.[1] ?? '';
+    expect(pem.replaceAll(/-----[^-]+-----|\\n/g, '')).toBe(der);
+  });
+
+  it('refuses a cluster that was never verified here (exit 2)', async () => {
+    const said = await desk.witan(argv('a'.repeat(64)));
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('CLI_CLUSTER_UNKNOWN');
+  });
+});

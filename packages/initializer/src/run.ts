@@ -16,6 +16,7 @@ import {
   type Client,
   type ClientEvent,
   type Credentials,
+  type Expectations,
 } from '@witan/client';
 import { bytesEqual, CodedError, describeError, toHex } from '@witan/core';
 import { certificatePem, nodeRandom, systemClock } from '@witan/keys';
@@ -147,10 +148,11 @@ interface Task {
 async function obtain(task: Task): Promise<number> {
   const { settings, stderr, signal } = task;
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const known = await knownCluster(settings);
   const deadlineMs = performance.now() + settings.timeoutMs;
   for (let attempt = 0; ; attempt += 1) {
     const leftMs = deadlineMs - performance.now();
-    const client = clientFor(task, Math.min(leftMs, ATTEMPT_MS));
+    const client = clientFor(task, Math.min(leftMs, ATTEMPT_MS), known);
     try {
       const { workload } = task.initdata;
       const credentials = await client.issueCredentials({ privateKey, workload });
@@ -172,7 +174,21 @@ async function obtain(task: Task): Promise<number> {
   }
 }
 
-function clientFor(task: Task, timeoutMs: number): Client {
+/**
+ * A pod belongs to one cluster. Where its floor directory knows one, no other is accepted, however
+ * genuine (I6): a host that founds a second cluster would otherwise begin at no floor at all.
+ *
+ * @throws ClientError CLIENT_STORE_FAILED, CLIENT_STORE_DAMAGED
+ */
+async function knownCluster({ floorDirectory }: Settings): Promise<Expectations> {
+  if (floorDirectory === '') return {};
+  const [known, ...others] = await fileFloorStore(floorDirectory).list();
+  if (known === undefined || others.length > 0) return {};
+  const { clusterId, rootCertificate, historyPublicKey, floor } = known;
+  return { clusterId, rootCertificate, historyPublicKey, floor };
+}
+
+function clientFor(task: Task, timeoutMs: number, known: Expectations): Client {
   const { settings, initdata, endorsements, profile, stderr, signal } = task;
   const evidenceProvider = endorsements.provider(task.evidenceProvider);
   const pem = initdata.rootCertificatePem;
@@ -189,9 +205,12 @@ function clientFor(task: Task, timeoutMs: number): Client {
     signal,
     ...(endorsements.source === undefined ? {} : { endorsements: endorsements.source }),
     ...(settings.floorDirectory === '' ? {} : { store: fileFloorStore(settings.floorDirectory) }),
-    ...(pem === undefined
-      ? {}
-      : { expected: { rootCertificate: new Uint8Array(new X509Certificate(pem).raw) } }),
+    expected: {
+      ...known,
+      ...(pem === undefined
+        ? {}
+        : { rootCertificate: new Uint8Array(new X509Certificate(pem).raw) }),
+    },
     onEvent: (event) => {
       stderr(describeEvent(event));
     },

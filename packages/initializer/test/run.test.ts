@@ -64,13 +64,13 @@ function launch(): { measurement: string; hostData: string } {
   };
 }
 
-async function setManifest(): Promise<void> {
+async function setManifest(of: Scene = scene): Promise<void> {
   const entry = {
     referenceValues: [hardware.referenceValues(launch())],
     dnsNames: ['web'],
     secrets: ['database'],
   };
-  await scene.set(scene.client(), scene.manifest({ workloads: { web: entry } }));
+  await of.set(of.client(), of.manifest({ workloads: { web: entry } }));
 }
 
 interface Result {
@@ -232,6 +232,18 @@ describe('a pod that the manifest lists', () => {
     const { code, stderr } = await initialize();
     expect(code).toBe(3);
     expect(stderr).toContain('CLIENT_BELOW_FLOOR');
+  });
+
+  it('refuses a genuine cluster beside the one that its floor names (I6)', async () => {
+    await setManifest();
+    expect(await initialize()).toMatchObject({ code: 0 });
+    const other = new Scene(hardware);
+    const { address } = await other.start();
+    await setManifest(other);
+    const { code, stderr } = await initialize(['--once', '--endpoint', address]);
+    await other.close();
+    expect(stderr).toContain('CLIENT_OTHER_CLUSTER');
+    expect(code).toBe(3);
   });
 });
 

@@ -1,10 +1,10 @@
 /** `witan generate`: from a deployment to a manifest, initdata and a changed deployment. */
 import { basename, join } from 'node:path';
-import { fromHex, utf8 } from '@witan/core';
-import { loadOwnerPublicKey, publicKeyPemOf } from '@witan/keys';
+import { clusterId, fromHex, utf8 } from '@witan/core';
+import { certificatePem, loadOwnerPublicKey, publicKeyPemOf } from '@witan/keys';
 import { transformDeployment, type DeployedWorkload } from '@witan/kubernetes';
 import { CliError } from '../errors.ts';
-import { parseStored, type CommandContext } from '../context.ts';
+import { parseStored, storeOf, type CommandContext } from '../context.ts';
 import { readInput, writeOutput } from '../files.ts';
 import {
   configurationFields,
@@ -22,6 +22,9 @@ export interface GenerateOptions {
   readonly namespace: string;
   readonly initializerImage: string;
   readonly coordinatorEndpoint?: readonly string[];
+  /** Cluster whose root certificate the pods' measured configuration is to pin. */
+  readonly pinCluster?: string;
+  readonly configDir?: string;
 }
 
 const DEFAULT_LIFETIME_SECONDS = 86_400;
@@ -31,7 +34,11 @@ export async function generate(context: CommandContext, options: GenerateOptions
   const values = await readReferenceValues(options.referenceValues);
   const endpoints = options.coordinatorEndpoint ?? values.coordinatorEndpoints;
   const { yaml, workloads } = transformDeployment(await readInput(options.file, 'deployment'), {
-    coordinator: { endpoints, referenceValues: values.coordinators },
+    coordinator: {
+      endpoints,
+      referenceValues: values.coordinators,
+      ...(await pinnedRoot(context, options)),
+    },
     initializerImage: options.initializerImage,
     namespace: options.namespace,
   });
@@ -64,6 +71,19 @@ export async function generate(context: CommandContext, options: GenerateOptions
     },
     `${simulated ? SIMULATED_WARNING : ''}${describe(manifestFile, deploymentFile, workloads)}`,
   );
+}
+
+/** A genuine cluster of somebody else's passes attestation; only the root tells them apart. */
+async function pinnedRoot(
+  context: CommandContext,
+  { pinCluster, configDir }: GenerateOptions,
+): Promise<{ readonly rootCertificatePem?: string }> {
+  if (pinCluster === undefined) return {};
+  const store = storeOf(context, configDir === undefined ? {} : { configDir });
+  const pinned = await store.load(clusterId(pinCluster));
+  if (pinned !== undefined) return { rootCertificatePem: certificatePem(pinned.rootCertificate) };
+  const message = 'the cluster is not in the configuration directory';
+  throw new CliError('CLI_CLUSTER_UNKNOWN', message, { fields: { found: pinCluster } });
 }
 
 /** Whether the manifest will accept a simulated TEE (I11). */
