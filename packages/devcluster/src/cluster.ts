@@ -46,6 +46,8 @@ export interface UpOptions {
   readonly relays?: boolean;
   /** Further programs that workloads of this cluster may be, beside the initializer. */
   readonly extraPrograms?: readonly ProgramSpec[];
+  /** What runs in the slots. Default: the Coordinator. */
+  readonly coordinator?: ProgramSpec;
   readonly onProgress?: (text: string) => void;
   /** Stops the start, and whatever was started. */
   readonly signal?: AbortSignal;
@@ -83,10 +85,16 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
     const addresses = slots.map((slot, index) => [slot, `127.0.0.1:${ports[index] ?? 0}`] as const);
     const endpoints = addresses.map(([, address]) => address);
     const workloadPrograms = ['initializer', ...(options.extraPrograms ?? [])];
-    await writeReferenceValues(layout, client, { choice, initdata, endpoints, workloadPrograms });
+    const { coordinator } = options;
+    const plan = { choice, initdata, endpoints, workloadPrograms };
+    await writeReferenceValues(layout, client, {
+      ...plan,
+      coordinator: coordinator ?? 'coordinator',
+    });
     const cluster = new DevCluster(layout, client, {
       teeSimPid: pid,
       tee: choice,
+      ...(coordinator === undefined ? {} : { coordinator }),
       slots: addresses.map(([slot, address], index) => {
         const listen = `127.0.0.1:${hidden[index] ?? ports[index] ?? 0}`;
         return { slot, address, listen, tee: foundingTee(choice), guestId: '', pid: 0 };
@@ -163,6 +171,11 @@ export class DevCluster {
     return this.#file.tee;
   }
 
+  /** What runs in the slots. */
+  get coordinator(): string | ProgramSpec {
+    return this.#file.coordinator ?? 'coordinator';
+  }
+
   get teeSimPid(): number {
     return this.#file.teeSimPid;
   }
@@ -197,7 +210,7 @@ export class DevCluster {
     const peers = this.#file.slots.map((item) => `${item.slot}=${item.address}`).join(',');
     const guest = await this.tee.launch({
       ...hardware,
-      program: 'coordinator',
+      program: this.coordinator,
       initdata: new Uint8Array(await readFile(this.layout.initdata)),
       chip: `chip-${slot}`,
       env: {

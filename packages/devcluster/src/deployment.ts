@@ -1,7 +1,7 @@
 /** A development cluster with the example deployment set, made by the same commands as a user's. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { REPOSITORY_ROOT } from '@witan/tee-sim';
+import { REPOSITORY_ROOT, type ProgramSpec } from '@witan/tee-sim';
 import { upCluster, type DevCluster } from './cluster.ts';
 import { LOAD_PROGRAM, waitForStatuses } from './harness.ts';
 import type { TeeChoice } from './reference-values.ts';
@@ -18,7 +18,8 @@ export interface Deployment {
   /** Options that every command against this cluster needs. */
   readonly options: readonly string[];
   readonly witan: RunCli;
-  initdata(workload: string): Promise<Uint8Array>;
+  /** @param made the output of another `witan generate` than the first */
+  initdata(workload: string, made?: string): Promise<Uint8Array>;
 }
 
 /** Where the example is. */
@@ -32,6 +33,8 @@ export async function startDeployment(
     readonly relays?: boolean;
     readonly tee?: TeeChoice;
     readonly allowOverrides?: boolean;
+    readonly coordinator?: ProgramSpec;
+    readonly signal?: AbortSignal;
   } = {},
 ): Promise<Deployment> {
   const slotCount = settings.slotCount ?? 3;
@@ -43,6 +46,8 @@ export async function startDeployment(
     tee: settings.tee ?? 'snp',
     allowOverrides: settings.allowOverrides ?? false,
     extraPrograms: [LOAD_PROGRAM],
+    ...(settings.coordinator === undefined ? {} : { coordinator: settings.coordinator }),
+    ...(settings.signal === undefined ? {} : { signal: settings.signal }),
   });
   await waitForStatuses(
     cluster,
@@ -85,7 +90,7 @@ export async function startDeployment(
     ownerKeyFile,
     options,
     witan,
-    initdata: async (workload) =>
-      new Uint8Array(await readFile(join(made, 'initdata', `${workload}.toml`))),
+    initdata: async (workload, other = made) =>
+      new Uint8Array(await readFile(join(other, 'initdata', `${workload}.toml`))),
   };
 }

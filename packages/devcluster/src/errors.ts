@@ -3,6 +3,7 @@ import { CodedError, type CodedErrorOptions } from '@witan/core';
 
 /** What can go wrong with a development cluster. */
 export type DevClusterErrorCode =
+  | 'DEVCLUSTER_DRILL_FAILED'
   | 'DEVCLUSTER_EXISTS'
   | 'DEVCLUSTER_INTERRUPTED'
   | 'DEVCLUSTER_NOT_RUNNING'

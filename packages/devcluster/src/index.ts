@@ -1,6 +1,8 @@
 /** Development clusters, the quickstart, and what tests and benchmarks do with them. */
 export { attachCluster, DevCluster, downCluster, upCluster, type UpOptions } from './cluster.ts';
 export { EXAMPLE, startDeployment, type Deployment } from './deployment.ts';
+export { describeReport, type DrillReport } from './drills/report.ts';
+export { runDrill } from './drills/run.ts';
 export { DevClusterError, type DevClusterErrorCode } from './errors.ts';
 export {
   allServe,

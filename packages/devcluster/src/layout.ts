@@ -1,6 +1,7 @@
 /** Where a development cluster keeps its things, and the file that describes it. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { ProgramSpec } from '@witan/tee-sim';
 import { DevClusterError } from './errors.ts';
 import type { Tee, TeeChoice } from './reference-values.ts';
 
@@ -51,6 +52,8 @@ export interface SlotState {
 export interface ClusterFile {
   readonly teeSimPid: number;
   readonly tee: TeeChoice;
+  /** What runs in the slots, where it is not the Coordinator. */
+  readonly coordinator?: ProgramSpec;
   readonly slots: readonly SlotState[];
 }
 

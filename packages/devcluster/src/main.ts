@@ -2,6 +2,7 @@
 /** `witan` in the repository: the shipped command line with the development commands added. */
 import { run } from '@witan/cli';
 import { addDevCommands } from './commands.ts';
+import { addDrillCommands } from './drills/commands.ts';
 
 const stop = new AbortController();
 process.once('SIGINT', () => {
@@ -12,6 +13,9 @@ process.exitCode = await run({
   env: process.env,
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
-  extraCommands: addDevCommands,
+  extraCommands: (program, runCommand) => {
+    addDevCommands(program, runCommand);
+    addDrillCommands(program, runCommand);
+  },
   signal: stop.signal,
 });

@@ -42,8 +42,9 @@ type Program = string | ProgramSpec;
 export async function coordinatorValuesOf(
   client: TeeSimClient,
   choice: TeeChoice,
+  program: Program = 'coordinator',
 ): Promise<readonly object[]> {
-  return await Promise.all(acceptedTees(choice).map((tee) => VALUES[tee](client, ['coordinator'])));
+  return await Promise.all(acceptedTees(choice).map((tee) => VALUES[tee](client, [program])));
 }
 
 /** Writes the file that `witan generate` reads. */
@@ -56,6 +57,7 @@ export async function writeReferenceValues(
     readonly initdata: string;
     readonly endpoints: readonly string[];
     readonly workloadPrograms: readonly Program[];
+    readonly coordinator: Program;
   },
 ): Promise<void> {
   const digest = createHash('sha256').update(plan.initdata).digest();
@@ -64,7 +66,7 @@ export async function writeReferenceValues(
     tdx: { mrConfigId: Buffer.from(configIdOf(digest)).toString('hex') },
   };
   const tees = acceptedTees(plan.choice);
-  const values = await coordinatorValuesOf(client, plan.choice);
+  const values = await coordinatorValuesOf(client, plan.choice, plan.coordinator);
   const coordinators = tees.map((tee, index) => ({ ...values[index], ...configuration[tee] }));
   const document = {
     coordinators,
