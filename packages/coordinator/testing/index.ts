@@ -2,3 +2,4 @@
 export { PeerNetwork, type NetworkOptions, type PeerConnection } from '../src/peers/network.ts';
 export { raftStreams, type RaftMember } from '../src/services/raft-streams.ts';
 export { nodeScheduler } from '../src/scheduler.ts';
+export { startTransitServer, type TransitFault, type TransitServer } from './transit-server.ts';
