@@ -21,6 +21,7 @@ import {
 } from '@witan/core';
 import { nodeCrypto } from '@witan/keys';
 import { CoordinatorError } from './errors.ts';
+import { parseTransitSettings, type TransitSettings } from './sealing/settings.ts';
 
 const BYTES_MAX = 64 * 1024;
 const SLOTS_MAX = 7;
@@ -45,6 +46,8 @@ export interface CoordinatorInitdata {
    * without host data or MRCONFIGID stands for this very configuration.
    */
   readonly peers: readonly ReferenceValues[];
+  /** The service that wraps the seed for unattended recovery; absent: none does. */
+  readonly sealing?: TransitSettings;
 }
 
 /** @throws CoordinatorError COORDINATOR_INITDATA_UNREADABLE, COORDINATOR_INITDATA_INVALID */
@@ -68,7 +71,7 @@ export async function readInitdata(file: string): Promise<CoordinatorInitdata> {
 /** @throws CoordinatorError COORDINATOR_INITDATA_INVALID with path, expected and found */
 export function parseInitdata(bytes: Uint8Array): CoordinatorInitdata {
   const document = parseObject(bytes);
-  const known = ['apiVersion', 'kind', 'slots', 'developmentRoots', 'peers'];
+  const known = ['apiVersion', 'kind', 'slots', 'developmentRoots', 'peers', 'sealing'];
   const unknown = Object.keys(document).find((name) => !known.includes(name));
   if (unknown !== undefined) throw invalid(unknown, `one of ${known.join(', ')}`, unknown);
   expectText(document, 'apiVersion', API_VERSION);
@@ -82,7 +85,18 @@ export function parseInitdata(bytes: Uint8Array): CoordinatorInitdata {
     document['developmentRoots'] === undefined
       ? []
       : readList(document, 'developmentRoots', ROOTS_MAX, sha256Hex);
-  return { bytes, slots, developmentRoots, peers: readPeers(document['peers'], bytes) };
+  const peers = readPeers(document['peers'], bytes);
+  const sealing = readSealing(document['sealing']);
+  return { bytes, slots, developmentRoots, peers, ...(sealing === undefined ? {} : { sealing }) };
+}
+
+function readSealing(value: unknown): TransitSettings | undefined {
+  if (value === undefined) return undefined;
+  const settings = parseTransitSettings(value);
+  if (!('field' in settings)) return settings;
+  const { field, expected } = settings;
+  const path = field === '' ? 'sealing' : `sealing.${field}`;
+  throw invalid(path, expected, 'something else');
 }
 
 function readPeers(value: unknown, bytes: Uint8Array): readonly ReferenceValues[] {

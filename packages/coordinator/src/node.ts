@@ -43,6 +43,7 @@ import { leadService } from './services/lead.ts';
 import { peerService } from './services/peer.ts';
 import { userService } from './services/user.ts';
 import { workloadService } from './services/workload.ts';
+import { sealingDeskOf, type SealingDesk } from './sealing/sealing-desk.ts';
 import { openDataDirectory, type DataDirectory } from './storage/data-directory.ts';
 import { ClaimsNoter } from './storage/claims-noter.ts';
 import { SealedLog } from './storage/durable-log.ts';
@@ -117,6 +118,7 @@ class Wiring {
   #claims: ClaimsNoter | undefined;
   #keys: KeyringOptions | undefined;
   #generation = 0;
+  #sealing: SealingDesk | undefined;
   #droppedEarlier = false;
   #cancelReverify: () => void = () => undefined;
 
@@ -204,6 +206,11 @@ class Wiring {
   }
 
   #createReplica(initdata: CoordinatorInitdata): Replica<ReferenceValues> {
+    this.#sealing = sealingDeskOf(initdata.sealing, {
+      earlier: [...this.#directory.earlier],
+      scheduler: nodeScheduler,
+      onEvent: this.#event,
+    });
     return new Replica<ReferenceValues>({
       self: this.#peer,
       slots: initdata.slots,
@@ -308,6 +315,7 @@ class Wiring {
     }
     const state = this.#replica.cluster?.state.machine;
     if (state !== undefined) this.#claims?.stateChanged(state);
+    this.#sealing?.changed(settled(this.#replica), this.#claims);
     const generation = settled(this.#replica)?.generation ?? 0;
     if (generation !== this.#generation) {
       this.#generation = generation;
@@ -345,6 +353,7 @@ class Wiring {
     this.#network.close();
     await this.#server.close();
     await this.#log?.close();
+    this.#sealing?.stop();
     this.#endorsements.close();
     await this.#directory.release();
   }

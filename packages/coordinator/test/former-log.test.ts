@@ -171,6 +171,15 @@ describe('the sealed log of an earlier incarnation', () => {
     expect(await readFormerLog(fresh(), seed)).toBeUndefined();
   });
 
+  it('is read by several at a time, as recovery and reuse may do', async () => {
+    const directory = fresh();
+    await written(directory);
+    const reading = [1, 2, 3].map(() => readFormerLog(directory, seed));
+    const all = [...(await Promise.all(reading)), await readFormerLog(directory, seed)];
+    expect(all.map((found) => found?.state.mark?.index)).toEqual([9, 9, 9, 9]);
+    expect((await readSummaryUnverified(directory))?.mark?.index).toBe(9);
+  });
+
   it('holds no plaintext (I4)', async () => {
     const directory = fresh();
     await written(directory, snapshotAt6);

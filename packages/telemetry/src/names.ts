@@ -28,6 +28,7 @@ export const FIELDS = {
   outgoing: 'number of voters of the outgoing half of a joint configuration',
   peer: 'slot of another replica',
   port: 'TCP port that this process listens on',
+  provider: 'name of a sealing provider',
   reason: 'a constant word that says why',
   remoteAddress: 'host and port of whoever connected',
   sealedStateFound: 'whether an earlier incarnation left sealed state on disk',

@@ -1,7 +1,7 @@
 /**
- * A seed in an envelope: encrypted under a random key, and the key encrypted by a provider. Neither
- * the seed nor anything derived from it leaves the replica (I1): the provider sees a random key, and
- * whoever reads the disk sees what that key encrypts. It takes both to open.
+ * A seed in an envelope: encrypted under a random key, and the key encrypted by a provider.
+ * Neither the seed nor anything derived from it leaves the replica (I1): the provider sees a
+ * random key, and whoever reads the disk sees what that key encrypts. It takes both to open.
  *
  * version u8 | provider | ciphertext of the key | nonce 12 | encrypted seed 32 | tag 16, canonical.
  */

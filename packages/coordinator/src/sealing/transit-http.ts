@@ -12,6 +12,7 @@ import type { TransitSettings } from './settings.ts';
 /** Largest answer in bytes. */
 const ANSWER_BYTES_MAX = 64 * 1024;
 const HEADER_BYTES_MAX = 16 * 1024;
+const SUCCESS = 200;
 const TOKEN_BYTES_MAX = 4096;
 
 /** What is asked. */
@@ -24,7 +25,7 @@ export interface TransitRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was answered: any status, and the `data` of a JSON body, where there is one. */
+/** What was answered: any status, and the `data` of a success. */
 export interface TransitAnswer {
   readonly status: number;
   readonly data: Readonly<Record<string, unknown>>;
@@ -45,7 +46,9 @@ export async function askTransit(
   const { host } = new URL(settings.address);
   try {
     const incoming = await send(settings, request, token, AbortSignal.any(signals));
-    return { status: incoming.statusCode ?? 0, data: dataOf(await collect(incoming, host), host) };
+    const status = incoming.statusCode ?? 0;
+    const body = await collect(incoming, host);
+    return { status, data: status === SUCCESS ? dataOf(body, host) : {} };
   } catch (cause) {
     if (cause instanceof CoordinatorError) throw cause;
     if (timeout.aborted) {
@@ -111,7 +114,6 @@ async function collect(incoming: IncomingMessage, host: string): Promise<Uint8Ar
   return Buffer.concat(chunks);
 }
 
-/** Only a success has data that matters; the text of an error is for people and not read. */
 function dataOf(body: Uint8Array, host: string): TransitAnswer['data'] {
   if (body.byteLength === 0) return {};
   try {

@@ -10,8 +10,11 @@ export type ClaimedState = Pick<
   'appliedIndex' | 'slots' | 'members' | 'generation' | 'head' | 'shares'
 >;
 
-/** The claims of a state. */
-export function claimsOfState(state: ClaimedState): DiskClaims {
+/** The claims of a state. @param wrappedSeeds see `DiskClaims` */
+export function claimsOfState(
+  state: ClaimedState,
+  wrappedSeeds: readonly Uint8Array[] = [],
+): DiskClaims {
   const { header } = state.shares;
   const voters = state.members.filter(({ role }) => role === 'voter');
   return {
@@ -21,6 +24,7 @@ export function claimsOfState(state: ClaimedState): DiskClaims {
     generation: state.generation,
     transition: state.head,
     recoveryHeader: header === undefined ? new Uint8Array(0) : encodeRecoveryHeader(header),
+    ...(wrappedSeeds.length === 0 ? {} : { wrappedSeeds }),
   };
 }
 
@@ -31,6 +35,8 @@ export class ClaimsNoter {
   #members: readonly MemberRecord[] | undefined;
   #head: string | undefined;
   #shares: GivenShares | undefined;
+  #state: ClaimedState | undefined;
+  #wrappedSeeds: readonly Uint8Array[] = [];
 
   constructor(log: Pick<SealedLog, 'note'>, failed: (error: unknown) => void) {
     this.#log = log;
@@ -44,6 +50,17 @@ export class ClaimsNoter {
     this.#members = members;
     this.#head = head;
     this.#shares = shares;
-    this.#log.note(claimsOfState(state)).catch(this.#failed);
+    this.#state = state;
+    this.#note(state);
+  }
+
+  /** A provider has wrapped the seed. */
+  seedWrapped(wrapped: Uint8Array): void {
+    this.#wrappedSeeds = [wrapped];
+    if (this.#state !== undefined) this.#note(this.#state);
+  }
+
+  #note(state: ClaimedState): void {
+    this.#log.note(claimsOfState(state, this.#wrappedSeeds)).catch(this.#failed);
   }
 }

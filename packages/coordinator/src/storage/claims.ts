@@ -19,8 +19,12 @@ import {
 } from '@witan/core';
 import { nodeCrypto } from '@witan/keys';
 import { RECOVERY_HEADER_BYTES_MAX } from '@witan/manifest';
+import { WRAPPED_BYTES_MAX } from '../sealing/envelope.ts';
 
 const LABEL = 'witan/disk-claims/v1';
+/** The same with wrapped seeds behind it; written only where there are some. */
+const LABEL_WITH_WRAPPED = 'witan/disk-claims/v2';
+const WRAPPED_MAX = 4;
 const SLOTS_MAX = 64;
 const SLOT_BYTES_MAX = 63;
 
@@ -37,23 +41,26 @@ export interface DiskClaims {
   readonly transition: Sha256Hex;
   /** The wrapped seed and the shares; empty where there are none. See `keys`, recovery header. */
   readonly recoveryHeader: Uint8Array;
+  /** The seed as sealing providers have wrapped it; see sealing/envelope.ts. At most 4. */
+  readonly wrappedSeeds?: readonly Uint8Array[];
 }
 
 /** The canonical bytes of claims. */
 export function encodeClaims(claims: DiskClaims): Uint8Array {
-  const writer = new CanonicalWriter().text(LABEL).u64(claims.appliedIndex);
+  const wrapped = claims.wrappedSeeds ?? [];
+  const label = wrapped.length === 0 ? LABEL : LABEL_WITH_WRAPPED;
+  const writer = new CanonicalWriter().text(label).u64(claims.appliedIndex);
   writeConfiguration(writer, claims);
-  return writer
-    .u64(claims.generation)
-    .text(claims.transition)
-    .bytes(claims.recoveryHeader)
-    .finish();
+  writer.u64(claims.generation).text(claims.transition).bytes(claims.recoveryHeader);
+  if (wrapped.length > 0) writer.list(wrapped, (to, bytes) => to.bytes(bytes));
+  return writer.finish();
 }
 
 /** @throws CanonicalError or IdError for anything that `encodeClaims` did not write */
 export function decodeClaims(bytes: Uint8Array): DiskClaims | undefined {
   const reader = new CanonicalReader(bytes);
-  if (reader.text(64) !== LABEL) return undefined;
+  const label = reader.text(64);
+  if (label !== LABEL && label !== LABEL_WITH_WRAPPED) return undefined;
   const claims = {
     appliedIndex: reader.u64(),
     slots: reader.list(SLOTS_MAX, (from) => slotName(from.text(SLOT_BYTES_MAX))),
@@ -65,8 +72,12 @@ export function decodeClaims(bytes: Uint8Array): DiskClaims | undefined {
     transition: sha256Hex(reader.text(64)),
     recoveryHeader: reader.bytes(RECOVERY_HEADER_BYTES_MAX),
   };
+  const wrappedSeeds =
+    label === LABEL ? [] : reader.list(WRAPPED_MAX, (from) => from.bytes(WRAPPED_BYTES_MAX));
   reader.end();
-  return claims;
+  // A list without anything in it is written under the first label.
+  if (label === LABEL_WITH_WRAPPED && wrappedSeeds.length === 0) return undefined;
+  return wrappedSeeds.length === 0 ? claims : { ...claims, wrappedSeeds };
 }
 
 /** One digest for a configuration, so that claims of several disks are compared at a glance. */

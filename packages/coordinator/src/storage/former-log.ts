@@ -134,10 +134,23 @@ function firstSequence(head: { readonly kind: string; readonly sequence: number 
   return head.kind === 'snapshot' ? head.sequence : 1;
 }
 
-async function readJournal(directory: string, fs: JournalFs): Promise<Recovered> {
-  const { journal, recovered } = await openJournal({ directory, fs });
-  await journal.close();
-  return recovered;
+/** Readers of this process take turns: a journal's lock keeps out whoever else has it open. */
+const READING = new Map<string, Promise<unknown>>();
+
+function readJournal(directory: string, fs: JournalFs): Promise<Recovered> {
+  const before = READING.get(directory) ?? Promise.resolve();
+  const reading = before.then(async () => {
+    const { journal, recovered } = await openJournal({ directory, fs });
+    await journal.close();
+    return recovered;
+  });
+  const done = reading
+    .catch(() => undefined)
+    .then(() => {
+      if (READING.get(directory) === done) READING.delete(directory);
+    });
+  READING.set(directory, done);
+  return reading;
 }
 
 /** The snapshot first, if there is one, and all records behind it. */

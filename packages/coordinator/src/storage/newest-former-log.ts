@@ -38,19 +38,19 @@ export async function readNewestFormerLog(
   epoch: Epoch,
 ): Promise<DurableState | undefined> {
   const { earlier, fs = nodeJournalFs } = search;
+  const isOurs = (scope: { readonly clusterId: ClusterId; readonly epoch: Epoch }): boolean =>
+    scope.clusterId === clusterId && scope.epoch === epoch;
   const found: { readonly directory: string; readonly summary: DiskSummary }[] = [];
   for (const directory of earlier.slice(0, DIRECTORIES_MAX)) {
     const summary = await attempt(search, directory, () => readSummaryUnverified(directory, fs));
     if (summary === undefined) continue;
-    if (summary.clusterId === clusterId && summary.epoch === epoch) {
-      found.push({ directory, summary });
-    } else skipped(search, directory, 'another cluster or epoch');
+    if (isOurs(summary)) found.push({ directory, summary });
+    else skipped(search, directory, 'another cluster or epoch');
   }
   found.sort((left, right) => furthestFirst(left.summary, right.summary));
   for (const { directory } of found.slice(0, OPENED_MAX)) {
     const log = await attempt(search, directory, () => readFormerLog(directory, seed, fs));
-    const isOurs = log?.owner.clusterId === clusterId && log.owner.epoch === epoch;
-    if (isOurs) return log.state;
+    if (log !== undefined && isOurs(log.owner)) return log.state;
   }
   return undefined;
 }
