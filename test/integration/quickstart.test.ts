@@ -56,6 +56,8 @@ it('runs every step, and prints one JSON object', async () => {
     'replace',
     'verify',
   ]);
+  const set = summary.steps.find(({ name }) => name === 'set');
+  expect(set?.facts['recovery shares']).toBe('1 dealt, encrypted to alice; 1 needed');
   const failover = summary.steps.find(({ name }) => name === 'failover');
   expect(failover?.facts['acknowledged and lost']).toBe(0);
 });

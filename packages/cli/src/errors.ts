@@ -16,6 +16,9 @@ export type CliErrorCode =
   | 'CLI_STOP_UNSAFE'
   | 'CLI_TRANSITION_STALE'
   | 'CLI_ENDORSEMENTS_INCOMPLETE'
+  | 'CLI_NO_SHARES'
+  | 'CLI_NOT_A_SHARE_OWNER'
+  | 'CLI_SHARE_MISMATCH'
   | 'CLI_VERIFICATION_FAILED';
 
 /** Names what was wrong, what was expected and what was found. */

@@ -41,10 +41,15 @@ const INPUT_PREFIXES = [
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ClientError) return exitCodeOfClient(error);
   if (error instanceof CliError) {
-    if (error.code === 'CLI_VERIFICATION_FAILED') return EXIT_REFUSED;
+    const refusals: readonly string[] = ['CLI_VERIFICATION_FAILED', 'CLI_SHARE_MISMATCH'];
+    if (refusals.includes(error.code)) return EXIT_REFUSED;
     if (error.code === 'CLI_TRANSITION_STALE') return EXIT_CONFLICT;
     if (error.code === 'CLI_STOP_UNSAFE') return EXIT_UNSAFE;
-    const failures: readonly string[] = ['CLI_FILE_NOT_WRITTEN', 'CLI_ENDORSEMENTS_INCOMPLETE'];
+    const failures: readonly string[] = [
+      'CLI_FILE_NOT_WRITTEN',
+      'CLI_ENDORSEMENTS_INCOMPLETE',
+      'CLI_NO_SHARES',
+    ];
     return failures.includes(error.code) ? EXIT_FAILED : EXIT_USAGE;
   }
   if (error instanceof EndorsementsError) return exitCodeOfEndorsements(error);

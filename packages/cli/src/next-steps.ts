@@ -3,7 +3,9 @@ import { CodedError } from '@witan/core';
 
 const NEXT_STEPS: Readonly<Record<string, string>> = {
   CLI_KEY_NOT_AN_OWNER: 'use the key of an owner with the role update in the manifest in force',
+  CLI_NO_SHARES: 'give owners the role recovery, and set recoveryThreshold in the manifest',
   CLI_NOTHING_TO_TRUST: 'give --manifest FILE, the manifest that you expect to be in force',
+  CLI_SHARE_MISMATCH: 'take the newest share with witan share get, and open it again',
   CLI_THRESHOLD_NOT_MET: 'give the keys of more owners, with --owner-key for each',
   CLI_TRANSITION_STALE: 'look at what changed with witan history, and decide again',
   CLI_VERIFICATION_FAILED: 'do not trust this deployment before the failed checks are explained',

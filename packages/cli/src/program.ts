@@ -42,11 +42,14 @@ export function createProgram(run: RunCommand): Command {
 }
 
 function addOwner(program: Command, run: RunCommand): void {
-  const owner = program.command('owner').description('keys of those who approve manifests');
+  const owner = program
+    .command('owner')
+    .description('keys of those who approve manifests, or hold recovery shares');
   const create = owner
     .command('create')
     .description('make a key pair; refuses to overwrite one')
     .requiredOption('--name <name>', 'the owner’s name in manifests')
+    .option('--type <type>', 'p256; p384, rsa3072, rsa4096: for recovery alone', 'p256')
     .option('--out <dir>', 'directory for the two files', '.');
   finish(create, 'witan owner create --name alice --out keys').action(
     (options: OwnerCreateOptions & { readonly json?: boolean }) =>
@@ -63,6 +66,9 @@ function addGenerate(program: Command, run: RunCommand): void {
     .requiredOption('--owner <file>', 'public key of an owner; several', list)
     .option('--out <dir>', 'where to write', '.')
     .option('--threshold <n>', 'owners that must approve an update', '1')
+    .option('--recovery-owner <file>', 'of one who only holds a recovery share; several', list)
+    .option('--recovery-threshold <n>', 'shares that recover the cluster; default: most of them')
+    .option('--no-shares', 'those of --owner approve, and hold no share')
     .option('--namespace <name>', 'of objects that name none', 'default')
     .option('--coordinator-endpoint <host:port>', 'for the initializers; several', list)
     .option('--pin-cluster <id>', 'let the pods accept this cluster alone; one that was verified')
@@ -87,7 +93,8 @@ function addSet(program: Command, run: RunCommand): void {
       .description('set the first manifest, or update it; attests the Coordinator first')
       .requiredOption('--manifest <file>', 'the manifest')
       .requiredOption('--owner-key <file>', 'private key of an owner; several', list)
-      .option('--previous <hash>', 'refuse unless this is the newest transition'),
+      .option('--previous <hash>', 'refuse unless this is the newest transition')
+      .option('--shares <dir>', 'for the owners’ shares, where new ones are dealt'),
   );
   const example =
     'witan set --manifest manifest.json --owner-key alice.key.pem --endpoint witan-0:7070';

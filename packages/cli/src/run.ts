@@ -3,6 +3,7 @@ import { CommanderError, createProgram, type ExtraCommands } from './program.ts'
 import type { RunCommand } from './finish.ts';
 import { addCluster } from './commands/cluster-group.ts';
 import { addEndorsements } from './commands/endorsements-group.ts';
+import { addShare } from './commands/share-group.ts';
 import { addEvidence } from './evidence/add-evidence.ts';
 import type { ProviderOf } from './evidence/collect.ts';
 import { machineProvider } from './evidence/providers.ts';
@@ -44,6 +45,7 @@ export async function run(options: RunOptions): Promise<number> {
   const provider = options.evidenceProvider ?? machineProvider;
   addEvidence(program, runCommand, { clock: systemClock, provider });
   addCluster(program, runCommand);
+  addShare(program, runCommand);
   addEndorsements(program, runCommand);
   options.extraCommands?.(program, runCommand);
   speakThrough(program, stdout, stderr);

@@ -51,7 +51,7 @@ describe('owner create', () => {
     expect(said.code).toBe(0);
     expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
       "Owner alice, key HASH
-        private key  DESK/alice.key.pem  (keep it: it approves manifests)
+        private key  DESK/alice.key.pem  (keep it: it approves manifests and opens a share)
         public key   DESK/alice.pub.pem  (goes into the manifest)
       "
     `);
@@ -89,6 +89,8 @@ describe('generate', () => {
         receipts    Deployment shop/receipts    1 names  no secrets         SHORT
       manifest    DESK/made/manifest.json
       deployment  DESK/made/shop.yaml
+      updates     1 of alice
+      recovery    1 of alice
       Next: witan set --manifest DESK/made/manifest.json --owner-key KEY --endpoint HOST:PORT
       "
     `);
@@ -102,6 +104,42 @@ describe('generate', () => {
       'storefront.toml',
     ]);
     expect(await desk.read('made', 'shop.yaml')).toContain('witan-initializer');
+  });
+
+  it('gives owners shares: most of them recover, unless told otherwise', async () => {
+    const made = async (): Promise<unknown> => JSON.parse(await desk.read('made', 'manifest.json'));
+    const names = ['bob', 'carol'];
+    for (const name of names) {
+      const type = ['--type', name === 'bob' ? 'p384' : 'p256'];
+      await desk.witan(['owner', 'create', '--name', name, ...type, '--out', desk.directory]);
+    }
+    const more = names.flatMap((name) => ['--recovery-owner', desk.path(`${name}.pub.pem`)]);
+    expect((await generate(...more)).stdout).toContain('recovery    2 of alice, bob, carol');
+    expect(await made()).toMatchObject({
+      owners: [
+        { name: 'alice', roles: ['update', 'recovery'] },
+        { name: 'bob', roles: ['recovery'] },
+        { name: 'carol', roles: ['recovery'] },
+      ],
+      recoveryThreshold: 2,
+    });
+    await generate(...more, '--no-shares', '--recovery-threshold', '1');
+    expect(await made()).toMatchObject({ owners: [{ roles: ['update'] }, {}, {}] });
+    expect(await made()).toMatchObject({ recoveryThreshold: 1 });
+    expect((await generate('--no-shares')).stdout).toContain('recovery    nobody');
+    expect(await made()).not.toHaveProperty('recoveryThreshold');
+    const tooMany = await generate(...more, '--recovery-threshold', '4');
+    expect(tooMany).toMatchObject({ code: 2 });
+    expect(tooMany.stderr).toContain('--recovery-threshold');
+  });
+
+  it('refuses a key that cannot approve, and says which kind can (exit 2)', async () => {
+    const argv = ['owner', 'create', '--name', 'dan', '--type', 'p384', '--out', desk.directory];
+    await desk.witan(argv);
+    const said = await generate('--owner', desk.path('dan.pub.pem'));
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('KEYS_KEY_NOT_P256');
+    expect((await desk.witan([...argv, '--type', 'ed25519'])).stderr).toContain('--type');
   });
 
   it('gives the same bytes again, from its own deployment too', async () => {

@@ -7,6 +7,7 @@ import {
   NO_TRANSITION,
   parseManifest,
   type HighWaterMark,
+  type RecoveryHeader,
   type SeenRecovery,
   type ValidatedManifest,
 } from '@witan/manifest';
@@ -19,6 +20,7 @@ import { checkListed, type AppraisalSettings } from './coordinator-verifier.ts';
 import { ClientError } from './errors.ts';
 import { fetchHistory } from './history.ts';
 import { checkNewestRecovery } from './recoveries.ts';
+import { recoveryHeaderFromWire } from './recovery-shares.ts';
 import { clusterIdFromWire, digestFromWire, epochFromWire, markFromWire } from './wire.ts';
 
 /** The replica that answered. */
@@ -58,6 +60,8 @@ export interface SettledDeployment extends DeploymentBase {
   readonly transitionHash: Sha256Hex;
   /** The recovery that began the epoch; absent in the first one (I7). */
   readonly recovery?: SeenRecovery;
+  /** The owners' encrypted shares; absent where no owner holds one. */
+  readonly recoveryHeader?: RecoveryHeader;
 }
 
 /** What a cluster is, by one verified answer. */
@@ -106,6 +110,7 @@ export async function fetchDeployment(
     await fetchHistory(attempt, anchors, settings);
   await checkListed(connection.peer, manifest.coordinators, settings);
   checkAuthorities(answer.rootCertificate, answer.meshCaCertificate, settings.clock.now());
+  const header = recoveryHeaderFromWire(answer.recoveryHeader, base.clusterId, manifest);
   return {
     kind: 'settled',
     ...base,
@@ -117,6 +122,7 @@ export async function fetchDeployment(
     mark,
     transitionHash: mark.transitionHash,
     ...(recovery === undefined ? {} : { recovery }),
+    ...(header === undefined ? {} : { recoveryHeader: header }),
   };
 }
 

@@ -6,6 +6,7 @@ import {
   transitionHash,
   type Approval,
   type HighWaterMark,
+  type RecoveryHeader,
   type SignedTransition,
   type ValidatedManifest,
 } from '@witan/manifest';
@@ -16,6 +17,7 @@ import type { Attempt } from './connector.ts';
 import { checkListed, type AppraisalSettings } from './coordinator-verifier.ts';
 import { isSimulated } from './deployment.ts';
 import { ClientError } from './errors.ts';
+import { recoveryHeaderFromWire } from './recovery-shares.ts';
 import { approvalToWire, markFromWire, transitionFromWire } from './wire.ts';
 
 /** A change with what authorises it. */
@@ -39,6 +41,11 @@ export interface SetManifestResult {
   readonly historyPublicKey: Uint8Array;
   readonly mark: HighWaterMark;
   readonly simulated: boolean;
+  /**
+   * The owners' encrypted shares; absent where no owner holds one, or where another update
+   * has followed already.
+   */
+  readonly recoveryHeader?: RecoveryHeader;
 }
 
 /** A result with what is to be kept of it. */
@@ -89,6 +96,10 @@ export async function sendManifest(
   const simulated =
     isSimulated(manifest, wire.rootCertificate) ||
     connection.peer.claims?.claims.simulated === true;
+  const isNewest = mark.generation === transition.transition.generation;
+  const header = isNewest
+    ? recoveryHeaderFromWire(wire.recoveryHeader, clusterId, manifest)
+    : undefined;
   return {
     answer,
     result: {
@@ -99,6 +110,7 @@ export async function sendManifest(
       historyPublicKey: wire.historyPublicKey,
       mark,
       simulated,
+      ...(header === undefined ? {} : { recoveryHeader: header }),
     },
   };
 }

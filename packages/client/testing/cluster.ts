@@ -21,6 +21,7 @@ import {
   createMeshCaCertificate,
   createRootCertificate,
   createSeed,
+  dealShares,
   deriveHistorySigningKey,
   deriveMeshCaKey,
   deriveRootCaKey,
@@ -36,15 +37,19 @@ import {
   NO_TRANSITION,
   ManifestError,
   checkApprovals,
+  encodeRecoveryHeader,
   highWaterMarkBytes,
+  isDealtTo,
   nextTransition,
   parseManifest,
   recoveryBytes,
   recoveryHash,
+  shareHolders,
   transitionBytes,
   transitionHash,
   type HighWaterMark,
   type Recovery,
+  type RecoveryHeader,
   type SignedTransition,
   type ValidatedManifest,
 } from '@witan/manifest';
@@ -66,6 +71,8 @@ export class TestCluster {
   readonly answered = new Map<string, number>();
   root: CertificateAuthority | undefined;
   meshCa: CertificateAuthority | undefined;
+  recoveryHeader: RecoveryHeader | undefined;
+  #resharing = 0;
 
   constructor() {
     this.clusterId = clusterId(toHex(nodeRandom.bytes(32)));
@@ -166,6 +173,7 @@ export class TestCluster {
     this.manifests.push(manifest);
     this.index += 1;
     await this.#certify();
+    await this.#deal(manifest);
     this.answered.set(key, this.manifests.length);
     return this.manifests.length;
   }
@@ -198,6 +206,25 @@ export class TestCluster {
       if (!(error instanceof ManifestError)) throw error;
       throw new PublicError('PERMISSION_DENIED', error.code, 'refused', error.fields, error);
     }
+  }
+
+  async #deal(manifest: ValidatedManifest<ReferenceValues>): Promise<void> {
+    const holders = shareHolders(manifest);
+    const before = this.recoveryHeader;
+    if (holders !== undefined && before !== undefined && isDealtTo(before, holders)) return;
+    this.recoveryHeader = undefined;
+    if (holders === undefined) return;
+    this.#resharing += 1;
+    const { seed, clusterId: id } = this;
+    const { threshold } = holders;
+    const owners = holders.owners.map(({ publicKey }) => publicKey);
+    const resharing = this.#resharing;
+    this.recoveryHeader = await dealShares({ seed, clusterId: id, resharing, threshold, owners });
+  }
+
+  wireRecoveryHeader(): Uint8Array {
+    const { recoveryHeader: header } = this;
+    return header === undefined ? new Uint8Array() : encodeRecoveryHeader(header);
   }
 
   async #certify(): Promise<void> {

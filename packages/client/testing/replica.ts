@@ -106,6 +106,7 @@ function userService(
         transition: cluster.wireTransition(number),
         ...anchorsOf(cluster),
         highWaterMark: cluster.mark(),
+        recoveryHeader: cluster.wireRecoveryHeader(),
       };
       return faults.set?.(answer) ?? answer;
     },
@@ -119,6 +120,7 @@ function userService(
         ...anchorsOf(cluster),
         transitionHash: fromHex(cluster.head),
         simulated: true,
+        recoveryHeader: cluster.wireRecoveryHeader(),
         ...cluster.wireRecoveries().at(-1),
         ...(cluster.manifest === undefined ? {} : { highWaterMark: cluster.mark() }),
       };

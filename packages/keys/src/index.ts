@@ -39,9 +39,12 @@ export {
   generateOwnerKeyPair,
   loadOwnerPrivateKey,
   loadOwnerPublicKey,
+  loadShareOwnerPrivateKey,
+  loadShareOwnerPublicKey,
   privateKeyPemOf,
   publicKeyPemOf,
   type OwnerKeyPair,
+  type OwnerKeyType,
 } from './owner-keys.ts';
 export {
   DNS_NAMES_MAX,
@@ -78,6 +81,14 @@ export {
 } from './recovery/share.ts';
 export { ShareCollector, type ShareProgress } from './recovery/share-collector.ts';
 export { openShare, ownerFingerprint } from './recovery/share-envelope.ts';
+export {
+  checkShare,
+  checkShareAgainstJwe,
+  decodeShareFile,
+  encodeShareFile,
+  readShareEnvelopeUnverified,
+  type ShareEnvelope,
+} from './recovery/share-file.ts';
 export * from './marker-names.ts';
 export { isSimulatedCertificate } from './simulated-marker.ts';
 export {

@@ -1,6 +1,7 @@
 /**
- * Owners' keys as PEM files: P-256, PKCS #8 for the private and SubjectPublicKeyInfo for the public
- * half. Reading names what was found instead, because owners pass the wrong file now and then.
+ * Owners' keys as PEM files, PKCS #8 for the private and SubjectPublicKeyInfo for the public half:
+ * P-256 for those who approve, also P-384 and RSA for those who only hold a recovery share. Reading
+ * names what was found instead, because owners pass the wrong file now and then.
  * Encrypted private keys are not read: the CLI's user decrypts them first.
  */
 import {
@@ -9,9 +10,10 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto';
-import { Secret, utf8, type Sha256Hex } from '@witan/core';
+import { Secret, unreachable, utf8, type Sha256Hex } from '@witan/core';
 import { KeysError } from './errors.ts';
 import { assertP256, spkiFingerprint, spkiOf } from './p256.ts';
+import { assertHoldsShares } from './recovery/share-envelope.ts';
 
 /** Longest PEM text that is read, in characters. */
 const PEM_CHARS_MAX = 16_384;
@@ -26,14 +28,35 @@ export interface OwnerKeyPair {
   readonly fingerprint: Sha256Hex;
 }
 
-/** Makes an owner's key pair. */
-export function generateOwnerKeyPair(): OwnerKeyPair {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+/** What keys are made: P-256 for any role, the others for the role `recovery` alone. */
+export type OwnerKeyType = 'p256' | 'p384' | 'rsa3072' | 'rsa4096';
+
+/** Makes an owner's key pair; RSA keys take up to some seconds. */
+export function generateOwnerKeyPair(type: OwnerKeyType = 'p256'): OwnerKeyPair {
+  const { privateKey, publicKey } = generatePair(type);
   return {
     privateKeyPem: privateKeyPemOf(privateKey),
     publicKeyPem: publicKeyPemOf(publicKey),
     fingerprint: spkiFingerprint(spkiOf(publicKey)),
   };
+}
+
+function generatePair(type: OwnerKeyType): {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+} {
+  switch (type) {
+    case 'p256':
+      return generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+    case 'p384':
+      return generateKeyPairSync('ec', { namedCurve: 'secp384r1' });
+    case 'rsa3072':
+      return generateKeyPairSync('rsa', { modulusLength: 3072 });
+    case 'rsa4096':
+      return generateKeyPairSync('rsa', { modulusLength: 4096 });
+    default:
+      return unreachable(type);
+  }
 }
 
 /** A private key as PKCS #8 PEM in UTF-8. */
@@ -55,7 +78,7 @@ export function publicKeyPemOf(publicKey: KeyObject): string {
 export function loadOwnerPrivateKey(pem: Secret): KeyObject {
   const text = Buffer.from(pem.expose()).toString('utf8');
   const kind = checkPemKind(text, ['PRIVATE KEY', 'EC PRIVATE KEY']);
-  return readKey(kind, () => createPrivateKey({ key: text, format: 'pem' }));
+  return readP256(kind, () => createPrivateKey({ key: text, format: 'pem' }));
 }
 
 /**
@@ -66,7 +89,35 @@ export function loadOwnerPrivateKey(pem: Secret): KeyObject {
  */
 export function loadOwnerPublicKey(pem: string): KeyObject {
   const kind = checkPemKind(pem, ['PUBLIC KEY']);
-  return readKey(kind, () => createPublicKey({ key: pem, format: 'pem' }));
+  return readP256(kind, () => createPublicKey({ key: pem, format: 'pem' }));
+}
+
+/**
+ * Reads the private key of an owner who holds a share, of any kind that can.
+ *
+ * @param pem the file's text: one block, 'PRIVATE KEY', 'EC PRIVATE KEY' or 'RSA PRIVATE KEY'
+ * @throws KeysError KEYS_PEM_NOT_FOUND, KEYS_PEM_WRONG_KIND, KEYS_PEM_UNREADABLE,
+ *   KEYS_SHARE_OWNER_KEY_UNSUPPORTED
+ */
+export function loadShareOwnerPrivateKey(pem: Secret): KeyObject {
+  const text = Buffer.from(pem.expose()).toString('utf8');
+  const kind = checkPemKind(text, ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY']);
+  const key = readKey(kind, () => createPrivateKey({ key: text, format: 'pem' }));
+  assertHoldsShares(key);
+  return key;
+}
+
+/**
+ * Reads the public key of an owner who is to hold a share, of any kind that can.
+ *
+ * @param pem the file's text: one block, 'PUBLIC KEY'
+ * @throws KeysError as `loadShareOwnerPrivateKey`
+ */
+export function loadShareOwnerPublicKey(pem: string): KeyObject {
+  const kind = checkPemKind(pem, ['PUBLIC KEY']);
+  const key = readKey(kind, () => createPublicKey({ key: pem, format: 'pem' }));
+  assertHoldsShares(key);
+  return key;
 }
 
 function checkPemKind(text: string, accepted: readonly string[]): string {
@@ -91,6 +142,12 @@ function checkPemKind(text: string, accepted: readonly string[]): string {
   return kind;
 }
 
+function readP256(kind: string, read: () => KeyObject): KeyObject {
+  const key = readKey(kind, read);
+  assertP256(key);
+  return key;
+}
+
 function readKey(kind: string, read: () => KeyObject): KeyObject {
   let key: KeyObject;
   try {
@@ -101,6 +158,5 @@ function readKey(kind: string, read: () => KeyObject): KeyObject {
       cause,
     });
   }
-  assertP256(key);
   return key;
 }

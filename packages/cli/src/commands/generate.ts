@@ -1,7 +1,14 @@
 /** `witan generate`: from a deployment to a manifest, initdata and a changed deployment. */
+import type { KeyObject } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { clusterId, fromHex, utf8 } from '@witan/core';
-import { certificatePem, loadOwnerPublicKey, publicKeyPemOf } from '@witan/keys';
+import {
+  certificatePem,
+  loadOwnerPublicKey,
+  loadShareOwnerPublicKey,
+  publicKeyPemOf,
+} from '@witan/keys';
+import type { OwnerRole } from '@witan/manifest';
 import { transformDeployment, type DeployedWorkload } from '@witan/kubernetes';
 import { CliError } from '../errors.ts';
 import { parseStored, storeOf, type CommandContext } from '../context.ts';
@@ -19,6 +26,11 @@ export interface GenerateOptions {
   readonly owner: readonly string[];
   readonly out: string;
   readonly threshold: string;
+  /** Public keys of owners who only hold a recovery share. */
+  readonly recoveryOwner?: readonly string[];
+  readonly recoveryThreshold?: string;
+  /** False where the owners who approve hold no share. */
+  readonly shares: boolean;
   readonly namespace: string;
   readonly initializerImage: string;
   readonly coordinatorEndpoint?: readonly string[];
@@ -42,8 +54,9 @@ export async function generate(context: CommandContext, options: GenerateOptions
     initializerImage: options.initializerImage,
     namespace: options.namespace,
   });
-  const owners = await Promise.all(options.owner.map(readOwner));
-  const manifest = manifestText(values, workloads, owners, Number(options.threshold));
+  const owners = await readOwners(options);
+  const thresholds = thresholdsOf(options, owners);
+  const manifest = manifestText(values, workloads, owners, thresholds);
   // What was made must pass what `set` demands, before anything is written.
   parseStored(utf8(manifest));
   const manifestFile = join(options.out, 'manifest.json');
@@ -60,6 +73,8 @@ export async function generate(context: CommandContext, options: GenerateOptions
       simulated,
       manifest: manifestFile,
       deployment: deploymentFile,
+      owners: owners.map(({ name, roles }) => ({ name, roles })),
+      ...thresholds,
       workloads: workloads.map(({ name, object, hostData, dnsNames, secrets }) => ({
         name,
         object,
@@ -69,7 +84,8 @@ export async function generate(context: CommandContext, options: GenerateOptions
         initdata: initdataFile(options.out, name),
       })),
     },
-    `${simulated ? SIMULATED_WARNING : ''}${describe(manifestFile, deploymentFile, workloads)}`,
+    `${simulated ? SIMULATED_WARNING : ''}${describe(manifestFile, deploymentFile, workloads)}` +
+      describeOwners(owners, thresholds, manifestFile),
   );
 }
 
@@ -102,29 +118,65 @@ function initdataFile(out: string, workload: string): string {
 interface Owner {
   readonly name: string;
   readonly publicKey: string;
+  readonly roles: readonly OwnerRole[];
 }
 
-async function readOwner(path: string): Promise<Owner> {
+async function readOwners(options: GenerateOptions): Promise<readonly Owner[]> {
+  const roles: readonly OwnerRole[] = options.shares ? ['update', 'recovery'] : ['update'];
+  const read = (path: string): Promise<Owner> => readOwner(path, roles, loadOwnerPublicKey);
+  const holder = (path: string): Promise<Owner> =>
+    readOwner(path, ['recovery'], loadShareOwnerPublicKey);
+  return await Promise.all([
+    ...options.owner.map(read),
+    ...(options.recoveryOwner ?? []).map(holder),
+  ]);
+}
+
+async function readOwner(
+  path: string,
+  roles: readonly OwnerRole[],
+  load: (pem: string) => KeyObject,
+): Promise<Owner> {
   const pem = Buffer.from(await readInput(path, 'owner key')).toString('utf8');
   const name = basename(path).replace(/(\.pub)?\.pem$/, '');
   // Written again in one form, so that white space in the file changes no manifest.
-  return { name, publicKey: publicKeyPemOf(loadOwnerPublicKey(pem)) };
+  return { name, publicKey: publicKeyPemOf(load(pem)), roles };
+}
+
+interface Thresholds {
+  readonly updateThreshold: number;
+  readonly recoveryThreshold?: number;
+}
+
+function thresholdsOf(options: GenerateOptions, owners: readonly Owner[]): Thresholds {
+  const count = (role: OwnerRole): number =>
+    owners.filter(({ roles }) => roles.includes(role)).length;
+  const updateThreshold = readThreshold('--threshold', options.threshold, count('update'));
+  const holders = count('recovery');
+  const { recoveryThreshold } = options;
+  if (holders === 0 && recoveryThreshold === undefined) return { updateThreshold };
+  // Most of them: one owner's key that is stolen opens nothing, and one that is lost costs nothing.
+  const given = recoveryThreshold ?? String(Math.floor(holders / 2) + 1);
+  return {
+    updateThreshold,
+    recoveryThreshold: readThreshold('--recovery-threshold', given, holders),
+  };
+}
+
+/** @throws CliError CLI_USAGE */
+function readThreshold(option: string, text: string, owners: number): number {
+  const threshold = Number(text);
+  if (Number.isInteger(threshold) && threshold >= 1 && threshold <= owners) return threshold;
+  const fields = { option, expected: `1 to ${owners}, the number of owners`, found: text };
+  throw new CliError('CLI_USAGE', 'an option is wrong; see --help', { fields });
 }
 
 function manifestText(
   values: ReferenceValuesFile,
   workloads: readonly DeployedWorkload[],
   owners: readonly Owner[],
-  threshold: number,
+  thresholds: Thresholds,
 ): string {
-  if (!Number.isInteger(threshold) || threshold < 1 || threshold > owners.length) {
-    const fields = {
-      option: '--threshold',
-      expected: `1 to ${owners.length}, the number of owners`,
-      found: String(threshold),
-    };
-    throw new CliError('CLI_USAGE', 'an option is wrong; see --help', { fields });
-  }
   const entries = workloads.map((workload) => [
     workload.name,
     {
@@ -142,8 +194,8 @@ function manifestText(
     apiVersion: 'witan.dev/v1',
     coordinators: values.coordinators,
     workloads: Object.fromEntries(entries) as Readonly<Record<string, unknown>>,
-    owners: owners.map((owner) => ({ ...owner, roles: ['update'] })),
-    updateThreshold: threshold,
+    owners,
+    ...thresholds,
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
@@ -162,7 +214,26 @@ function describe(
   ]);
   return (
     `${workloads.length} confidential workloads\n${table(rows)}` +
-    `manifest    ${manifestFile}\ndeployment  ${deploymentFile}\n` +
+    `manifest    ${manifestFile}\ndeployment  ${deploymentFile}\n`
+  );
+}
+
+function describeOwners(
+  owners: readonly Owner[],
+  { updateThreshold, recoveryThreshold }: Thresholds,
+  manifestFile: string,
+): string {
+  const having = (role: OwnerRole): string =>
+    owners
+      .filter(({ roles }) => roles.includes(role))
+      .map(({ name }) => name)
+      .join(', ');
+  const recovery =
+    recoveryThreshold === undefined
+      ? 'nobody: a cluster without a living replica is lost'
+      : `${recoveryThreshold} of ${having('recovery')}`;
+  return (
+    `updates     ${updateThreshold} of ${having('update')}\nrecovery    ${recovery}\n` +
     `Next: witan set --manifest ${manifestFile} --owner-key KEY --endpoint HOST:PORT\n`
   );
 }

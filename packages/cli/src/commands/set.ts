@@ -1,16 +1,24 @@
 /** `witan set`: sets the first manifest, or updates it. */
 import type { ReferenceValues } from '@witan/attestation';
-import type { Client, Deployment, PinnedDeployment, SettledDeployment } from '@witan/client';
+import type {
+  Client,
+  Deployment,
+  PinnedDeployment,
+  SetManifestResult,
+  SettledDeployment,
+} from '@witan/client';
 import { sha256Hex, toHex } from '@witan/core';
 import { nodeCrypto, signP256 } from '@witan/keys';
 import {
   approvalBytes,
   diffManifests,
   type Approval,
+  type ApprovalSubject,
   type ManifestChange,
+  type RecoveryHeader,
   type ValidatedManifest,
 } from '@witan/manifest';
-import { readOwnerKeys } from '../checks/owner-keys.ts';
+import { readOwnerKeys, type OwnerKey } from '../checks/owner-keys.ts';
 import { checkTransition } from '../checks/transition.ts';
 import {
   connect,
@@ -23,12 +31,22 @@ import {
   type CommandContext,
 } from '../context.ts';
 import { SIMULATED_WARNING, type Json } from '../printer.ts';
+import {
+  describeWritten,
+  namedShares,
+  sharesDirectory,
+  writeShares,
+  writtenToJson,
+  type WrittenShares,
+} from '../share-files.ts';
 
 export interface SetOptions extends ClusterOptions {
   readonly manifest: string;
   readonly ownerKey: readonly string[];
   /** Hash of the transition to build on, for those who want to be sure. */
   readonly previous?: string;
+  /** Directory for the owners' encrypted shares. */
+  readonly shares?: string;
 }
 
 const CHANGES_SHOWN = 40;
@@ -51,7 +69,7 @@ export async function set(context: CommandContext, options: SetOptions): Promise
       reportUnchanged(context, deployment);
       return;
     }
-    context.printer.note(describeChanges(deployment, changes));
+    context.printer.note(describeChanges(deployment, changes) + warnUnrecoverable(manifest));
     const { clusterId } = deployment;
     const subject = { clusterId, previousTransition, manifestDigest: manifest.digest };
     const approvals = keys.map(({ fingerprint, key }): Approval => ({
@@ -64,29 +82,100 @@ export async function set(context: CommandContext, options: SetOptions): Promise
       manifest,
       approvals,
     });
-    const { generation } = result.transition.transition;
-    const root = toHex(nodeCrypto.hash('sha256', result.rootCertificate));
-    context.printer.result(
-      {
-        ok: true,
-        clusterId,
-        generation,
-        transitionHash: result.transitionHash,
-        previousTransition,
-        manifestDigest: manifest.digest,
-        rootCertificateSha256: root,
-        approvedBy: keys.map(({ name }) => name),
-        changes: changes.map(changeToJson),
-        simulated: result.simulated,
-      },
-      `${result.simulated ? SIMULATED_WARNING : ''}Generation ${generation} is in force.\n` +
-        `  cluster     ${clusterId}\n  transition  ${result.transitionHash}\n` +
-        `  manifest    ${manifest.digest}\n  root        ${root}\n` +
-        `  approved by ${keys.map(({ name }) => name).join(', ')}\n`,
-    );
+    const before = deployment.kind === 'settled' ? deployment.recoveryHeader : undefined;
+    const dealt = dealtSince(before, result.recoveryHeader);
+    const directory = options.shares ?? sharesDirectory(context, options, clusterId);
+    const written = await keepShares(directory, dealt, manifest);
+    reportSet(context, {
+      result,
+      keys,
+      subject,
+      changes,
+      ...(written?.kind === 'written' ? { shares: written } : {}),
+    });
+    if (written?.kind === 'failed') throw written.error;
   } finally {
     client.close();
   }
+}
+
+interface Report {
+  readonly result: SetManifestResult;
+  readonly keys: readonly OwnerKey[];
+  readonly subject: ApprovalSubject;
+  readonly changes: readonly ManifestChange[];
+  readonly shares?: { readonly header: RecoveryHeader; readonly files: WrittenShares };
+}
+
+function reportSet({ printer }: CommandContext, report: Report): void {
+  const { result, keys, subject, changes, shares } = report;
+  const { clusterId, previousTransition, manifestDigest } = subject;
+  const { generation } = result.transition.transition;
+  const root = toHex(nodeCrypto.hash('sha256', result.rootCertificate));
+  const names = keys.map(({ name }) => name);
+  const dealt = shares === undefined ? '' : describeDealt(shares.header, shares.files);
+  printer.result(
+    {
+      ok: true,
+      clusterId,
+      generation,
+      transitionHash: result.transitionHash,
+      previousTransition,
+      manifestDigest,
+      rootCertificateSha256: root,
+      approvedBy: names,
+      changes: changes.map(changeToJson),
+      ...(shares === undefined ? {} : { recovery: writtenToJson(shares.header, shares.files) }),
+      simulated: result.simulated,
+    },
+    `${result.simulated ? SIMULATED_WARNING : ''}Generation ${generation} is in force.\n` +
+      `  cluster     ${clusterId}\n  transition  ${result.transitionHash}\n` +
+      `  manifest    ${manifestDigest}\n  root        ${root}\n` +
+      `  approved by ${names.join(', ')}\n${dealt}`,
+  );
+}
+
+function describeDealt(header: RecoveryHeader, files: WrittenShares): string {
+  const again = header.resharing > 1 ? ' These replace all earlier shares.' : '';
+  return (
+    `Recovery shares were dealt, each encrypted to its owner.${again}\n` +
+    `${describeWritten(header, files)}`
+  );
+}
+
+/** The shares that this very change dealt, if it did. */
+function dealtSince(
+  before: RecoveryHeader | undefined,
+  after: RecoveryHeader | undefined,
+): RecoveryHeader | undefined {
+  return after?.resharing === before?.resharing ? undefined : after;
+}
+
+type Kept =
+  | { readonly kind: 'written'; readonly header: RecoveryHeader; readonly files: WrittenShares }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/** The manifest is in force by now, so a full disk must not hide that. */
+async function keepShares(
+  directory: string,
+  header: RecoveryHeader | undefined,
+  manifest: ValidatedManifest<ReferenceValues>,
+): Promise<Kept | undefined> {
+  if (header === undefined) return undefined;
+  try {
+    const files = await writeShares(directory, header, namedShares(header, manifest));
+    return { kind: 'written', header, files };
+  } catch (error) {
+    return { kind: 'failed', error };
+  }
+}
+
+function warnUnrecoverable(manifest: ValidatedManifest<ReferenceValues>): string {
+  if (manifest.recoveryThreshold > 0) return '';
+  return (
+    'No owner has the role recovery: if every replica is lost at once, so is all that this ' +
+    'cluster keeps.\n'
+  );
 }
 
 /** A manifest in force is not set again: a new generation would retire every certificate. */

@@ -1,10 +1,15 @@
 /** The user service: what owners and operators ask. Any replica answers. */
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import { CodedError, fromHex, sha256Hex, toHex, type Generation } from '@witan/core';
-import { ManifestError, parseManifest, type ValidatedManifest } from '@witan/manifest';
+import {
+  encodeRecoveryHeader,
+  ManifestError,
+  parseManifest,
+  type ValidatedManifest,
+} from '@witan/manifest';
 import { UserService, type SetManifestRequest } from '@witan/protocol';
 import type { Cluster } from '@witan/replica';
-import { requestKey, type CommandResult } from '@witan/state-machine';
+import { requestKey, type CommandResult, type StateView } from '@witan/state-machine';
 import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import { isSimulated, type Operation } from '../operations.ts';
@@ -48,6 +53,7 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
         meshCaCertificate: view.meshCaCertificate ?? new Uint8Array(0),
         historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
         highWaterMark: signedMark(context, cluster),
+        recoveryHeader: recoveryHeaderOf(view),
       };
     },
 
@@ -65,6 +71,7 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
         meshCaCertificate: view.meshCaCertificate ?? new Uint8Array(0),
         historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
         transitionHash: fromHex(view.head),
+        recoveryHeader: recoveryHeaderOf(view),
         simulated: context.simulatedSelf || (manifest !== undefined && isSimulated(manifest)),
         ...(recovery === undefined ? {} : { recovery: recoveryToWire(recovery) }),
         ...(manifest === undefined ? {} : { highWaterMark: signedMark(context, cluster) }),
@@ -91,6 +98,11 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
 
     getStatus: async () => statusOf(context, await bestMark(context, STATUS_MARK_MS)),
   });
+}
+
+/** Nothing in it is secret but what is encrypted to owners; every disk shows it to the host. */
+function recoveryHeaderOf({ shares }: Pick<StateView<unknown>, 'shares'>): Uint8Array {
+  return shares.header === undefined ? new Uint8Array(0) : encodeRecoveryHeader(shares.header);
 }
 
 function manifestOf(

@@ -21,7 +21,7 @@ import {
 } from '../harness.ts';
 import { acceptedTees, foundingTee, type Tee, type TeeChoice } from '../reference-values.ts';
 import { callMesh, serveMesh } from './mesh.ts';
-import { textOf } from './json.ts';
+import { factsOfSet } from './json.ts';
 import { countPeerChannels } from './peer-channels.ts';
 import { Steps, type Facts, type StepReport } from './steps.ts';
 import type { RunCli } from './witan.ts';
@@ -235,7 +235,7 @@ class Run {
       'generation 1 everywhere',
       (all) => all.length === SLOTS && all.every(({ generation }) => generation === 1),
     );
-    return { generation: 1, transition: textOf(result, 'transitionHash').slice(0, 16) };
+    return factsOfSet(result);
   }
 
   async #initialize(): Promise<Facts> {

@@ -18,7 +18,8 @@ import {
   type RecoveryShare,
 } from './share.ts';
 
-const TYPE = 'witan-recovery-share+jwe';
+/** The type that the protected header of every share names. */
+export const SHARE_JWE_TYPE = 'witan-recovery-share+jwe';
 const RSA_BITS_MIN = 3072;
 const RSA_BITS_MAX = 8192;
 const CURVES: readonly (string | undefined)[] = ['prime256v1', 'secp384r1'];
@@ -38,7 +39,7 @@ export async function sealShare(share: RecoveryShare, publicKey: Uint8Array): Pr
   const header = {
     alg,
     enc: 'A256GCM',
-    typ: TYPE,
+    typ: SHARE_JWE_TYPE,
     kid: share.owner,
     'witan-cluster': share.clusterId,
     'witan-resharing': share.resharing,
@@ -75,6 +76,15 @@ export async function openShare(jwe: string, privateKey: KeyObject): Promise<Rec
   }
 }
 
+/**
+ * Demands a key that a share can be encrypted to.
+ *
+ * @throws KeysError KEYS_SHARE_OWNER_KEY_UNSUPPORTED
+ */
+export function assertHoldsShares(key: KeyObject): void {
+  algorithmOf(key);
+}
+
 /** What names an owner: SHA-256 of the DER SubjectPublicKeyInfo. */
 export function ownerFingerprint(publicKey: Uint8Array): Sha256Hex {
   return sha256Hex(toHex(nodeCrypto.hash('sha256', publicKey)));
@@ -89,7 +99,7 @@ async function decrypt(jwe: string, privateKey: KeyObject, owner: Sha256Hex): Pr
     });
     const secret = new Secret(plaintext);
     plaintext.fill(0);
-    if (protectedHeader.typ !== TYPE) throw malformedShare('type');
+    if (protectedHeader.typ !== SHARE_JWE_TYPE) throw malformedShare('type');
     return secret;
   } catch (cause) {
     if (cause instanceof KeysError) throw cause;

@@ -102,6 +102,14 @@ export declare type SetManifestResponse = Message<"witan.user.v1.SetManifestResp
    * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 5;
    */
   highWaterMark?: SignedHighWaterMark | undefined;
+
+  /**
+   * The recovery header in that state, with one encrypted share for each owner with the role
+   * recovery, as packages/manifest encodes it; empty where there are none.
+   *
+   * @generated from field: bytes recovery_header = 6;
+   */
+  recoveryHeader: Uint8Array;
 };
 
 /**
@@ -206,6 +214,14 @@ export declare type GetDeploymentResponse = Message<"witan.user.v1.GetDeployment
    * @generated from field: witan.common.v1.SignedRecovery recovery = 11;
    */
   recovery?: SignedRecovery | undefined;
+
+  /**
+   * The recovery header, with one encrypted share for each owner with the role recovery, as
+   * packages/manifest encodes it; empty where there are none.
+   *
+   * @generated from field: bytes recovery_header = 12;
+   */
+  recoveryHeader: Uint8Array;
 };
 
 /**
