@@ -42,6 +42,8 @@ export interface UpOptions {
   readonly allowOverrides?: boolean;
   /** Stop everything when this process ends, however it ends. */
   readonly exitWithParent: boolean;
+  /** The sealing provider in the Coordinators' measured configuration. Default: none. */
+  readonly sealing?: unknown;
   /** Puts a relay of this process in front of every slot, so that a test can play the network. */
   readonly relays?: boolean;
   /** Further programs that workloads of this cluster may be, beside the initializer. */
@@ -77,6 +79,7 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
         slots,
         developmentRoots: await developmentRootsOf(client, choice),
         ...(choice === 'mixed' ? { peers: await coordinatorValuesOf(client, choice) } : {}),
+        ...(options.sealing === undefined ? {} : { sealing: options.sealing }),
       },
       null,
       2,

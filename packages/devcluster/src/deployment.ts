@@ -34,6 +34,8 @@ export async function startDeployment(
     readonly tee?: TeeChoice;
     readonly allowOverrides?: boolean;
     readonly coordinator?: ProgramSpec;
+    /** See `UpOptions`. */
+    readonly sealing?: unknown;
     readonly signal?: AbortSignal;
   } = {},
 ): Promise<Deployment> {
@@ -47,6 +49,7 @@ export async function startDeployment(
     allowOverrides: settings.allowOverrides ?? false,
     extraPrograms: [LOAD_PROGRAM],
     ...(settings.coordinator === undefined ? {} : { coordinator: settings.coordinator }),
+    ...(settings.sealing === undefined ? {} : { sealing: settings.sealing }),
     ...(settings.signal === undefined ? {} : { signal: settings.signal }),
   });
   await waitForStatuses(

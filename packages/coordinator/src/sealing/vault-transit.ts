@@ -17,9 +17,9 @@ const CIPHERTEXT = /^vault:v([1-9]\d{0,8}):[A-Za-z0-9+/=]{16,2048}$/;
 
 const FRESHNESS =
   'The service says who may open the seed, not whether the state on the disks is the newest: ' +
-  'a recovery still waits for every slot of the last configuration. Whoever holds its token ' +
-  'and a disk can open the seed, so the token must reach the guest by a way that the host ' +
-  'cannot read.';
+  'a host that puts the disks of all slots back to one earlier moment has that state opened, ' +
+  'in a new epoch, and only those notice who keep a floor. Whoever holds the token and a disk ' +
+  'can open the seed, so the token must reach the guest by a way that the host cannot read.';
 
 /** @param timeoutMs for each request; an encryption or a failure makes two */
 export function vaultTransit(
