@@ -79,7 +79,7 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
         slots,
         developmentRoots: await developmentRootsOf(client, choice),
         ...(choice === 'mixed' ? { peers: await coordinatorValuesOf(client, choice) } : {}),
-        ...(options.sealing === undefined ? {} : { sealing: options.sealing }),
+        sealing: options.sealing,
       },
       null,
       2,

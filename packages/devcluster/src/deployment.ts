@@ -34,7 +34,6 @@ export async function startDeployment(
     readonly tee?: TeeChoice;
     readonly allowOverrides?: boolean;
     readonly coordinator?: ProgramSpec;
-    /** See `UpOptions`. */
     readonly sealing?: unknown;
     readonly signal?: AbortSignal;
   } = {},
@@ -48,8 +47,8 @@ export async function startDeployment(
     tee: settings.tee ?? 'snp',
     allowOverrides: settings.allowOverrides ?? false,
     extraPrograms: [LOAD_PROGRAM],
+    sealing: settings.sealing,
     ...(settings.coordinator === undefined ? {} : { coordinator: settings.coordinator }),
-    ...(settings.sealing === undefined ? {} : { sealing: settings.sealing }),
     ...(settings.signal === undefined ? {} : { signal: settings.signal }),
   });
   await waitForStatuses(
