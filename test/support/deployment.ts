@@ -1,5 +1,5 @@
 /** A deployment for one test file: started once, stopped with it, its directory removed. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
@@ -79,4 +79,18 @@ export async function runWitan(
     },
   });
   return { code, stdout, stderr };
+}
+
+/** Sets the manifest again, with the Coordinators that the development cluster may start by now. */
+export async function listCoordinators(
+  deployment: Deployment,
+  coordinators: readonly unknown[],
+): Promise<void> {
+  const { manifestFile, ownerKeyFile, options } = deployment;
+  const document = JSON.parse(await readFile(manifestFile, 'utf8')) as object;
+  await writeFile(manifestFile, JSON.stringify({ ...document, coordinators }, null, 2));
+  const { code, stderr } = await runWitan(
+    ...['set', '--manifest', manifestFile, '--owner-key', ownerKeyFile, ...options],
+  );
+  if (code !== 0) throw new Error(stderr);
 }

@@ -49,6 +49,7 @@ export function exitCodeOf(error: unknown): number {
       'CLI_FILE_NOT_WRITTEN',
       'CLI_ENDORSEMENTS_INCOMPLETE',
       'CLI_NO_SHARES',
+      'CLI_SLOTS_PENDING',
     ];
     return failures.includes(error.code) ? EXIT_FAILED : EXIT_USAGE;
   }

@@ -9,7 +9,10 @@ import {
   askCanStop,
   askStepDown,
   fetchMembers,
+  sendSlots,
+  type ChangeSlotsRequest,
   type MembersAnswer,
+  type RecordedSlotChange,
   type StepDownAnswer,
   type StopAnswer,
 } from './cluster.ts';
@@ -50,6 +53,8 @@ export interface Client {
   canStop(slot: string): Promise<StopAnswer>;
   /** Ends the leadership of a term, if it has not ended yet. */
   stepDown(term: number): Promise<StepDownAnswer>;
+  /** Sends a change of the slots once; repeats it under the same key until it is answered. */
+  changeSlots(request: ChangeSlotsRequest): Promise<RecordedSlotChange>;
   /** Asks every endpoint for its own view, all at once. */
   getStatus(): Promise<readonly EndpointStatus[]>;
   /** Attests every endpoint and checks the whole deployment. What is good is kept. */
@@ -145,6 +150,11 @@ class CoordinatorClient implements Client {
 
   stepDown(term: number): Promise<StepDownAnswer> {
     return this.#run((attempt) => askStepDown(attempt, term, this.#anchors));
+  }
+
+  changeSlots(request: ChangeSlotsRequest): Promise<RecordedSlotChange> {
+    const requestKey = this.#requestKey();
+    return this.#run((attempt) => sendSlots(attempt, request, requestKey, this.#anchors));
   }
 
   async getStatus(): Promise<readonly EndpointStatus[]> {

@@ -2,11 +2,13 @@
  * Members and leadership, by the word of the leader. Nothing here carries a mark: it is for those
  * who run a cluster, and raises no floor.
  */
-import { toHex, type ClusterId } from '@witan/core';
-import { ClusterService, GetMembersResponse_Role } from '@witan/protocol';
+import { fromHex, toHex, type ClusterId, type Sha256Hex } from '@witan/core';
+import type { Approval } from '@witan/manifest';
+import { ClusterService, GetMembersResponse_Role, type SlotChange } from '@witan/protocol';
 import type { Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
-import { clusterIdFromWire } from './wire.ts';
+import { ClientError } from './errors.ts';
+import { approvalToWire, clusterIdFromWire, digestFromWire } from './wire.ts';
 
 /** A member as the leader sees it. */
 export interface ClusterMember {
@@ -33,6 +35,32 @@ export interface MembersAnswer {
   readonly slots: readonly string[];
   readonly members: readonly ClusterMember[];
   readonly changeUnderWay: boolean;
+  /** Changes of the slots, oldest first; their number is the number of the list in force. */
+  readonly slotChanges: readonly RecordedSlotChange[];
+  /** Hash of the transition in force; zeros before the first manifest. */
+  readonly transitionHash: Sha256Hex;
+}
+
+/** A change of the slots, as the cluster recorded it. */
+export interface RecordedSlotChange {
+  readonly number: number;
+  readonly slots: readonly string[];
+  readonly transitionHash: string;
+  /** SHA-256 of the owners' public keys, hex. */
+  readonly approvedBy: readonly string[];
+  readonly timeMs: number;
+  readonly index: number;
+}
+
+/** Which slots a cluster shall have, with what authorises it. */
+export interface ChangeSlotsRequest {
+  readonly clusterId: ClusterId;
+  readonly previousTransition: Sha256Hex;
+  /** Number of the list that the owners built on. */
+  readonly number: number;
+  readonly slots: readonly string[];
+  /** Signatures over `slotChangeBytes` of exactly this change. */
+  readonly approvals: readonly Approval[];
 }
 
 /** Whether a slot's process may stop. */
@@ -75,6 +103,8 @@ export async function fetchMembers(attempt: Attempt, anchors: Anchors): Promise<
     commitIndex: Number(wire.commitIndex),
     slots: wire.slots.map(plain),
     changeUnderWay: wire.changeUnderWay,
+    slotChanges: wire.slotChanges.map(changeFromWire),
+    transitionHash: digestFromWire('transition hash', wire.transitionHash),
     members: wire.members.map((entry) => ({
       slot: plain(entry.member?.slot ?? ''),
       incarnation: toHex(entry.member?.incarnation ?? new Uint8Array()),
@@ -119,6 +149,51 @@ export async function askStepDown(
   const wire = await connection.unary(ClusterService.method.stepDown, request, { timeoutMs });
   const clusterId = checked(wire.clusterId, anchors);
   return { clusterId, from: plain(wire.from), to: plain(wire.to), term: Number(wire.term) };
+}
+
+/**
+ * @param requestKey 16 bytes, the same for every attempt
+ * @throws ClientError as `fetchMembers`, CLIENT_CONFLICT, CLIENT_REQUEST_REFUSED, and
+ *   CLIENT_ANSWER_MALFORMED where another change is recorded; errors of the channel
+ */
+export async function sendSlots(
+  attempt: Attempt,
+  request: ChangeSlotsRequest,
+  requestKey: Uint8Array,
+  anchors: Anchors,
+): Promise<RecordedSlotChange> {
+  const { connection, timeoutMs } = attempt;
+  anchors.checkCluster(request.clusterId);
+  const wire = await connection.unary(
+    ClusterService.method.changeSlots,
+    {
+      requestKey,
+      previousTransition: fromHex(request.previousTransition),
+      number: BigInt(request.number),
+      slots: [...request.slots],
+      approvals: request.approvals.map(approvalToWire),
+    },
+    { timeoutMs },
+  );
+  checked(wire.clusterId, anchors);
+  const change = wire.change === undefined ? undefined : changeFromWire(wire.change);
+  if (change?.slots.join() !== request.slots.join()) {
+    const found = change?.slots.join() ?? '';
+    const fields = { part: 'slots', expected: request.slots.join(), found };
+    throw new ClientError('CLIENT_ANSWER_MALFORMED', fields);
+  }
+  return change;
+}
+
+function changeFromWire(wire: SlotChange): RecordedSlotChange {
+  return {
+    number: Number(wire.number),
+    slots: wire.slots.map(plain),
+    transitionHash: toHex(wire.transitionHash),
+    approvedBy: wire.approvedBy.map((fingerprint) => toHex(fingerprint)),
+    timeMs: Number(wire.timeMs),
+    index: Number(wire.index),
+  };
 }
 
 /** A genuine replica of somebody else's cluster answers as well: its word is worth nothing here. */

@@ -1,7 +1,14 @@
 /** SDK: find a replica, verify it, follow the leader, retry safely, keep the floor. */
 export { backoffMs, pause, type BackoffLimits } from './backoff.ts';
 export { createClient, type Client, type EndpointStatus } from './client.ts';
-export type { ClusterMember, MembersAnswer, StepDownAnswer, StopAnswer } from './cluster.ts';
+export type {
+  ChangeSlotsRequest,
+  ClusterMember,
+  MembersAnswer,
+  RecordedSlotChange,
+  StepDownAnswer,
+  StopAnswer,
+} from './cluster.ts';
 export type { Credentials, CredentialsRequest } from './credentials.ts';
 export type {
   AnsweringReplica,

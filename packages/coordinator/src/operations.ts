@@ -57,6 +57,14 @@ export type Operation =
       readonly approvals: readonly Approval[];
     }
   | {
+      readonly kind: 'change-slots';
+      readonly requestKey: RequestKey;
+      readonly previousTransition: Sha256Hex;
+      readonly number: number;
+      readonly slots: readonly SlotName[];
+      readonly approvals: readonly Approval[];
+    }
+  | {
       readonly kind: 'issue';
       readonly requestKey: RequestKey;
       readonly workload: string;
@@ -101,9 +109,19 @@ export function prepareOperation(
   operation: Operation,
   options: PreparerOptions,
 ): Promise<Prepared<CommandResult>> {
-  return operation.kind === 'set-manifest'
-    ? prepareManifest(operation, options)
-    : prepareIdentity(operation, options);
+  switch (operation.kind) {
+    case 'set-manifest':
+      return prepareManifest(operation, options);
+    case 'issue':
+      return preparePlain(() => identityCommand(operation, options), options);
+    case 'change-slots':
+      return preparePlain(
+        () => encodeCommand({ ...operation, timeMs: options.clock.now() }),
+        options,
+      );
+    default:
+      return operation satisfies never;
+  }
 }
 
 /**
@@ -121,19 +139,19 @@ async function prepareManifest(
   return isTaken(again.result) ? ordered(again.command, true) : answered(options, again.result);
 }
 
-async function prepareIdentity(
-  operation: Operation & { kind: 'issue' },
+async function preparePlain(
+  command: () => Uint8Array,
   options: PreparerOptions,
 ): Promise<Prepared<CommandResult>> {
-  const command = identityCommand(operation, options);
-  if (isTaken(options.view.preview(command, options.crypto))) return ordered(command, false);
+  const first = command();
+  if (isTaken(options.view.preview(first, options.crypto))) return ordered(first, false);
   await options.confirm();
-  const result = options.view.preview(command, options.crypto);
-  return isTaken(result) ? ordered(command, false) : answered(options, result);
+  const result = options.view.preview(first, options.crypto);
+  return isTaken(result) ? ordered(first, false) : answered(options, result);
 }
 
 function isTaken(result: CommandResult): boolean {
-  return result.kind === 'manifest-set' || result.kind === 'issued';
+  return ['manifest-set', 'issued', 'slots-changed'].includes(result.kind);
 }
 
 function ordered(command: Uint8Array, opensJournal: boolean): Prepared<CommandResult> {

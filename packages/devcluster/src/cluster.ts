@@ -89,7 +89,7 @@ export async function upCluster(options: UpOptions): Promise<DevCluster> {
     const endpoints = addresses.map(([, address]) => address);
     const workloadPrograms = ['initializer', ...(options.extraPrograms ?? [])];
     const { coordinator } = options;
-    const plan = { choice, initdata, endpoints, workloadPrograms };
+    const plan = { choice, initdata: [initdata], endpoints, workloadPrograms };
     await writeReferenceValues(layout, client, {
       ...plan,
       coordinator: coordinator ?? 'coordinator',
@@ -190,6 +190,12 @@ export class DevCluster {
     const expected = this.#file.slots.map(({ slot }) => slot).join(', ');
     const fields = { expected, found: name };
     throw new DevClusterError('DEVCLUSTER_SLOT_UNKNOWN', 'no such slot', { fields });
+  }
+
+  /** Takes over another list of slots; starts and stops nothing. */
+  async setSlots(slots: readonly SlotState[]): Promise<void> {
+    this.#file = { ...this.#file, slots };
+    await writeClusterFile(this.layout, this.#file);
   }
 
   /** Launches a new process for a slot: a new incarnation on the slot's data directory. */

@@ -14,6 +14,7 @@ import { DevClusterError } from './errors.ts';
 import { clientOf, waitForStatuses } from './harness.ts';
 import type { SlotState } from './layout.ts';
 import { isRunning } from './processes.ts';
+import { resizeCluster } from './resize.ts';
 import { TEE_CHOICES, type Tee } from './reference-values.ts';
 
 interface DirectoryOptions {
@@ -93,6 +94,18 @@ export function addDevCommands(program: Command, run: RunCommand): void {
   ).action((slot: string, options: StartOptions) =>
     run(options, (context) => start(context, options, slot)),
   );
+  finish(
+    inDirectory(
+      dev
+        .command('slots <n>')
+        .description(
+          'addresses and configuration for 1, 3, 5 or 7 slots; owners decide on members',
+        ),
+    ),
+    'witan dev slots 5',
+  ).action((count: string, options: DirectoryOptions) =>
+    run(options, (context) => resize(context, options, count)),
+  );
   const evidence = dev.command('evidence').description('evidence of simulated guests');
   finish(
     inDirectory(evidence.command('collect').description('collect evidence in a guest of its own'))
@@ -105,12 +118,8 @@ export function addDevCommands(program: Command, run: RunCommand): void {
 }
 
 async function up(context: CommandContext, options: UpOptions): Promise<void> {
-  if (!SLOT_COUNTS.includes(options.slots)) {
-    const fields = { expected: SLOT_COUNTS.join(', '), found: options.slots };
-    throw new DevClusterError('DEVCLUSTER_SLOT_UNKNOWN', 'no such number of slots', { fields });
-  }
+  const slotCount = slotCountOf(options.slots);
   const tee = oneOf(TEE_CHOICES, options.tee);
-  const slotCount = Number(options.slots);
   const cluster = await upCluster({
     tee,
     directory: options.directory,
@@ -230,6 +239,27 @@ async function start(context: CommandContext, options: StartOptions, slot: strin
   }
 }
 
+async function resize(
+  context: CommandContext,
+  options: DirectoryOptions,
+  count: string,
+): Promise<void> {
+  const cluster = await attachCluster(options.directory);
+  try {
+    await resizeCluster(cluster, slotCountOf(count));
+    const slots = cluster.slots.map(({ slot }) => slot);
+    const { referenceValues } = cluster.layout;
+    context.printer.result(
+      { ok: true, slots, endpoints: cluster.endpoints, referenceValues },
+      `Slots: ${slots.join(', ')}\n  export WITAN_ENDPOINTS=${cluster.endpoints.join(',')}\n` +
+        'Where slots were added: set a manifest with the reference values, then\n' +
+        '  witan cluster scale, and witan dev start for each\n',
+    );
+  } finally {
+    cluster.tee.close();
+  }
+}
+
 async function collect(context: CommandContext, options: CollectOptions): Promise<void> {
   const tee = oneOf(TEES, options.tee);
   const collected = await collectInGuest({ ...options, tee });
@@ -239,6 +269,13 @@ async function collect(context: CommandContext, options: CollectOptions): Promis
     `Evidence written: ${out}. SIMULATED TEE: for development only.\nVerify it with\n` +
       `  witan evidence verify ${out} --trust-root ${trustRoot} --report-data ${reportData}\n`,
   );
+}
+
+/** @throws DevClusterError DEVCLUSTER_SLOT_UNKNOWN */
+function slotCountOf(text: string): number {
+  if (SLOT_COUNTS.includes(text)) return Number(text);
+  const fields = { expected: SLOT_COUNTS.join(', '), found: text.slice(0, 32) };
+  throw new DevClusterError('DEVCLUSTER_SLOT_UNKNOWN', 'no such number of slots', { fields });
 }
 
 /** @throws DevClusterError DEVCLUSTER_TEE_UNKNOWN */

@@ -21,4 +21,5 @@ export {
 export { layoutOf, readClusterFile, type Layout, type SlotState } from './layout.ts';
 export { freePorts, isRunning, sleepMs } from './processes.ts';
 export { TEE_CHOICES, type Tee, type TeeChoice } from './reference-values.ts';
+export { resizeCluster } from './resize.ts';
 export { Relay } from './relay.ts';

@@ -53,27 +53,38 @@ export async function writeReferenceValues(
   client: TeeSimClient,
   plan: {
     readonly choice: TeeChoice;
-    /** Measured configuration of the Coordinators. */
-    readonly initdata: string;
+    /** Measured configurations of the Coordinators: of all that may be members. */
+    readonly initdata: readonly string[];
     readonly endpoints: readonly string[];
     readonly workloadPrograms: readonly Program[];
     readonly coordinator: Program;
   },
 ): Promise<void> {
-  const digest = createHash('sha256').update(plan.initdata).digest();
-  const configuration: Readonly<Record<Tee, object>> = {
-    snp: { hostData: digest.toString('hex') },
-    tdx: { mrConfigId: Buffer.from(configIdOf(digest)).toString('hex') },
-  };
-  const tees = acceptedTees(plan.choice);
   const values = await coordinatorValuesOf(client, plan.choice, plan.coordinator);
-  const coordinators = tees.map((tee, index) => ({ ...values[index], ...configuration[tee] }));
+  const coordinators = plan.initdata.flatMap((document) =>
+    configured(values, acceptedTees(plan.choice), document),
+  );
+  const tees = acceptedTees(plan.choice);
   const document = {
     coordinators,
     workload: await Promise.all(tees.map((tee) => VALUES[tee](client, plan.workloadPrograms))),
     coordinatorEndpoints: plan.endpoints,
   };
   await writeFile(layout.referenceValues, `${JSON.stringify(document, null, 2)}\n`);
+}
+
+/** Reference values of Coordinators with one measured configuration. */
+export function configured(
+  values: readonly object[],
+  tees: readonly Tee[],
+  initdata: string,
+): readonly object[] {
+  const digest = createHash('sha256').update(initdata).digest();
+  const configuration: Readonly<Record<Tee, object>> = {
+    snp: { hostData: digest.toString('hex') },
+    tdx: { mrConfigId: Buffer.from(configIdOf(digest)).toString('hex') },
+  };
+  return tees.map((tee, index) => ({ ...values[index], ...configuration[tee] }));
 }
 
 /** Reference values of programs, without the configuration. */

@@ -64,6 +64,19 @@ export interface ApprovalCheck {
  *   APPROVAL_ROLE_MISSING, APPROVAL_SIGNATURE_INVALID, APPROVALS_TOO_FEW
  */
 export function checkApprovals(check: ApprovalCheck): readonly Approval[] {
+  return checkApprovalsOf(approvalBytes(check.subject), check);
+}
+
+/**
+ * The same for anything else that takes the approval of `update` owners.
+ *
+ * @param data the exact bytes that they signed, under a label of their own
+ * @throws ManifestError as `checkApprovals`
+ */
+export function checkApprovalsOf(
+  data: Uint8Array,
+  check: Omit<ApprovalCheck, 'subject'>,
+): readonly Approval[] {
   const { inForce, approvals } = check;
   if (!check.isFirst && inForce.updateThreshold === 0) {
     const fields = { path: 'owners', expected: 'an owner with the role update', found: 0 };
@@ -73,7 +86,6 @@ export function checkApprovals(check: ApprovalCheck): readonly Approval[] {
     const fields = { path: 'approvals', expected: APPROVALS_MAX, found: approvals.length };
     throw new ManifestError('APPROVALS_TOO_MANY', fields);
   }
-  const data = approvalBytes(check.subject);
   const owners = new Map(inForce.owners.map((owner) => [owner.fingerprint, owner]));
   const accepted = new Map<Sha256Hex, Approval>();
   for (const [index, approval] of approvals.entries()) {

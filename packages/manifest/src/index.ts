@@ -11,6 +11,7 @@ export { NO_TRANSITION, SIGNATURE_BYTES } from './records.ts';
 export * from './recovery.ts';
 export * from './recovery-header.ts';
 export { secretRef } from './secret-ref.ts';
+export * from './slot-change.ts';
 export * from './transition.ts';
 export * from './types.ts';
 export * from './whole-history.ts';

@@ -80,6 +80,7 @@ it('swaps in a newcomer although another slot has a learner that must wait (I2)'
     members: () => [leader, live, dead, waiting, due],
     check: () => undefined,
     isRetired: () => false,
+    stepDown: () => undefined,
     timeoutMs: 1_000,
     onEvent: () => undefined,
   });

@@ -124,6 +124,7 @@ it('gives a newcomer time to be heard before another one takes its place (I2)', 
     members: () => members,
     check: () => undefined,
     isRetired: () => false,
+    stepDown: () => undefined,
     timeoutMs: 1_000,
     onEvent: () => undefined,
   });

@@ -54,6 +54,7 @@ class Office {
       check: (change) =>
         checkConfiguration(this.slots, [...this.members, ...(change.added ?? [])], change)?.kind,
       isRetired: () => false,
+      stepDown: () => undefined,
       timeoutMs: 1_000,
       onEvent: (event) => this.events.push(event),
     });

@@ -88,17 +88,38 @@ export interface IssueCertificateCommand {
   readonly servedBy: SlotName;
 }
 
+/** Adds slots, or removes them. */
+export interface ChangeSlotsCommand {
+  readonly kind: 'change-slots';
+  readonly requestKey: RequestKey;
+  /** The transition in force that the owners built on. */
+  readonly previousTransition: Sha256Hex;
+  /** The number of the list that they built on. */
+  readonly number: number;
+  /** All slots as they shall be. */
+  readonly slots: readonly SlotName[];
+  readonly approvals: readonly Approval[];
+  /** The leader's clock. */
+  readonly timeMs: UnixMillis;
+}
+
 /** Changes nothing. */
 export interface NoopCommand {
   readonly kind: 'noop';
 }
 
 /** Everything that can be in the log, apart from membership changes. */
-export type Command = SetManifestCommand | IssueCertificateCommand | NoopCommand;
+export type Command =
+  SetManifestCommand | IssueCertificateCommand | ChangeSlotsCommand | NoopCommand;
 /** Commands that a client may retry under the same key. */
 export type KeyedCommand = Exclude<Command, NoopCommand>;
 
-const KINDS: readonly Command['kind'][] = ['noop', 'set-manifest', 'issue-certificate'];
+const KINDS: readonly Command['kind'][] = [
+  'noop',
+  'set-manifest',
+  'issue-certificate',
+  'change-slots',
+];
 
 /** The canonical encoding of a command. */
 export function encodeCommand(command: Command): Uint8Array {
@@ -132,6 +153,15 @@ export function encodeCommand(command: Command): Uint8Array {
         .u64(command.notAfterMs)
         .text(command.servedBy)
         .finish();
+    case 'change-slots':
+      writeHex(writer, command.requestKey);
+      writeHex(writer, command.previousTransition);
+      return writer
+        .u64(command.number)
+        .list(command.slots, (to, slot) => to.text(slot))
+        .list(command.approvals, writeApproval)
+        .u64(command.timeMs)
+        .finish();
     default:
       return unreachable(command);
   }
@@ -149,6 +179,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
         return readSetManifest(reader);
       case 'issue-certificate':
         return readIssueCertificate(reader);
+      case 'change-slots':
+        return readChangeSlots(reader);
       case undefined:
         throw badValue('another kind of command');
       default:
@@ -195,6 +227,18 @@ function readIssueCertificate(reader: CanonicalReader): IssueCertificateCommand 
   return command;
 }
 
+function readChangeSlots(reader: CanonicalReader): ChangeSlotsCommand {
+  return {
+    kind: 'change-slots',
+    requestKey: readKey(reader),
+    previousTransition: sha256Hex(readHex(reader, 32)),
+    number: reader.u64(),
+    slots: reader.list(limits.SLOTS_MAX, (from) => slotName(from.text(63))),
+    approvals: reader.list(APPROVALS_MAX, readApproval),
+    timeMs: unixMillis(reader.u64()),
+  };
+}
+
 /**
  * A digest of what the *client* asked for. A retry reaches another leader, which stamps its own
  * time, serial and signature, and the workload attests itself again with a fresh nonce; none of
@@ -211,6 +255,11 @@ export function requestDigest(command: KeyedCommand, crypto: Crypto): Sha256Hex 
     case 'issue-certificate':
       writer.text(command.workload);
       writeHex(writer, command.spkiSha256);
+      break;
+    case 'change-slots':
+      writeHex(writer, command.previousTransition);
+      writer.u64(command.number).list(command.slots, (to, slot) => to.text(slot));
+      writer.list(command.approvals, writeApproval);
       break;
     default:
       return unreachable(command);

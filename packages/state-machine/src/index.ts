@@ -24,5 +24,7 @@ export type {
   StateRefusalCode,
 } from './results.ts';
 export { transitionFor, type TransitionInput } from './set-manifest.ts';
+export * from './options.ts';
+export type { SlotChange } from './slot-changes.ts';
 export * from './state-machine.ts';
 export * from './view.ts';

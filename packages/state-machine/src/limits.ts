@@ -19,6 +19,8 @@ export const CERTIFICATE_BYTES_MAX: number = 16 * 1024;
 export const PUBLIC_KEY_BYTES_MAX: number = 1024;
 /** Slots of a cluster. */
 export const SLOTS_MAX: number = 64;
+/** Changes of the slots in the life of one cluster. */
+export const SLOT_CHANGES_MAX: number = 1024;
 /** Voters, outgoing voters and learners together. */
 export const MEMBERS_MAX: number = 256;
 /** A member's address, in bytes of UTF-8. */

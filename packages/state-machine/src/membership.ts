@@ -18,10 +18,17 @@ import {
   type MemberRecord,
   type MembershipChange,
 } from './members.ts';
+import {
+  checkSlotChanges,
+  readSlotChange,
+  writeSlotChange,
+  type SlotChange,
+} from './slot-changes.ts';
 import type { MembershipResult } from './view.ts';
 
 export class Membership {
-  readonly slots: readonly SlotName[];
+  #slots: readonly SlotName[];
+  readonly #slotChanges: SlotChange[] = [];
   #members: readonly MemberRecord[] = [];
   #configuration: Configuration = { voters: [], votersOutgoing: [], learners: [] };
 
@@ -29,7 +36,36 @@ export class Membership {
   constructor(slots: readonly SlotName[]) {
     assert(slots.length > 0 && slots.length <= limits.SLOTS_MAX, 'a cluster has 1 to 64 slots');
     assert(new Set(slots).size === slots.length, 'genesis names each slot once (I2)');
-    this.slots = [...slots];
+    this.#slots = [...slots];
+  }
+
+  /** The slots in force. */
+  get slots(): readonly SlotName[] {
+    return this.#slots;
+  }
+
+  get slotChanges(): readonly SlotChange[] {
+    return this.#slotChanges;
+  }
+
+  /** Slots that were removed and whose members have not left yet. */
+  get leaving(): readonly SlotName[] {
+    const slots = this.#members.map(({ slot }) => slot);
+    return [...new Set(slots)].filter((slot) => !this.#slots.includes(slot));
+  }
+
+  /** @param change decided by `decideChangeSlots` on this very state */
+  changeSlots(change: SlotChange): void {
+    assert(change.number === this.#slotChanges.length + 1, 'lists of slots have no gap');
+    this.#slots = change.slots;
+    this.#slotChanges.push(change);
+  }
+
+  /** The same slots and the record of their changes, without a member. */
+  vacated(): Membership {
+    const vacated = new Membership(this.#slots);
+    vacated.#slotChanges.push(...this.#slotChanges);
+    return vacated;
   }
 
   get members(): readonly MemberRecord[] {
@@ -42,11 +78,34 @@ export class Membership {
 
   /** Whether a change may be proposed: each one concerns the voter of one slot (I2). */
   check(change: MembershipChange): ConfigurationViolation | undefined {
-    return this.#checkForm(change) ?? this.#checkStep(change);
+    return this.#checkApproved(change) ?? this.#checkForm(change) ?? this.#checkStep(change);
   }
 
+  /** Who holds a removed slot stays until taken out; nobody comes in for it or begins to vote. */
+  #checkApproved(change: MembershipChange): ConfigurationViolation | undefined {
+    const slotOf = new Map(this.#candidates(change).map(({ nodeId, slot }) => [nodeId, slot]));
+    const { voters, votersOutgoing, learners } = this.#configuration;
+    const voting = [...voters, ...votersOutgoing];
+    for (const [ids, office] of [
+      [[...change.voters, ...change.votersOutgoing], voting],
+      [change.learners, [...voting, ...learners]],
+    ] as const) {
+      for (const nodeId of ids) {
+        const slot = slotOf.get(nodeId);
+        const isNew = slot !== undefined && !office.includes(nodeId);
+        if (isNew && !this.#slots.includes(slot)) return { kind: 'unknown-slot', nodeId, slot };
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * What holds of every committed configuration. A slot may have been removed between the check and
+   * the log entry: its newcomer is then taken out again like the others of that slot.
+   */
   #checkForm(change: MembershipChange): ConfigurationViolation | undefined {
-    return checkConfiguration(this.slots, this.#candidates(change), change);
+    const ever = new Set([...this.#slots, ...this.#slotChanges.flatMap(({ from }) => from)]);
+    return checkConfiguration([...ever], this.#candidates(change), change);
   }
 
   #checkStep(change: MembershipChange): ConfigurationViolation | undefined {
@@ -97,9 +156,11 @@ export class Membership {
     for (const ids of [voters, votersOutgoing, learners]) {
       writer.list(ids, (to, nodeId) => to.u64(nodeId));
     }
+    writer.list(this.#slotChanges, writeSlotChange);
   }
 
-  static read(reader: CanonicalReader): Membership {
+  /** @param hasSlotChanges whether the snapshot's version has them */
+  static read(reader: CanonicalReader, hasSlotChanges: boolean): Membership {
     const slots = reader.list(limits.SLOTS_MAX, (from) => slotName(from.text(63)));
     if (slots.length === 0 || new Set(slots).size !== slots.length) {
       throw badValue('another list of slots');
@@ -109,8 +170,13 @@ export class Membership {
     const voters = readIds(reader);
     const votersOutgoing = readIds(reader);
     const learners = readIds(reader);
+    if (hasSlotChanges) {
+      const changes = reader.list(limits.SLOT_CHANGES_MAX, readSlotChange);
+      checkSlotChanges(changes, slots);
+      membership.#slotChanges.push(...changes);
+    }
     const change = { voters, votersOutgoing, learners, added };
-    if (membership.check(change) !== undefined) throw badValue('a configuration against I2');
+    if (membership.#checkForm(change) !== undefined) throw badValue('a configuration against I2');
     membership.apply(change);
     const same = membership.#members.every((member, at) => member.nodeId === added[at]?.nodeId);
     if (!same || membership.#members.length !== added.length) throw badValue('other members');

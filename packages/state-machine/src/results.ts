@@ -57,7 +57,19 @@ export type PreparationCode =
 export type StateRefusalCode =
   | PreparationCode
   /** The history has reached its limit. */
-  | 'HISTORY_FULL';
+  | 'HISTORY_FULL'
+  /** The slots were changed as often as a cluster records. */
+  | 'SLOT_CHANGES_FULL'
+  /** Slots can be changed once a manifest says who the owners are. */
+  | 'SLOTS_NEED_MANIFEST'
+  /** The approval is for another list than the one in force. */
+  | 'SLOTS_NUMBER_STALE'
+  /** Members of removed slots have not left yet. */
+  | 'SLOTS_CHANGE_UNDER_WAY'
+  /** A cluster has 1, 3, 5 or 7 slots. */
+  | 'SLOTS_COUNT_REFUSED'
+  /** A change adds slots behind the others or removes some; each slot is named once. */
+  | 'SLOTS_CHANGE_MIXED';
 
 /** Every code that a refusal can have. */
 export type RefusalCode = ManifestErrorCode | StateRefusalCode;
@@ -79,6 +91,12 @@ export type CommandResult =
       readonly transitionHash: Sha256Hex;
     }
   | { readonly kind: 'issued'; readonly record: IssuedIdentity }
+  /** The slots that the cluster has from now on, and the number of their list. */
+  | {
+      readonly kind: 'slots-changed';
+      readonly number: number;
+      readonly slots: readonly SlotName[];
+    }
   /** The update builds on `found`, but the newest transition is `expected`. */
   | { readonly kind: 'conflict'; readonly expected: Sha256Hex; readonly found: Sha256Hex }
   | Refused
@@ -102,7 +120,7 @@ export type CommandResult =
 /** Results that are remembered under the request key. The others invite a retry, or have no key. */
 export type RememberedResult = Extract<
   CommandResult,
-  { kind: 'manifest-set' | 'issued' | 'conflict' | 'refused' }
+  { kind: 'manifest-set' | 'issued' | 'conflict' | 'refused' | 'slots-changed' }
 >;
 
 const PREPARATION_CODES: ReadonlySet<RefusalCode> = new Set<PreparationCode>([
@@ -120,6 +138,7 @@ export function isRemembered(result: CommandResult): result is RememberedResult 
     case 'manifest-set':
     case 'issued':
     case 'conflict':
+    case 'slots-changed':
       return true;
     case 'refused':
       return !PREPARATION_CODES.has(result.code);
@@ -187,6 +206,7 @@ const KINDS: readonly RememberedResult['kind'][] = [
   'issued',
   'conflict',
   'refused',
+  'slots-changed',
 ];
 const CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
 /** UTF-8 takes at most three bytes for each UTF-16 code unit. */
@@ -206,6 +226,9 @@ export function writeResult(writer: CanonicalWriter, result: RememberedResult): 
       return writeHex(writer, result.found);
     case 'refused':
       writer.text(result.code).text(result.path).text(result.expected).text(result.found);
+      return undefined;
+    case 'slots-changed':
+      writer.u64(result.number).list(result.slots, (to, slot) => to.text(slot));
       return undefined;
     default:
       return unreachable(result);
@@ -242,6 +265,12 @@ export function readResult(reader: CanonicalReader): RememberedResult {
         found: reader.text(TEXT_BYTES_MAX),
       };
     }
+    case 'slots-changed':
+      return {
+        kind,
+        number: reader.u64(),
+        slots: reader.list(limits.SLOTS_MAX, (from) => slotName(from.text(63))),
+      };
     case undefined:
       throw badValue('another kind of result');
     default:

@@ -43,6 +43,7 @@ import type {
 } from './members.ts';
 import { Membership } from './membership.ts';
 import type { GivenShares } from './recovery-shares.ts';
+import type { Genesis, SnapshotOptions, StateMachineOptions } from './options.ts';
 import { RequestTable } from './request-table.ts';
 import {
   isRemembered,
@@ -51,37 +52,13 @@ import {
   type RememberedResult,
 } from './results.ts';
 import { decideSetManifest } from './set-manifest.ts';
+import { decideChangeSlots, type SlotChange } from './slot-changes.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
-/** Version 2 added the list of recoveries, version 3 the recovery shares. */
-const SNAPSHOT_VERSION = 3;
+/** Version 2 added the list of recoveries, 3 the recovery shares, 4 the changes of slots. */
+const SNAPSHOT_VERSION = 4;
 /** Older versions that are still read. */
 const SNAPSHOT_VERSION_MIN = 1;
-
-/** Where a cluster starts. */
-export interface Genesis {
-  readonly clusterId: ClusterId;
-  readonly epoch: Epoch;
-  /** Every slot that may ever have a voter, each once. */
-  readonly slots: readonly SlotName[];
-  /** The founding incarnations; all of them vote. */
-  readonly members: readonly MemberInfo[];
-  /** Log index that the genesis stands for; 0 where absent. */
-  readonly appliedIndex?: number;
-}
-
-/** What every replica has to be given alike. */
-export interface StateMachineOptions<ReferenceValues> {
-  /** Must be the same function on every replica: its verdict is part of the state. */
-  readonly parseReferenceValues: ParseReferenceValues<ReferenceValues>;
-}
-
-/** What reading a snapshot takes. */
-export interface SnapshotOptions<ReferenceValues> extends StateMachineOptions<ReferenceValues> {
-  readonly crypto: Crypto;
-  /** Refuse a larger snapshot; SNAPSHOT_BYTES_MAX where absent. */
-  readonly bytesMax?: number;
-}
 
 interface Parts<ReferenceValues> {
   readonly clusterId: ClusterId;
@@ -99,6 +76,7 @@ interface Decision<ReferenceValues> {
   readonly result: CommandResult;
   readonly repeated: boolean;
   readonly next: NewGeneration<ReferenceValues> | undefined;
+  readonly slots?: SlotChange;
 }
 
 /** The state and the only ways to change it; everybody else is given its `StateView`. */
@@ -133,7 +111,9 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   ): StateMachine<ReferenceValues> {
     const membership = new Membership(genesis.slots);
     const voters = genesis.members.map((member) => member.nodeId);
-    membership.apply({ voters, votersOutgoing: [], learners: [], added: genesis.members });
+    const change = { voters, votersOutgoing: [], learners: [], added: genesis.members };
+    assert(membership.check(change) === undefined, 'a founding obeys I2');
+    membership.apply(change);
     const parts = {
       clusterId: genesis.clusterId,
       epoch: genesis.epoch,
@@ -171,7 +151,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     const recoveries = [...this.recoveries, signed];
     verifyRecoveries(recoveries, this.clusterId, historyPublicKey, options.crypto);
     const copy = StateMachine.decodeSnapshot(this.encodeSnapshot(), options);
-    const membership = new Membership(this.slots);
+    const membership = this.#membership.vacated();
     const voters = members.map((member) => member.nodeId);
     const change = { voters, votersOutgoing: [], learners: [], added: members };
     const violation = membership.check(change);
@@ -190,6 +170,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
 
   get slots(): readonly SlotName[] {
     return this.#membership.slots;
+  }
+
+  get slotChanges(): readonly SlotChange[] {
+    return this.#membership.slotChanges;
   }
 
   get appliedIndex(): number {
@@ -293,6 +277,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     const { result, requestKey, digest, repeated } = decision;
     if (!repeated) {
       if (decision.next !== undefined) this.#ledger.append(decision.next);
+      if (decision.slots !== undefined) this.#membership.changeSlots(decision.slots);
       if (result.kind === 'issued') this.#issued.add(result.record);
       if (requestKey !== undefined && digest !== undefined && isRemembered(result)) {
         this.#requests.add({ key: requestKey, index, digest, result });
@@ -376,6 +361,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       const result = decideIssueCertificate(this, this.#issued, command, index);
       return { ...none, requestKey, digest, result };
     }
+    if (command.kind === 'change-slots') {
+      const { result, change } = decideChangeSlots(this, command, index, crypto);
+      return { ...none, requestKey, digest, result, ...(change && { slots: change }) };
+    }
     const outcome = decideSetManifest(this, command, this.#parseReferenceValues, crypto);
     return { ...none, requestKey, digest, result: outcome.result, next: outcome.next };
   }
@@ -392,7 +381,7 @@ function readParts<ReferenceValues>(
     clusterId: cluster,
     epoch: era,
     appliedIndex,
-    membership: Membership.read(reader),
+    membership: Membership.read(reader, options.version >= 4),
     ledger: Ledger.read(reader, { clusterId: cluster, epoch: era, ...options }),
     issued: IssuedTable.read(reader, appliedIndex),
     requests: RequestTable.read(reader, appliedIndex),

@@ -9,6 +9,7 @@ import type {
   MembershipChange,
 } from './members.ts';
 import type { GivenShares } from './recovery-shares.ts';
+import type { SlotChange } from './slot-changes.ts';
 import type { CommandResult, IssuedIdentity, RememberedResult } from './results.ts';
 
 /** What applying one log entry did. */
@@ -34,8 +35,10 @@ export interface MembershipResult {
 export interface StateView<ReferenceValues> {
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
-  /** The genesis list: no other slot can ever have a voter. */
+  /** The slots that owners approved, first the founding's: no newcomer gets another one (I2). */
   readonly slots: readonly SlotName[];
+  /** Every change of the slots, oldest first; their number is the number of the list in force. */
+  readonly slotChanges: readonly SlotChange[];
   /** Log index of the newest entry applied. */
   readonly appliedIndex: number;
   /** The manifest in force; undefined before the first. */

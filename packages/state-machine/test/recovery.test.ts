@@ -86,19 +86,27 @@ describe('a recovered state', () => {
 
 describe('a snapshot', () => {
   it.each([
-    [1, 'without recoveries and shares', 4 + 5],
-    [2, 'without shares', 5],
+    [1, 'without recoveries, shares and changes of slots', 4 + 5],
+    [2, 'without shares and changes of slots', 5],
+    [3, 'without changes of slots', 0],
   ])('of version %i, %s, is still read', (version, _what, bytesLess) => {
     const state = foundedState();
     const parts = state.encodeSnapshot();
     // The list of recoveries is empty, no shares were dealt, and there is no header.
     const end = emptyRecoveriesAt(state) + 4 + 5;
-    const old = Uint8Array.from([...parts.subarray(0, end - bytesLess), ...parts.subarray(end)]);
+    // So is the list of changes of slots, right before the list of transitions.
+    const ledger = Buffer.from(parts).indexOf('witan/transition/v1') - 4 - 4 - 4;
+    const old = Uint8Array.from([
+      ...parts.subarray(0, ledger - 4),
+      ...parts.subarray(ledger, end - bytesLess),
+      ...parts.subarray(end),
+    ]);
     old[0] = version;
     const read = StateMachine.decodeSnapshot(old, reading);
     expect(read.encodeSnapshot()).toEqual(parts);
     expect(read.recoveryHead).toBe(NO_TRANSITION);
     expect(read.shares).toEqual({ resharing: 0, header: undefined });
+    expect(read.slotChanges).toEqual([]);
   });
 
   it('whose epoch no recovery began is refused (I7)', () => {

@@ -16,11 +16,13 @@ import {
   encodeRecoveryHeader,
   manifestDigest,
   recoveryBytes,
+  slotChangeBytes,
   transitionBytes,
   type Approval,
   type Recovery,
   type RecoveryHeader,
   type SignedRecovery,
+  type SlotChangeSubject,
 } from '@witan/manifest';
 import {
   encodeCommand,
@@ -29,6 +31,8 @@ import {
   StateMachine,
   transitionFor,
   type ApplyResult,
+  type ChangeSlotsCommand,
+  type Command,
   type IssueCertificateCommand,
   type MemberInfo,
   type RequestKey,
@@ -148,11 +152,41 @@ export function issue(
   };
 }
 
+/** A good command for the view's state; `change` is not signed over, `subject` is. */
+export function changeSlots(
+  view: StateView<unknown>,
+  names: readonly string[],
+  change: Partial<ChangeSlotsCommand> & {
+    readonly by?: readonly TestKey[];
+    readonly subject?: Partial<SlotChangeSubject>;
+  } = {},
+): ChangeSlotsCommand {
+  const { by = [owner], subject, ...rest } = change;
+  const to = names.map(slotName);
+  const number = view.slotChanges.length;
+  const data = slotChangeBytes({
+    clusterId: cluster,
+    epoch: view.epoch,
+    previousTransition: view.head,
+    number,
+    from: view.slots,
+    to,
+    ...subject,
+  });
+  return {
+    kind: 'change-slots',
+    requestKey: key(500 + number),
+    previousTransition: view.head,
+    number,
+    slots: to,
+    approvals: by.map((one) => approvalOf(one, data)),
+    timeMs: unixMillis(2_000),
+    ...rest,
+  };
+}
+
 /** Applies a command at the next index. */
-export function applyNext(
-  state: State,
-  command: SetManifestCommand | IssueCertificateCommand | { readonly kind: 'noop' } | Uint8Array,
-): ApplyResult {
+export function applyNext(state: State, command: Command | Uint8Array): ApplyResult {
   const bytes = command instanceof Uint8Array ? command : encodeCommand(command);
   return state.apply(state.appliedIndex + 1, bytes, nodeCrypto);
 }

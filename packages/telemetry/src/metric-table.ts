@@ -42,6 +42,7 @@ export const METRICS = {
     help: 'Log index up to which this replica reused the sealed log on its disk; 0 for none.',
   },
   snapshot_bytes_received: { kind: 'counter', help: 'Bytes of snapshots that came from a leader.' },
+  slots_changed: { kind: 'counter', help: 'Changes of the slots made through this replica.' },
   term: { kind: 'gauge', help: 'Raft term of this replica.' },
   workloads_refused: {
     kind: 'counter',

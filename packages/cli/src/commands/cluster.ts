@@ -72,7 +72,8 @@ export async function stepDown(context: CommandContext, options: StepDownOptions
   });
 }
 
-async function withClient<Value>(
+/** Runs with a client of the cluster that the user trusts, and closes it. */
+export async function withClient<Value>(
   context: CommandContext,
   options: TrustOptions,
   use: (client: Client) => Promise<Value>,
@@ -95,6 +96,7 @@ function membersToJson(answer: MembersAnswer): { readonly [name: string]: Json }
     slots: answer.slots,
     vacant: answer.slots.filter((slot) => !taken.has(slot)),
     changeUnderWay: answer.changeUnderWay,
+    slotChanges: answer.slotChanges.map((change) => ({ ...change })),
     members: answer.members.map((member) => ({ ...member })),
   };
 }
@@ -115,7 +117,11 @@ function describeMembers(answer: MembersAnswer): string {
   const { commitIndex, term, epoch, slots } = answer;
   const change = answer.changeUnderWay ? 'A change of the configuration is under way.\n' : '';
   const facts = `${slots.length} slots, term ${term}, epoch ${epoch}, commit ${commitIndex}.\n`;
-  return `${table([head, ...rows, ...vacant])}${facts}${change}`;
+  const newest = answer.slotChanges.at(-1);
+  const owners = newest?.approvedBy.map((owner) => `${owner.slice(0, 12)}…`).join(', ') ?? '';
+  const changed =
+    newest === undefined ? '' : `Slots changed ${newest.number} times, last by ${owners}.\n`;
+  return `${table([head, ...rows, ...vacant])}${facts}${changed}${change}`;
 }
 
 function explain({ code, needed, ready, missing }: StopAnswer): string {
@@ -136,8 +142,8 @@ function explain({ code, needed, ready, missing }: StopAnswer): string {
   }
 }
 
-/** @throws CliError CLI_USAGE */
-function waitMsOf(options: CanStopOptions): number {
+/** How long to wait. @throws CliError CLI_USAGE */
+export function waitMsOf(options: { readonly wait?: string }): number {
   const seconds = Number(options.wait ?? '0');
   if (seconds >= 0 && seconds <= WAIT_SECONDS_MAX) return seconds * 1000;
   const expected = `0 to ${WAIT_SECONDS_MAX} seconds`;

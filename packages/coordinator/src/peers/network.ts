@@ -46,6 +46,8 @@ import {
 
 const GREET_MS = 2_000;
 const CALL_MS = 10_000;
+/** Addresses that are remembered beside those given. */
+const LEARNED_MAX = 64;
 const REDIAL_MS = 50;
 const REDIAL_MS_MAX = 500;
 
@@ -86,6 +88,8 @@ interface Slot {
 export class PeerNetwork implements PeerCalls {
   readonly #options: NetworkOptions;
   readonly #slots = new Map<SlotName, Slot>();
+  /** Of slots that were added after this process was started. A hint, like every address. */
+  readonly #learned = new Map<SlotName, string>();
   readonly #abort = new AbortController();
 
   constructor(options: NetworkOptions) {
@@ -135,7 +139,9 @@ export class PeerNetwork implements PeerCalls {
       { self: memberToWire(request.self), slots: [...request.slots] },
       { timeoutMs: CALL_MS },
     );
-    return { from: incarnationId(line.incarnation), value: joinAnswerFromWire(response) };
+    const value = joinAnswerFromWire(response);
+    if (value.kind === 'not-leader') this.#learn(value.leader);
+    return { from: incarnationId(line.incarnation), value };
   }
 
   async confirmLog(slot: SlotName, request: ConfirmRequest): Promise<Answer<ConfirmAnswer>> {
@@ -155,6 +161,7 @@ export class PeerNetwork implements PeerCalls {
     timeoutMs: number,
   ): Promise<Forwarded<CommandResult>> {
     try {
+      this.#learn(leader);
       const line = await this.#line(leader.slot);
       if (line.incarnation !== leader.incarnation) return { kind: 'not-leader' };
       const response = await line.connection.unary(
@@ -187,6 +194,7 @@ export class PeerNetwork implements PeerCalls {
     const onFailed = (error: string): void => {
       this.#options.onEvent('question not forwarded', { peer: leader.slot, error });
     };
+    this.#learn(leader);
     const line = await this.#line(leader.slot).catch((error: unknown) => {
       onFailed(describeError(error));
     });
@@ -198,6 +206,7 @@ export class PeerNetwork implements PeerCalls {
   send(to: PeerIdentity, messages: readonly Uint8Array[], lane: Lane): boolean {
     const line = this.#slots.get(to.slot)?.line;
     if (line === undefined) {
+      this.#learn(to);
       this.#line(to.slot).catch(() => undefined);
       return false;
     }
@@ -306,7 +315,7 @@ export class PeerNetwork implements PeerCalls {
   }
 
   async #dial(slot: SlotName, state: Slot): Promise<Line> {
-    const address = this.#options.addresses.get(slot);
+    const address = this.#options.addresses.get(slot) ?? this.#learned.get(slot);
     if (address === undefined) throw unreachable(slot, 'no address is set');
     try {
       const connection = await this.#options.connect(address, this.#abort.signal);
@@ -330,6 +339,12 @@ export class PeerNetwork implements PeerCalls {
       state.redialMs = Math.min(state.redialMs * 2, REDIAL_MS_MAX);
       throw error;
     }
+  }
+
+  #learn(peer: PeerIdentity | undefined): void {
+    if (peer === undefined || this.#options.addresses.has(peer.slot)) return;
+    if (this.#learned.size >= LEARNED_MAX) this.#learned.clear();
+    this.#learned.set(peer.slot, peer.address);
   }
 
   #slot(slot: SlotName): Slot {

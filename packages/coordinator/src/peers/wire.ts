@@ -19,6 +19,7 @@ import {
   StandingSchema,
   Standing_Kind,
   type Approval as WireApproval,
+  type ChangeSlotsRequest,
   type DeliverGenesisRequest,
   type ExecuteRequest,
   type JoinResponse,
@@ -203,6 +204,20 @@ export function operationToWire(operation: Operation): ExecuteRequest {
       },
     });
   }
+  if (operation.kind === 'change-slots') {
+    return create(ExecuteRequestSchema, {
+      operation: {
+        case: 'changeSlots',
+        value: {
+          requestKey: fromHex(operation.requestKey),
+          previousTransition: fromHex(operation.previousTransition),
+          number: BigInt(operation.number),
+          slots: [...operation.slots],
+          approvals: operation.approvals.map(approvalToWire),
+        },
+      },
+    });
+  }
   return create(ExecuteRequestSchema, {
     operation: {
       case: 'issue',
@@ -239,9 +254,28 @@ export function operationFromWire({ operation }: ExecuteRequest): Operation {
         generation: generation(toNumber(operation.value.generation)),
         servedBy: slotName(operation.value.servedBy),
       };
+    case 'changeSlots':
+      return changeSlotsFromWire(operation.value);
     default:
       throw malformed('operation');
   }
+}
+
+/** @throws CodedError of the field that is not acceptable */
+export function changeSlotsFromWire(
+  wire: Pick<
+    ChangeSlotsRequest,
+    'requestKey' | 'previousTransition' | 'number' | 'slots' | 'approvals'
+  >,
+): Operation & { readonly kind: 'change-slots' } {
+  return {
+    kind: 'change-slots',
+    requestKey: requestKey(wire.requestKey),
+    previousTransition: sha256Hex(toHex(wire.previousTransition)),
+    number: toNumber(wire.number),
+    slots: wire.slots.slice(0, 64).map(slotName),
+    approvals: wire.approvals.slice(0, 64).map(approvalFromWire),
+  };
 }
 
 /** @throws CoordinatorError COORDINATOR_WIRE_MALFORMED above 2^53-1 */

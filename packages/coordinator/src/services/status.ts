@@ -34,7 +34,7 @@ export function statusOf(
     explanation: explain(replica),
     nodeId: BigInt(standing.self.nodeId),
     incarnation: fromHex(standing.self.incarnation),
-    slots: [...standing.slots],
+    slots: [...(replica.cluster?.slots ?? standing.slots)],
     version: context.version,
     ...mark,
     simulated: context.simulatedSelf,

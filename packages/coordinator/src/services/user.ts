@@ -27,6 +27,7 @@ import {
   WRITE_MS,
   type ServiceContext,
 } from './context.ts';
+import { refusalOf } from './refusals.ts';
 import { statusOf } from './status.ts';
 
 const APPROVALS_MAX = 64;
@@ -163,30 +164,8 @@ function refuseToForward(cluster: Cluster<ReferenceValues>): void {
 }
 
 function acceptedGeneration(result: CommandResult): number {
-  switch (result.kind) {
-    case 'manifest-set':
-      return result.generation;
-    case 'conflict': {
-      const fields = { expected: result.expected, found: result.found };
-      const message = 'the update does not build on the newest transition';
-      throw new PublicError('ABORTED', 'CONFLICT', message, fields);
-    }
-    case 'refused': {
-      const { code, path, expected, found } = result;
-      const message = 'the update is not allowed';
-      throw new PublicError('PERMISSION_DENIED', code, message, { path, expected, found });
-    }
-    case 'key-reused':
-      throw new PublicError(
-        'ALREADY_EXISTS',
-        'REQUEST_KEY_REUSED',
-        'the request key belongs to another request',
-      );
-    default:
-      throw new PublicError('INTERNAL', 'UNEXPECTED_RESULT', 'the write had an odd outcome', {
-        kind: result.kind,
-      });
-  }
+  if (result.kind === 'manifest-set') return result.generation;
+  throw refusalOf(result);
 }
 
 function noManifest(): PublicError {

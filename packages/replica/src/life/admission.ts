@@ -1,7 +1,8 @@
 /**
  * The leader's side of replacing a lost incarnation (I2): let the newcomer in as a learner, wait
  * until it has caught up, swap it in by one joint change that removes the slot's previous holder.
- * A slot of the state without any voter is vacant, by the owners' word, and is filled likewise.
+ * A slot of the state without any voter is vacant, by the owners' word, and is filled likewise;
+ * members of slots that owners have removed are taken out, one by one.
  *
  * A live incarnation is not displaced: its slot is free only when the leader has heard nothing from
  * it for `SILENT_BEATS` in a row. Beats are counted, not measured: neither a clock that jumps nor a
@@ -10,6 +11,7 @@
 import type { IncarnationId, SlotName } from '@witan/core';
 import type { ConsensusEngine, EngineStatus } from '../engine.ts';
 import type { JoinRefusal, JoinRequest, PeerIdentity } from '../standing.ts';
+import { nextDeparture } from './departures.ts';
 import { encodeMembershipContext } from './membership-context.ts';
 import { nodeIdOf, type MembershipChange } from '@witan/state-machine';
 
@@ -24,6 +26,8 @@ export interface AdmissionOptions {
   /** Why a configuration may not be proposed, by I2; undefined when it may. */
   readonly check: (change: MembershipChange) => string | undefined;
   readonly isRetired: (incarnation: IncarnationId) => boolean;
+  /** Hands leadership to somebody who stays; it may take several calls. */
+  readonly stepDown: () => void;
   readonly timeoutMs: number;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
@@ -69,7 +73,9 @@ export class AdmissionDesk {
         return [nodeId, { heard, beats: before?.heard === heard ? before.beats + 1 : 0 }];
       }),
     );
-    await this.#swapNext(status);
+    if (status.role !== 'leader' || status.configuration.votersOutgoing.length > 0) return;
+    if (this.#changing) return;
+    if (!(await this.#swapNext(status))) await this.#takeOutNext(status);
   }
 
   /**
@@ -93,11 +99,49 @@ export class AdmissionDesk {
   }
 
   /** Swaps in one learner that has caught up, if there is one whose slot is free. */
-  async #swapNext(status: EngineStatus): Promise<void> {
-    if (status.role !== 'leader' || status.configuration.votersOutgoing.length > 0) return;
+  async #swapNext(status: EngineStatus): Promise<boolean> {
     const ready = this.#learnerToSwap(status);
-    if (ready === undefined || this.#changing) return;
+    if (ready === undefined) return false;
     await this.#change(() => this.#swap(ready));
+    return true;
+  }
+
+  /** Takes out one member of a slot that owners have removed. */
+  async #takeOutNext(status: EngineStatus): Promise<void> {
+    const { engine, slots, members, timeoutMs, onEvent } = this.#options;
+    const next = nextDeparture({
+      slots: slots(),
+      members: members(),
+      configuration: status.configuration,
+      self: status.nodeId,
+      isReady: (nodeId) => this.#isReady(nodeId, status),
+    });
+    if (next.kind === 'step-down' && this.isSettled) this.#options.stepDown();
+    if (next.kind !== 'take-out') return;
+    const { peer, votes } = next;
+    await this.#change(async () => {
+      const { voters, learners } = status.configuration;
+      const violation = this.#options.check({
+        voters: voters.filter((id) => id !== peer.nodeId),
+        votersOutgoing: votes ? voters : [],
+        learners: learners.filter((id) => id !== peer.nodeId),
+      });
+      if (violation !== undefined) return busy(violation);
+      const context = encodeMembershipContext([]);
+      const change = { addLearners: [], promote: [], remove: [peer.nodeId], context };
+      await engine.changeMembership({ ...change, removesVoter: votes }, { timeoutMs });
+      const fields = { peer: peer.slot, incarnation: peer.incarnation };
+      onEvent('member of a removed slot taken out', fields);
+      return { kind: 'admitted' };
+    });
+  }
+
+  #isReady(nodeId: number, status: EngineStatus): boolean {
+    if (nodeId === status.nodeId) return true;
+    const peer = this.#options.members().find((member) => member.nodeId === nodeId);
+    const matchIndex = status.progress.get(nodeId)?.matchIndex ?? 0;
+    const isCaughtUp = matchIndex + CAUGHT_UP_ENTRIES >= status.commitIndex;
+    return peer !== undefined && isCaughtUp && this.isLive(peer, status);
   }
 
   #refusal(request: JoinRequest, from: IncarnationId): JoinRefusal | undefined {
@@ -187,6 +231,7 @@ export class AdmissionDesk {
   #learnerToSwap(status: EngineStatus): PeerIdentity | undefined {
     return this.#options.members().find((peer) => {
       if (!status.configuration.learners.includes(peer.nodeId)) return false;
+      if (!this.#options.slots().includes(peer.slot)) return false;
       const progress = status.progress.get(peer.nodeId);
       const caughtUp = (progress?.matchIndex ?? 0) + CAUGHT_UP_ENTRIES >= status.commitIndex;
       const isHeard = (progress?.heard ?? 0) > 0 && this.isLive(peer, status);

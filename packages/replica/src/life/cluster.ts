@@ -142,6 +142,9 @@ export class Cluster<ReferenceValues> {
       members: () => this.state.members(),
       check: (change) => this.state.machine.checkMembership(change)?.kind,
       isRetired: (incarnation) => this.#directory.isRetired(incarnation),
+      stepDown: () => {
+        this.steward.handOver();
+      },
       timeoutMs: CHANGE_TIMEOUT_MS,
       onEvent: options.onEvent,
     });
@@ -174,7 +177,7 @@ export class Cluster<ReferenceValues> {
   }
 
   get slots(): readonly SlotName[] {
-    return this.#options.slots;
+    return this.state.machine.slots;
   }
 
   get generation(): number {

@@ -4,12 +4,19 @@ import type { Configuration } from '../engine.ts';
 import type { Answer, PeerCalls } from '../ports.ts';
 import type { Standing } from '../standing.ts';
 
-/** Greets every other slot; whoever does not answer, or answers for another slot, is left out. */
+/**
+ * Greets every other slot: those it was measured with, and those that members of its cluster have.
+ * Whoever does not answer, or answers for another slot, is left out.
+ */
 export async function greetAll(
   options: { readonly slots: readonly SlotName[]; readonly peers: PeerCalls },
   own: Standing,
 ): Promise<ReadonlyMap<SlotName, Standing>> {
-  const others = options.slots.filter((slot) => slot !== own.self.slot);
+  const known = new Set([
+    ...options.slots,
+    ...(own.cluster?.members ?? []).map(({ slot }) => slot),
+  ]);
+  const others = [...known].filter((slot) => slot !== own.self.slot);
   const answers = new Map<SlotName, Standing>();
   await Promise.all(
     others.map(async (slot) => {

@@ -163,6 +163,12 @@ export class Steward {
     return best;
   }
 
+  /** Asks the best successor to take over, without waiting for it. */
+  handOver(): void {
+    const successor = this.successor();
+    if (successor !== undefined) this.#options.engine.transferLeadership(successor.nodeId);
+  }
+
   /** The status of a leader that a quorum has confirmed since the call (I5). */
   async #confirmed(timeoutMs: number): Promise<EngineStatus> {
     this.#leading();

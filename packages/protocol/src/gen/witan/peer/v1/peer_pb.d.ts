@@ -578,6 +578,14 @@ export declare type ExecuteRequest = Message<"witan.peer.v1.ExecuteRequest"> & {
      */
     value: IssueOperation;
     case: "issue";
+  } | {
+    /**
+     * Change the slots.
+     *
+     * @generated from field: witan.peer.v1.ChangeSlotsOperation change_slots = 3;
+     */
+    value: ChangeSlotsOperation;
+    case: "changeSlots";
   } | { case: undefined; value?: undefined };
 };
 
@@ -682,6 +690,54 @@ export declare type IssueOperation = Message<"witan.peer.v1.IssueOperation"> & {
  * Use `create(IssueOperationSchema)` to create a new message.
  */
 export declare const IssueOperationSchema: GenMessage<IssueOperation>;
+
+/**
+ * A change of the slots, as the user sent it.
+ *
+ * @generated from message witan.peer.v1.ChangeSlotsOperation
+ */
+export declare type ChangeSlotsOperation = Message<"witan.peer.v1.ChangeSlotsOperation"> & {
+  /**
+   * The user's idempotency key.
+   *
+   * @generated from field: bytes request_key = 1;
+   */
+  requestKey: Uint8Array;
+
+  /**
+   * Hash of the transition in force that it builds on.
+   *
+   * @generated from field: bytes previous_transition = 2;
+   */
+  previousTransition: Uint8Array;
+
+  /**
+   * Number of the list that it builds on.
+   *
+   * @generated from field: uint64 number = 3;
+   */
+  number: bigint;
+
+  /**
+   * All slots as they shall be.
+   *
+   * @generated from field: repeated string slots = 4;
+   */
+  slots: string[];
+
+  /**
+   * Owners' signatures.
+   *
+   * @generated from field: repeated witan.common.v1.Approval approvals = 5;
+   */
+  approvals: Approval[];
+};
+
+/**
+ * Describes the message witan.peer.v1.ChangeSlotsOperation.
+ * Use `create(ChangeSlotsOperationSchema)` to create a new message.
+ */
+export declare const ChangeSlotsOperationSchema: GenMessage<ChangeSlotsOperation>;
 
 /**
  * How the write went.

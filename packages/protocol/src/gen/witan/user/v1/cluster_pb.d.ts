@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Member } from "../../common/v1/common_pb.js";
+import type { Approval, Member } from "../../common/v1/common_pb.js";
 
 /**
  * Describes the file witan/user/v1/cluster.proto.
@@ -82,6 +82,20 @@ export declare type GetMembersResponse = Message<"witan.user.v1.GetMembersRespon
    * @generated from field: bool change_under_way = 7;
    */
   changeUnderWay: boolean;
+
+  /**
+   * Changes of the slots, oldest first. Their number is the number of the list in force.
+   *
+   * @generated from field: repeated witan.user.v1.SlotChange slot_changes = 8;
+   */
+  slotChanges: SlotChange[];
+
+  /**
+   * Hash of the transition in force; 32 zero bytes before the first manifest.
+   *
+   * @generated from field: bytes transition_hash = 9;
+   */
+  transitionHash: Uint8Array;
 };
 
 /**
@@ -184,6 +198,136 @@ export enum GetMembersResponse_Role {
  * Describes the enum witan.user.v1.GetMembersResponse.Role.
  */
 export declare const GetMembersResponse_RoleSchema: GenEnum<GetMembersResponse_Role>;
+
+/**
+ * A change of the slots, as the cluster recorded it.
+ *
+ * @generated from message witan.user.v1.SlotChange
+ */
+export declare type SlotChange = Message<"witan.user.v1.SlotChange"> & {
+  /**
+   * 1 for the first, then one more each.
+   *
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * The slots from then on.
+   *
+   * @generated from field: repeated string slots = 2;
+   */
+  slots: string[];
+
+  /**
+   * Hash of the transition that was in force.
+   *
+   * @generated from field: bytes transition_hash = 3;
+   */
+  transitionHash: Uint8Array;
+
+  /**
+   * SHA-256 of the public keys of the owners who approved it.
+   *
+   * @generated from field: repeated bytes approved_by = 4;
+   */
+  approvedBy: Uint8Array[];
+
+  /**
+   * The leader's clock, milliseconds since 1970.
+   *
+   * @generated from field: uint64 time_ms = 5;
+   */
+  timeMs: bigint;
+
+  /**
+   * Log index of the record.
+   *
+   * @generated from field: uint64 index = 6;
+   */
+  index: bigint;
+};
+
+/**
+ * Describes the message witan.user.v1.SlotChange.
+ * Use `create(SlotChangeSchema)` to create a new message.
+ */
+export declare const SlotChangeSchema: GenMessage<SlotChange>;
+
+/**
+ * Which slots the cluster shall have.
+ *
+ * @generated from message witan.user.v1.ChangeSlotsRequest
+ */
+export declare type ChangeSlotsRequest = Message<"witan.user.v1.ChangeSlotsRequest"> & {
+  /**
+   * 16 random bytes, the same for every retry.
+   *
+   * @generated from field: bytes request_key = 1;
+   */
+  requestKey: Uint8Array;
+
+  /**
+   * Hash of the transition in force that the owners built on.
+   *
+   * @generated from field: bytes previous_transition = 2;
+   */
+  previousTransition: Uint8Array;
+
+  /**
+   * Number of the list of slots that they built on.
+   *
+   * @generated from field: uint64 number = 3;
+   */
+  number: bigint;
+
+  /**
+   * All slots as they shall be, in order: those of now and more behind them, or some of those.
+   *
+   * @generated from field: repeated string slots = 4;
+   */
+  slots: string[];
+
+  /**
+   * Owners' signatures (packages/manifest, slotChangeBytes).
+   *
+   * @generated from field: repeated witan.common.v1.Approval approvals = 5;
+   */
+  approvals: Approval[];
+};
+
+/**
+ * Describes the message witan.user.v1.ChangeSlotsRequest.
+ * Use `create(ChangeSlotsRequestSchema)` to create a new message.
+ */
+export declare const ChangeSlotsRequestSchema: GenMessage<ChangeSlotsRequest>;
+
+/**
+ * The change as it was recorded.
+ *
+ * @generated from message witan.user.v1.ChangeSlotsResponse
+ */
+export declare type ChangeSlotsResponse = Message<"witan.user.v1.ChangeSlotsResponse"> & {
+  /**
+   * The record.
+   *
+   * @generated from field: witan.user.v1.SlotChange change = 1;
+   */
+  change?: SlotChange | undefined;
+
+  /**
+   * Cluster id, 32 bytes.
+   *
+   * @generated from field: bytes cluster_id = 2;
+   */
+  clusterId: Uint8Array;
+};
+
+/**
+ * Describes the message witan.user.v1.ChangeSlotsResponse.
+ * Use `create(ChangeSlotsResponseSchema)` to create a new message.
+ */
+export declare const ChangeSlotsResponseSchema: GenMessage<ChangeSlotsResponse>;
 
 /**
  * Which slot.
@@ -357,6 +501,16 @@ export declare const ClusterService: GenService<{
     methodKind: "unary";
     input: typeof StepDownRequestSchema;
     output: typeof StepDownResponseSchema;
+  },
+  /**
+   * Adds slots, or removes them, with the owners' approval (invariant I2).
+   *
+   * @generated from rpc witan.user.v1.ClusterService.ChangeSlots
+   */
+  changeSlots: {
+    methodKind: "unary";
+    input: typeof ChangeSlotsRequestSchema;
+    output: typeof ChangeSlotsResponseSchema;
   },
 }>;
 

@@ -12,7 +12,7 @@ import { file_witan_common_v1_common } from "../../common/v1/common_pb.js";
  * Describes the file witan/user/v1/cluster.proto.
  */
 export const file_witan_user_v1_cluster = /*@__PURE__*/
-  fileDesc("Cht3aXRhbi91c2VyL3YxL2NsdXN0ZXIucHJvdG8SDXdpdGFuLnVzZXIudjEiEwoRR2V0TWVtYmVyc1JlcXVlc3QiwQMKEkdldE1lbWJlcnNSZXNwb25zZRISCgpjbHVzdGVyX2lkGAEgASgMEg0KBWVwb2NoGAIgASgEEgwKBHRlcm0YAyABKAQSFAoMY29tbWl0X2luZGV4GAQgASgEEg0KBXNsb3RzGAUgAygJEjgKB21lbWJlcnMYBiADKAsyJy53aXRhbi51c2VyLnYxLkdldE1lbWJlcnNSZXNwb25zZS5FbnRyeRIYChBjaGFuZ2VfdW5kZXJfd2F5GAcgASgIGq8BCgVFbnRyeRInCgZtZW1iZXIYASABKAsyFy53aXRhbi5jb21tb24udjEuTWVtYmVyEjQKBHJvbGUYAiABKA4yJi53aXRhbi51c2VyLnYxLkdldE1lbWJlcnNSZXNwb25zZS5Sb2xlEhEKCXJlYWNoYWJsZRgDIAEoCBITCgttYXRjaF9pbmRleBgEIAEoBBIOCgZiZWhpbmQYBSABKAQSDwoHbGVhdmluZxgGIAEoCCJPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIPCgtST0xFX0xFQURFUhABEg4KClJPTEVfVk9URVIQAhIQCgxST0xFX0xFQVJORVIQAyIeCg5DYW5TdG9wUmVxdWVzdBIMCgRzbG90GAEgASgJInEKD0NhblN0b3BSZXNwb25zZRIMCgRzYWZlGAEgASgIEgwKBGNvZGUYAiABKAkSDgoGbmVlZGVkGAMgASgNEg0KBXJlYWR5GAQgAygJEg8KB21pc3NpbmcYBSADKAkSEgoKY2x1c3Rlcl9pZBgGIAEoDCIfCg9TdGVwRG93blJlcXVlc3QSDAoEdGVybRgBIAEoBCJOChBTdGVwRG93blJlc3BvbnNlEgwKBGZyb20YASABKAkSCgoCdG8YAiABKAkSDAoEdGVybRgDIAEoBBISCgpjbHVzdGVyX2lkGAQgASgMMvoBCg5DbHVzdGVyU2VydmljZRJRCgpHZXRNZW1iZXJzEiAud2l0YW4udXNlci52MS5HZXRNZW1iZXJzUmVxdWVzdBohLndpdGFuLnVzZXIudjEuR2V0TWVtYmVyc1Jlc3BvbnNlEkgKB0NhblN0b3ASHS53aXRhbi51c2VyLnYxLkNhblN0b3BSZXF1ZXN0Gh4ud2l0YW4udXNlci52MS5DYW5TdG9wUmVzcG9uc2USSwoIU3RlcERvd24SHi53aXRhbi51c2VyLnYxLlN0ZXBEb3duUmVxdWVzdBofLndpdGFuLnVzZXIudjEuU3RlcERvd25SZXNwb25zZWIGcHJvdG8z", [file_witan_common_v1_common]);
+  fileDesc("Cht3aXRhbi91c2VyL3YxL2NsdXN0ZXIucHJvdG8SDXdpdGFuLnVzZXIudjEiEwoRR2V0TWVtYmVyc1JlcXVlc3QiiwQKEkdldE1lbWJlcnNSZXNwb25zZRISCgpjbHVzdGVyX2lkGAEgASgMEg0KBWVwb2NoGAIgASgEEgwKBHRlcm0YAyABKAQSFAoMY29tbWl0X2luZGV4GAQgASgEEg0KBXNsb3RzGAUgAygJEjgKB21lbWJlcnMYBiADKAsyJy53aXRhbi51c2VyLnYxLkdldE1lbWJlcnNSZXNwb25zZS5FbnRyeRIYChBjaGFuZ2VfdW5kZXJfd2F5GAcgASgIEi8KDHNsb3RfY2hhbmdlcxgIIAMoCzIZLndpdGFuLnVzZXIudjEuU2xvdENoYW5nZRIXCg90cmFuc2l0aW9uX2hhc2gYCSABKAwarwEKBUVudHJ5EicKBm1lbWJlchgBIAEoCzIXLndpdGFuLmNvbW1vbi52MS5NZW1iZXISNAoEcm9sZRgCIAEoDjImLndpdGFuLnVzZXIudjEuR2V0TWVtYmVyc1Jlc3BvbnNlLlJvbGUSEQoJcmVhY2hhYmxlGAMgASgIEhMKC21hdGNoX2luZGV4GAQgASgEEg4KBmJlaGluZBgFIAEoBBIPCgdsZWF2aW5nGAYgASgIIk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfTEVBREVSEAESDgoKUk9MRV9WT1RFUhACEhAKDFJPTEVfTEVBUk5FUhADInkKClNsb3RDaGFuZ2USDgoGbnVtYmVyGAEgASgEEg0KBXNsb3RzGAIgAygJEhcKD3RyYW5zaXRpb25faGFzaBgDIAEoDBITCgthcHByb3ZlZF9ieRgEIAMoDBIPCgd0aW1lX21zGAUgASgEEg0KBWluZGV4GAYgASgEIpMBChJDaGFuZ2VTbG90c1JlcXVlc3QSEwoLcmVxdWVzdF9rZXkYASABKAwSGwoTcHJldmlvdXNfdHJhbnNpdGlvbhgCIAEoDBIOCgZudW1iZXIYAyABKAQSDQoFc2xvdHMYBCADKAkSLAoJYXBwcm92YWxzGAUgAygLMhkud2l0YW4uY29tbW9uLnYxLkFwcHJvdmFsIlQKE0NoYW5nZVNsb3RzUmVzcG9uc2USKQoGY2hhbmdlGAEgASgLMhkud2l0YW4udXNlci52MS5TbG90Q2hhbmdlEhIKCmNsdXN0ZXJfaWQYAiABKAwiHgoOQ2FuU3RvcFJlcXVlc3QSDAoEc2xvdBgBIAEoCSJxCg9DYW5TdG9wUmVzcG9uc2USDAoEc2FmZRgBIAEoCBIMCgRjb2RlGAIgASgJEg4KBm5lZWRlZBgDIAEoDRINCgVyZWFkeRgEIAMoCRIPCgdtaXNzaW5nGAUgAygJEhIKCmNsdXN0ZXJfaWQYBiABKAwiHwoPU3RlcERvd25SZXF1ZXN0EgwKBHRlcm0YASABKAQiTgoQU3RlcERvd25SZXNwb25zZRIMCgRmcm9tGAEgASgJEgoKAnRvGAIgASgJEgwKBHRlcm0YAyABKAQSEgoKY2x1c3Rlcl9pZBgEIAEoDDLQAgoOQ2x1c3RlclNlcnZpY2USUQoKR2V0TWVtYmVycxIgLndpdGFuLnVzZXIudjEuR2V0TWVtYmVyc1JlcXVlc3QaIS53aXRhbi51c2VyLnYxLkdldE1lbWJlcnNSZXNwb25zZRJICgdDYW5TdG9wEh0ud2l0YW4udXNlci52MS5DYW5TdG9wUmVxdWVzdBoeLndpdGFuLnVzZXIudjEuQ2FuU3RvcFJlc3BvbnNlEksKCFN0ZXBEb3duEh4ud2l0YW4udXNlci52MS5TdGVwRG93blJlcXVlc3QaHy53aXRhbi51c2VyLnYxLlN0ZXBEb3duUmVzcG9uc2USVAoLQ2hhbmdlU2xvdHMSIS53aXRhbi51c2VyLnYxLkNoYW5nZVNsb3RzUmVxdWVzdBoiLndpdGFuLnVzZXIudjEuQ2hhbmdlU2xvdHNSZXNwb25zZWIGcHJvdG8z", [file_witan_common_v1_common]);
 
 /**
  * Describes the message witan.user.v1.GetMembersRequest.
@@ -50,32 +50,53 @@ export const GetMembersResponse_Role = /*@__PURE__*/
   tsEnum(GetMembersResponse_RoleSchema);
 
 /**
+ * Describes the message witan.user.v1.SlotChange.
+ * Use `create(SlotChangeSchema)` to create a new message.
+ */
+export const SlotChangeSchema = /*@__PURE__*/
+  messageDesc(file_witan_user_v1_cluster, 2);
+
+/**
+ * Describes the message witan.user.v1.ChangeSlotsRequest.
+ * Use `create(ChangeSlotsRequestSchema)` to create a new message.
+ */
+export const ChangeSlotsRequestSchema = /*@__PURE__*/
+  messageDesc(file_witan_user_v1_cluster, 3);
+
+/**
+ * Describes the message witan.user.v1.ChangeSlotsResponse.
+ * Use `create(ChangeSlotsResponseSchema)` to create a new message.
+ */
+export const ChangeSlotsResponseSchema = /*@__PURE__*/
+  messageDesc(file_witan_user_v1_cluster, 4);
+
+/**
  * Describes the message witan.user.v1.CanStopRequest.
  * Use `create(CanStopRequestSchema)` to create a new message.
  */
 export const CanStopRequestSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_cluster, 2);
+  messageDesc(file_witan_user_v1_cluster, 5);
 
 /**
  * Describes the message witan.user.v1.CanStopResponse.
  * Use `create(CanStopResponseSchema)` to create a new message.
  */
 export const CanStopResponseSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_cluster, 3);
+  messageDesc(file_witan_user_v1_cluster, 6);
 
 /**
  * Describes the message witan.user.v1.StepDownRequest.
  * Use `create(StepDownRequestSchema)` to create a new message.
  */
 export const StepDownRequestSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_cluster, 4);
+  messageDesc(file_witan_user_v1_cluster, 7);
 
 /**
  * Describes the message witan.user.v1.StepDownResponse.
  * Use `create(StepDownResponseSchema)` to create a new message.
  */
 export const StepDownResponseSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_cluster, 5);
+  messageDesc(file_witan_user_v1_cluster, 8);
 
 /**
  * For operators, over a channel on which the Coordinator has proved itself.
