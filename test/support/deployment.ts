@@ -90,7 +90,12 @@ export async function listCoordinators(
   const document = JSON.parse(await readFile(manifestFile, 'utf8')) as object;
   await writeFile(manifestFile, JSON.stringify({ ...document, coordinators }, null, 2));
   const { code, stderr } = await runWitan(
-    ...['set', '--manifest', manifestFile, '--owner-key', ownerKeyFile, ...options],
+    'set',
+    '--manifest',
+    manifestFile,
+    '--owner-key',
+    ownerKeyFile,
+    ...options,
   );
   if (code !== 0) throw new Error(stderr);
 }

@@ -185,6 +185,7 @@ async function servePeers(settings: ReplicaSettings, engine: RaftEngine): Promis
     receive: (from, messages) => {
       for (const message of messages) engine.receive(from.nodeId, message);
     },
+    refuseForeign: () => undefined,
     expectsSnapshot: () => true,
     receiveSnapshot: ({ from, message, state }) => {
       engine.receiveSnapshot(from.nodeId, message, state);

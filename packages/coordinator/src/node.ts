@@ -33,6 +33,7 @@ import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { attestedPeers } from './peers/attested-peers.ts';
 import { PeerNetwork } from './peers/network.ts';
+import { eventLog } from './event-log.ts';
 import { handOver } from './hand-over.ts';
 import { nodeScheduler } from './scheduler.ts';
 import type { Metrics } from '@witan/telemetry';
@@ -107,6 +108,7 @@ export async function startNode(options: NodeOptions): Promise<CoordinatorNode> 
 
 class Wiring {
   readonly #options: NodeOptions;
+  readonly #event: ReturnType<typeof eventLog>;
   readonly #endorsements: ProgramEndorsements;
   readonly #directory: DataDirectory;
   readonly #peer: PeerIdentity;
@@ -131,6 +133,7 @@ class Wiring {
     directory: DataDirectory,
   ) {
     this.#options = options;
+    this.#event = eventLog(options);
     this.#endorsements = endorsements;
     this.#directory = directory;
     const { config } = options;
@@ -302,10 +305,6 @@ class Wiring {
       simulatedSelf: self.claims.simulated,
     };
   }
-
-  readonly #event = (event: string, fields: Readonly<Record<string, string | number>>): void => {
-    this.#options.log.info(event, fields);
-  };
 
   #changed(): void {
     const phase = this.#replica.phase();

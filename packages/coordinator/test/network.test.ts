@@ -40,6 +40,7 @@ async function serve(identity: IncarnationIdentity) {
   const member: RaftMember = {
     ...CLUSTER,
     receive: arrived,
+    refuseForeign: () => undefined,
     expectsSnapshot: () => true,
     receiveSnapshot: snapshots.resolve,
   };

@@ -1,7 +1,7 @@
 /**
  * More or fewer slots for a development cluster. This is the host's part: addresses, directories
- * and a measured configuration that lists the slots. Who becomes a member is for owners to say, with
- * `witan set` and `witan cluster scale`.
+ * and a measured configuration that lists the slots. Who becomes a member is for owners to say,
+ * with `witan set` and `witan cluster scale`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import type { DevCluster } from './cluster.ts';

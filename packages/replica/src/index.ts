@@ -11,6 +11,7 @@ export type {
 export { ReplicaError, type ReplicaErrorCode } from './errors.ts';
 export { Cluster, type ClusterOptions } from './life/cluster.ts';
 export type { CommandOutcome } from './life/cluster-state.ts';
+export { REFUSAL_EVENTS, type RefusalKind } from './life/refusals.ts';
 export type { StopRefusal, StopVerdict } from './life/judge-stop.ts';
 export type { MemberReport, MembersReport, StepDown } from './life/steward.ts';
 export { decide, founderOf, type Decision, type WaitCode } from './life/decide.ts';

@@ -81,6 +81,7 @@ it('swaps in a newcomer although another slot has a learner that must wait (I2)'
     check: () => undefined,
     isRetired: () => false,
     stepDown: () => undefined,
+    onRefused: () => undefined,
     timeoutMs: 1_000,
     onEvent: () => undefined,
   });

@@ -125,6 +125,7 @@ it('gives a newcomer time to be heard before another one takes its place (I2)', 
     check: () => undefined,
     isRetired: () => false,
     stepDown: () => undefined,
+    onRefused: () => undefined,
     timeoutMs: 1_000,
     onEvent: () => undefined,
   });

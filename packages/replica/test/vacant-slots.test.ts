@@ -20,6 +20,7 @@ function peer(slot: string, life = 0): PeerIdentity {
 class Office {
   readonly changes: MembershipChange[] = [];
   readonly events: string[] = [];
+  readonly refused: string[] = [];
   readonly desk: AdmissionDesk;
   slots: readonly SlotName[] = SLOTS;
   hasManifest = true;
@@ -55,6 +56,7 @@ class Office {
         checkConfiguration(this.slots, [...this.members, ...(change.added ?? [])], change)?.kind,
       isRetired: () => false,
       stepDown: () => undefined,
+      onRefused: (kind, { slot }) => this.refused.push(`${kind} ${slot}`),
       timeoutMs: 1_000,
       onEvent: (event) => this.events.push(event),
     });
@@ -115,6 +117,7 @@ it('takes the slots from the state: the measured list may be another one (I2)', 
   expect(office.changes).toHaveLength(1);
   // A list without the slot that is asked for: the host chose that one, and nobody measured it.
   expect(await office.ask(peer('witan-2'), SLOTS.slice(0, 1))).toBe('SLOTS_DIFFER');
+  expect(office.refused).toEqual(['slot witan-3', 'slot witan-2']);
 });
 
 it('demands the same list as long as the cluster has no manifest', async () => {

@@ -94,7 +94,7 @@ describe('a change of the slots', () => {
     expect(next).toMatchObject({ kind: 'slots-changed', number: 2 });
   });
 
-  it('between check and log entry of a join crashes nobody: the newcomer leaves again (I10)', () => {
+  it('between check and entry of a join crashes nobody: the newcomer leaves (I10)', () => {
     const state = foundedState();
     change(state, FIVE);
     const newcomer = incarnationOf(3);

@@ -87,7 +87,7 @@ describe('a membership in a snapshot', () => {
     const writer = new CanonicalWriter().list(slots, (to, slot) => to.text(slot));
     writer.list(members, writeMember);
     for (const ids of [voters, [], []]) writer.list(ids, (to, id) => to.u64(id));
-    return Membership.read(new CanonicalReader(writer.finish()));
+    return Membership.read(new CanonicalReader(writer.finish()), false);
   }
 
   const inOrder = founders.toSorted((left, right) => left.nodeId - right.nodeId);

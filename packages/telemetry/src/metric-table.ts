@@ -21,12 +21,28 @@ export const METRICS = {
     kind: 'counter',
     help: 'Channels on which evidence was accepted and data may flow.',
   },
+  clones_refused: {
+    kind: 'counter',
+    help: 'Second processes that asked for the slot of a live incarnation.',
+  },
   commit_index: { kind: 'gauge', help: 'Highest log index that this replica knows as committed.' },
   connections_dropped: {
     kind: 'counter',
     help: 'Connections closed because the peer no longer met the rules, or broke the protocol.',
   },
   epoch: { kind: 'gauge', help: 'Epoch of the cluster; more than 1 after a full recovery.' },
+  foreign_clusters_refused: {
+    kind: 'counter',
+    help: 'Attested replicas that spoke for another cluster.',
+  },
+  foreign_epochs_refused: {
+    kind: 'counter',
+    help: 'Attested replicas that spoke for another epoch of this cluster.',
+  },
+  foreign_slots_refused: {
+    kind: 'counter',
+    help: "Newcomers whose slot the cluster has not, or whose name was not their channel's.",
+  },
   generation: { kind: 'gauge', help: 'Generation of the manifest applied by this replica.' },
   handshakes_refused: {
     kind: 'counter',
@@ -41,12 +57,16 @@ export const METRICS = {
     kind: 'gauge',
     help: 'Log index up to which this replica reused the sealed log on its disk; 0 for none.',
   },
-  snapshot_bytes_received: { kind: 'counter', help: 'Bytes of snapshots that came from a leader.' },
   slots_changed: { kind: 'counter', help: 'Changes of the slots made through this replica.' },
+  snapshot_bytes_received: { kind: 'counter', help: 'Bytes of snapshots that came from a leader.' },
   term: { kind: 'gauge', help: 'Raft term of this replica.' },
   workloads_refused: {
     kind: 'counter',
     help: 'Requests of workloads whose evidence no policy of the manifest accepts.',
+  },
+  zombies_refused: {
+    kind: 'counter',
+    help: 'Replaced incarnations that spoke, or asked to be let in.',
   },
 } as const;
 

@@ -14,6 +14,8 @@ export interface RaftMember {
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
   receive(from: PeerIdentity, messages: readonly Uint8Array[]): void;
+  /** Takes note of somebody who speaks for another cluster or epoch. */
+  refuseForeign(from: PeerIdentity, clusterId: ClusterId, epoch: Epoch): void;
   /** Whether a snapshot from there would be looked at. */
   expectsSnapshot(from: PeerIdentity): boolean;
   receiveSnapshot(snapshot: ArrivedSnapshot): void;
@@ -53,7 +55,9 @@ export function raftStreams<Claims>(
           const cluster = clusterId(toHex(request.clusterId));
           sender = [from, cluster, epoch(toNumber(request.epoch))];
         }
-        find(sender[1], sender[2])?.receive(sender[0], request.messages);
+        const found = find(sender[1], sender[2]);
+        if (found === undefined) member()?.refuseForeign(...sender);
+        else found.receive(sender[0], request.messages);
       }
       yield* [];
     },

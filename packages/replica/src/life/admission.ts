@@ -11,8 +11,10 @@
 import type { IncarnationId, SlotName } from '@witan/core';
 import type { ConsensusEngine, EngineStatus } from '../engine.ts';
 import type { JoinRefusal, JoinRequest, PeerIdentity } from '../standing.ts';
+import { Challenges } from './challenges.ts';
 import { nextDeparture } from './departures.ts';
 import { encodeMembershipContext } from './membership-context.ts';
+import type { Refusals } from './refusals.ts';
 import { nodeIdOf, type MembershipChange } from '@witan/state-machine';
 
 export interface AdmissionOptions {
@@ -28,6 +30,8 @@ export interface AdmissionOptions {
   readonly isRetired: (incarnation: IncarnationId) => boolean;
   /** Hands leadership to somebody who stays; it may take several calls. */
   readonly stepDown: () => void;
+  /** Told of clones, zombies and impostors, as often as they ask. */
+  readonly onRefused: Refusals['note'];
   readonly timeoutMs: number;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
@@ -56,6 +60,7 @@ export class AdmissionDesk {
   #term = 0;
   #beatsInTerm = 0;
   #changing = false;
+  readonly #challenges = new Challenges();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -73,6 +78,7 @@ export class AdmissionDesk {
         return [nodeId, { heard, beats: before?.heard === heard ? before.beats + 1 : 0 }];
       }),
     );
+    this.#findClones(status);
     if (status.role !== 'leader' || status.configuration.votersOutgoing.length > 0) return;
     if (this.#changing) return;
     if (!(await this.#swapNext(status))) await this.#takeOutNext(status);
@@ -84,13 +90,19 @@ export class AdmissionDesk {
    */
   async admit(request: JoinRequest, from: IncarnationId): Promise<Admission> {
     const refusal = this.#refusal(request, from);
-    if (refusal !== undefined) return { kind: 'refused', code: refusal };
+    if (refusal !== undefined) return this.#refuse(refusal, request.self, from);
     const { engine, timeoutMs } = this.#options;
-    if (engine.status().role !== 'leader') return { kind: 'not-leader' };
+    const status = engine.status();
+    if (status.role !== 'leader') {
+      // The leader's clone does not ask the leader: that is where its own slot is.
+      const leader = this.#options.members().find(({ nodeId }) => nodeId === status.leaderId);
+      if (leader?.slot === request.self.slot) this.#challenges.note(request.self, leader.nodeId);
+      return { kind: 'not-leader' };
+    }
     // Only a leader that a quorum confirms may judge who is a member now, and of what (I5).
     await engine.readBarrier({ timeoutMs });
     const misfit = this.#misfit(request);
-    if (misfit !== undefined) return { kind: 'refused', code: misfit };
+    if (misfit !== undefined) return this.#refuse(misfit, request.self, from);
     const self = request.self;
     if (this.#options.members().some((peer) => peer.incarnation === self.incarnation)) {
       return { kind: 'admitted' };
@@ -136,12 +148,31 @@ export class AdmissionDesk {
     });
   }
 
+  /** Newcomers for the slot of somebody who was heard after they had asked. */
+  #findClones(status: EngineStatus): void {
+    const { role, nodeId: self, leaderId, leaderHeard, progress } = status;
+    const heardOf = (nodeId: number): number | undefined => {
+      if (role !== 'leader') return nodeId === leaderId ? leaderHeard : undefined;
+      return nodeId === self ? this.#beatsInTerm : progress.get(nodeId)?.heard;
+    };
+    for (const clone of this.#challenges.beat(heardOf)) this.#options.onRefused('clone', clone);
+  }
+
   #isReady(nodeId: number, status: EngineStatus): boolean {
     if (nodeId === status.nodeId) return true;
     const peer = this.#options.members().find((member) => member.nodeId === nodeId);
     const matchIndex = status.progress.get(nodeId)?.matchIndex ?? 0;
     const isCaughtUp = matchIndex + CAUGHT_UP_ENTRIES >= status.commitIndex;
     return peer !== undefined && isCaughtUp && this.isLive(peer, status);
+  }
+
+  #refuse(code: JoinRefusal, { slot }: PeerIdentity, incarnation: IncarnationId): Admission {
+    const kind = code === 'INCARNATION_RETIRED' ? 'zombie' : 'slot';
+    // Before the first manifest other lists of slots are a matter of configuration.
+    if (kind === 'zombie' || this.#options.hasManifest()) {
+      this.#options.onRefused(kind, { slot, incarnation }, { code });
+    }
+    return { kind: 'refused', code };
   }
 
   #refusal(request: JoinRequest, from: IncarnationId): JoinRefusal | undefined {
@@ -173,7 +204,10 @@ export class AdmissionDesk {
     if (status.configuration.votersOutgoing.length > 0) return busy('SWAP_UNDER_WAY');
     const holders = this.#options.members().filter((peer) => peer.slot === self.slot);
     const live = holders.find((peer) => this.isLive(peer, status));
-    if (live !== undefined) return busy('SLOT_HELD_BY_LIVE_INCARNATION');
+    if (live !== undefined) {
+      this.#challenges.note(self, live.nodeId);
+      return busy('SLOT_HELD_BY_LIVE_INCARNATION');
+    }
     const { voters, learners } = status.configuration;
     const stale = holders.map((peer) => peer.nodeId).filter((id) => learners.includes(id));
     const kept = learners.filter((id) => !stale.includes(id));

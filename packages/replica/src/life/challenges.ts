@@ -47,9 +47,4 @@ export class Challenges {
     }
     return clones;
   }
-
-  /** Forgets everything: another replica leads. */
-  clear(): void {
-    this.#open.clear();
-  }
 }

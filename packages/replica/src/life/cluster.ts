@@ -32,6 +32,7 @@ import type {
 import { AdmissionDesk } from './admission.ts';
 import { ClusterState, snapshotHoldsManifest } from './cluster-state.ts';
 import { Directory } from './directory.ts';
+import { Refusals } from './refusals.ts';
 import { Rekeying } from './rekeying.ts';
 import { Steward } from './steward.ts';
 
@@ -82,7 +83,7 @@ export class Cluster<ReferenceValues> {
   readonly #directory: Directory;
   readonly #desk: AdmissionDesk;
   readonly #rekeying: Rekeying;
-  readonly #zombies = new Set<IncarnationId>();
+  readonly #refusals: Refusals;
   #wasMember: boolean;
   /** Whom this replica follows, how many messages came from it, and for how many beats none. */
   #heard = { leaderId: 0, count: 0, silentBeats: 0 };
@@ -92,6 +93,7 @@ export class Cluster<ReferenceValues> {
     const { founders } = options;
     this.#options = options;
     this.#wasMember = founders !== undefined;
+    this.#refusals = new Refusals(options.onEvent);
     this.#directory = new Directory(founders ?? [], founders === undefined ? options.known : []);
     this.#rekeying = new Rekeying({
       generations: options.keyring.generations,
@@ -135,19 +137,7 @@ export class Cluster<ReferenceValues> {
     this.reusedIndex = reused?.mark.index ?? 0;
     this.#raft = this.#createEngine(reused);
     this.engine = this.#raft;
-    this.#desk = new AdmissionDesk({
-      engine: this.#raft,
-      slots: () => this.state.machine.slots,
-      hasManifest: () => this.state.machine.generation > 0,
-      members: () => this.state.members(),
-      check: (change) => this.state.machine.checkMembership(change)?.kind,
-      isRetired: (incarnation) => this.#directory.isRetired(incarnation),
-      stepDown: () => {
-        this.steward.handOver();
-      },
-      timeoutMs: CHANGE_TIMEOUT_MS,
-      onEvent: options.onEvent,
-    });
+    this.#desk = this.#createDesk();
     this.steward = new Steward({
       engine: this.#raft,
       scheduler: options.scheduler,
@@ -242,7 +232,7 @@ export class Cluster<ReferenceValues> {
   /** Raft messages from an attested peer that speaks for this cluster. */
   receive(from: PeerIdentity, messages: readonly Uint8Array[]): void {
     if (this.#directory.isRetired(from.incarnation)) {
-      this.#reportZombie(from);
+      this.#refusals.note('zombie', from);
       return;
     }
     this.#directory.meet(from);
@@ -257,19 +247,17 @@ export class Cluster<ReferenceValues> {
   /** A snapshot from an attested peer that speaks for this cluster. */
   receiveSnapshot({ from, message, state }: ArrivedSnapshot): void {
     if (this.#directory.isRetired(from.incarnation)) {
-      this.#reportZombie(from);
+      this.#refusals.note('zombie', from);
       return;
     }
     this.#directory.meet(from);
     this.#raft.receiveSnapshot(from.nodeId, message, state);
   }
 
-  /** Once for each: a zombie can send many messages before it learns that it is one. */
-  #reportZombie({ slot, incarnation }: PeerIdentity): void {
-    if (this.#zombies.has(incarnation)) return;
-    this.#zombies.add(incarnation);
-    const fields = { peer: slot, incarnation };
-    this.#options.onEvent('messages of a replaced incarnation refused', fields);
+  /** An attested replica spoke for another cluster, or for another epoch of this one. */
+  refuseForeign(from: PeerIdentity, clusterId: ClusterId, epoch: Epoch): void {
+    const kind = clusterId === this.clusterId ? 'epoch' : 'cluster';
+    this.#refusals.note(kind, from, { clusterId, epoch });
   }
 
   reportUnreachable(peer: PeerIdentity): void {
@@ -330,6 +318,25 @@ export class Cluster<ReferenceValues> {
       fatal: this.#options.fatal,
       onEvent: this.#options.onEvent,
       ...(this.#options.tuning === undefined ? {} : { tuning: this.#options.tuning }),
+    });
+  }
+
+  #createDesk(): AdmissionDesk {
+    return new AdmissionDesk({
+      engine: this.#raft,
+      slots: () => this.state.machine.slots,
+      hasManifest: () => this.state.machine.generation > 0,
+      members: () => this.state.members(),
+      check: (change) => this.state.machine.checkMembership(change)?.kind,
+      isRetired: (incarnation) => this.#directory.isRetired(incarnation),
+      stepDown: () => {
+        this.steward.handOver();
+      },
+      onRefused: (kind, peer, fields) => {
+        this.#refusals.note(kind, peer, fields);
+      },
+      timeoutMs: CHANGE_TIMEOUT_MS,
+      onEvent: this.#options.onEvent,
     });
   }
 

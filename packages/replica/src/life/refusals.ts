@@ -1,7 +1,7 @@
 /**
- * Who was refused, and why: each kind is one constant message in the log, once for each incarnation,
- * since whoever is refused asks again and again. A clone, a zombie and an impostor look alike to
- * their channel, where the same measured code answers.
+ * Who was refused, and why: each kind is one constant message in the log, once for each
+ * incarnation, since whoever is refused asks again and again. A clone, a zombie and an impostor
+ * look alike to their channel, where the same measured code answers.
  */
 import type { IncarnationId, SlotName } from '@witan/core';
 
@@ -30,9 +30,7 @@ export class Refusals {
   readonly #onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
   readonly #noted = new Set<string>();
 
-  constructor(
-    onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void,
-  ) {
+  constructor(onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void) {
     this.#onEvent = onEvent;
   }
 
