@@ -56,7 +56,7 @@ async function grow(cluster: DevCluster, count: number): Promise<void> {
     return { slot, address, listen: address, tee, guestId: '', pid: 0 };
   });
   await cluster.setSlots([...slots, ...added]);
-  const values = await coordinatorValuesOf(cluster.tee, teeChoice);
+  const values = await coordinatorValuesOf(cluster.tee, teeChoice, cluster.coordinator);
   const tees = acceptedTees(teeChoice);
   const before = configured(values, tees, await readFile(layout.initdata, 'utf8'));
   await rewrite(layout.initdata, (document: Initdata) => ({
