@@ -1,7 +1,7 @@
 /**
  * What a host finds on disks, in logs and in a core file of a running deployment: no plaintext of
- * manifest, secret or private key (I4). The seed cannot be searched for, because nothing outside of
- * the replicas knows it; that a core file holds no memory at all stands for it.
+ * manifest, secret, seed, recovery share or private key (I4). The seed is what the owners' opened
+ * shares give, together with the header that every disk shows in the clear.
  */
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
@@ -10,12 +10,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allServe, runInitializer, waitForStatuses } from '@witan/devcluster';
+import { Secret } from '@witan/core';
+import { decodeShareFile } from '@witan/keys';
+import type { RecoveryHeader } from '@witan/manifest';
 import { useDeployment } from '../support/deployment.ts';
+import { combine, headerOnDisk, openShareOf } from '../support/shares.ts';
 
 const CORE_BYTES_MAX = 1024 * 1024;
 const WAIT_MS = 60_000;
 
-const test = useDeployment();
+const test = useDeployment({ recoveryOwners: { bob: 'p384', carol: 'p256' } });
 let scratch = '';
 /** What must not be found: a name for messages, and bytes. */
 const needles: (readonly [string, Buffer])[] = [
@@ -37,6 +41,7 @@ beforeAll(async () => {
   });
   if (exit.exitCode !== 0) throw new Error('the initializer failed');
   for (const path of await filesBelow(output)) await addNeedles(path);
+  await addSeedAndShares();
 });
 
 afterAll(async () => {
@@ -50,6 +55,28 @@ async function addNeedles(path: string): Promise<void> {
   if (!bytes.includes('PRIVATE KEY')) return;
   const { d } = createPrivateKey(bytes).export({ format: 'jwk' });
   addForms(path, Buffer.from(String(d), 'base64url'));
+}
+
+/** What owners open, and what two of them have together. */
+async function addSeedAndShares(): Promise<void> {
+  const directory = join(scratch, 'shares');
+  const { witan, options, cluster } = test.current;
+  await witan(['share', 'get', '--all', '--out', directory, ...options]);
+  const opened: string[] = [];
+  for (const owner of ['alice', 'bob', 'carol']) {
+    const path = await openShareOf(test.current, owner, directory);
+    opened.push(path);
+    const share = decodeShareFile(new Secret(await readFile(path)));
+    addForms(`share of ${owner}`, Buffer.from(share.value.expose()));
+    needles.push([`file of ${owner}`, (await readFile(path)).subarray(-60)]);
+  }
+  let header: RecoveryHeader | undefined;
+  await until(async () => {
+    header = await headerOnDisk(test.current, cluster.slots[0]?.slot ?? '', scratch);
+    return header !== undefined;
+  });
+  const seed = await combine(header ?? expect.fail(), opened.slice(1));
+  addForms('seed', Buffer.from(seed.expose()));
 }
 
 function addForms(name: string, bytes: Buffer): void {
@@ -90,7 +117,7 @@ function logsOf(): readonly string[] {
 
 describe('a host that searches everything', () => {
   it('would find what it searches for (planted violation)', async () => {
-    expect(needles.length).toBeGreaterThan(8);
+    expect(needles.length).toBeGreaterThan(8 + 4 * 3 + 3);
     for (const [at, [name, needle]] of needles.entries()) {
       const path = join(scratch, `planted-${at}`);
       await writeFile(path, Buffer.concat([Buffer.alloc(1000, 1), needle, Buffer.alloc(9, 2)]));

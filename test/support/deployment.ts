@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { run } from '@witan/cli';
+import type { OwnerKeyType } from '@witan/keys';
 import {
   clientOf,
   startDeployment,
@@ -24,6 +25,7 @@ export function useDeployment(
     readonly relays?: boolean;
     readonly tee?: TeeChoice;
     readonly allowOverrides?: boolean;
+    readonly recoveryOwners?: Readonly<Record<string, OwnerKeyType>>;
   } = {},
 ): DeploymentUnderTest {
   let deployment: Deployment | undefined;

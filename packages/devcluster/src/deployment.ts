@@ -1,6 +1,7 @@
 /** A development cluster with the example deployment set, made by the same commands as a user's. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { OwnerKeyType } from '@witan/keys';
 import { REPOSITORY_ROOT, type ProgramSpec } from '@witan/tee-sim';
 import { upCluster, type DevCluster } from './cluster.ts';
 import { LOAD_PROGRAM, waitForStatuses } from './harness.ts';
@@ -35,6 +36,8 @@ export async function startDeployment(
     readonly allowOverrides?: boolean;
     readonly coordinator?: ProgramSpec;
     readonly sealing?: unknown;
+    /** Owners who only hold a recovery share, beside alice: name and type of key. */
+    readonly recoveryOwners?: Readonly<Record<string, OwnerKeyType>>;
     readonly signal?: AbortSignal;
   } = {},
 ): Promise<Deployment> {
@@ -67,18 +70,7 @@ export async function startDeployment(
     '--config-dir',
     join(directory, 'config'),
   ];
-  await witan(['owner', 'create', '--name', 'alice', '--out', join(made, 'owner')]);
-  await witan([
-    'generate',
-    '-f',
-    EXAMPLE,
-    '--out',
-    made,
-    '--reference-values',
-    cluster.layout.referenceValues,
-    '--owner',
-    join(made, 'owner', 'alice.pub.pem'),
-  ]);
+  await writeManifest(witan, cluster, made, settings.recoveryOwners ?? {});
   await witan(['set', '--manifest', manifestFile, '--owner-key', ownerKeyFile, ...options]);
   await waitForStatuses(
     cluster,
@@ -95,4 +87,22 @@ export async function startDeployment(
     initdata: async (workload, other = made) =>
       new Uint8Array(await readFile(join(other, 'initdata', `${workload}.toml`))),
   };
+}
+
+/** Owners' keys and the manifest, in `made`. */
+async function writeManifest(
+  witan: RunCli,
+  cluster: DevCluster,
+  made: string,
+  recoveryOwners: Readonly<Record<string, OwnerKeyType>>,
+): Promise<void> {
+  const owners = join(made, 'owner');
+  const holders = Object.entries(recoveryOwners);
+  for (const [name, type] of [['alice', 'p256'] as const, ...holders]) {
+    await witan(['owner', 'create', '--name', name, '--type', type, '--out', owners]);
+  }
+  const values = ['--reference-values', cluster.layout.referenceValues];
+  const alice = ['--owner', join(owners, 'alice.pub.pem')];
+  const others = holders.flatMap(([name]) => ['--recovery-owner', join(owners, `${name}.pub.pem`)]);
+  await witan(['generate', '-f', EXAMPLE, '--out', made, ...values, ...alice, ...others]);
 }
