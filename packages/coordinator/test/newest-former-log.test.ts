@@ -124,6 +124,11 @@ describe('the newest former log', () => {
     const { state, events } = await search(other);
     expect(state).toBeUndefined();
     expect(events).toHaveLength(1);
+    const foreign = fresh();
+    await journal(foreign, 9, { epoch: epoch(3) });
+    const one = await search(foreign);
+    expect(one.state).toBeUndefined();
+    expect(one.events.join()).toContain('another cluster or epoch');
   });
 });
 

@@ -40,24 +40,36 @@ export async function readNewestFormerLog(
   const { earlier, fs = nodeJournalFs } = search;
   const isOurs = (scope: { readonly clusterId: ClusterId; readonly epoch: Epoch }): boolean =>
     scope.clusterId === clusterId && scope.epoch === epoch;
-  const found: { readonly directory: string; readonly summary: DiskSummary }[] = [];
-  for (const directory of earlier.slice(0, DIRECTORIES_MAX)) {
-    const summary = await attempt(search, directory, () => readSummaryUnverified(directory, fs));
-    if (summary === undefined) continue;
-    if (isOurs(summary)) found.push({ directory, summary });
-    else skipped(search, directory, 'another cluster or epoch');
-  }
-  found.sort((left, right) => furthestFirst(left.summary, right.summary));
-  for (const { directory } of found.slice(0, OPENED_MAX)) {
+  // The ordinary case: nothing to choose from.
+  const only = earlier.length === 1 ? earlier : undefined;
+  for (const directory of only ?? (await furthestFirst(search, isOurs))) {
     const log = await attempt(search, directory, () => readFormerLog(directory, seed, fs));
     if (log !== undefined && isOurs(log.owner)) return log.state;
+    if (log !== undefined) skipped(search, directory, 'another cluster or epoch');
   }
   return undefined;
 }
 
-function furthestFirst(left: DiskSummary, right: DiskSummary): number {
-  const [a, b] = [left.mark, right.mark];
-  return (b?.term ?? 0) - (a?.term ?? 0) || (b?.index ?? 0) - (a?.index ?? 0);
+/** Directories of this cluster and epoch, by how far they claim to reach. */
+async function furthestFirst(
+  search: FormerLogSearch,
+  isOurs: (summary: DiskSummary) => boolean,
+): Promise<readonly string[]> {
+  const { earlier, fs = nodeJournalFs } = search;
+  const found: { readonly directory: string; readonly mark: DiskSummary['mark'] }[] = [];
+  for (const directory of earlier.slice(0, DIRECTORIES_MAX)) {
+    const summary = await attempt(search, directory, () => readSummaryUnverified(directory, fs));
+    if (summary === undefined) continue;
+    if (isOurs(summary)) found.push({ directory, mark: summary.mark });
+    else skipped(search, directory, 'another cluster or epoch');
+  }
+  return found
+    .toSorted(
+      ({ mark: left }, { mark: right }) =>
+        (right?.term ?? 0) - (left?.term ?? 0) || (right?.index ?? 0) - (left?.index ?? 0),
+    )
+    .slice(0, OPENED_MAX)
+    .map(({ directory }) => directory);
 }
 
 /** A journal that cannot be read is left out, whatever is wrong with it. */

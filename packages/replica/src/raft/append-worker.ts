@@ -32,10 +32,10 @@ export interface AppendWorkerOptions {
   readonly storage: EngineStorage;
   readonly durable: DurableLog;
   /**
-   * Where the log starts with something worth keeping: the snapshot behind which it stands in the
-   * storage. Both are written before anything else is, and so before anything is acknowledged (I3).
+   * Where the log starts with something worth keeping: makes a snapshot of it. That is written
+   * before anything else is, and so before anything is acknowledged (I3).
    */
-  readonly start?: Snapshot | undefined;
+  readonly start?: (() => Promise<Snapshot>) | undefined;
   /** Whether a snapshot's state holds a manifest. */
   readonly snapshotOpensJournal: (snapshot: Snapshot) => boolean;
   /** Replaces the state by a snapshot that came from the leader. */
@@ -46,9 +46,10 @@ export interface AppendWorkerOptions {
   readonly fatal: (error: unknown) => void;
 }
 
-/** A message for the append thread, or a snapshot of our own that shortens the journal. */
+/** A message for the append thread, or a snapshot of our own for the journal. */
 type Job =
   | { readonly kind: 'append'; readonly message: Message }
+  | { readonly kind: 'start'; readonly make: () => Promise<Snapshot> }
   | { readonly kind: 'shorten'; readonly snapshot: Snapshot };
 
 export class AppendWorker {
@@ -66,7 +67,7 @@ export class AppendWorker {
     this.#options = options;
     if (options.start === undefined) return;
     this.#open = true;
-    this.shorten(options.start);
+    this.#push({ kind: 'start', make: options.start });
   }
 
   /** Whether the journal has been opened by a command worth keeping. */
@@ -107,6 +108,7 @@ export class AppendWorker {
         }
       }
     } catch (error) {
+      if (this.#stopped) return;
       this.#stopped = true;
       this.#options.fatal(error);
     } finally {
@@ -117,7 +119,7 @@ export class AppendWorker {
   async #write(batch: readonly Job[]): Promise<void> {
     const records: Uint8Array[] = [];
     for (const job of batch) {
-      const snapshot = job.kind === 'shorten' ? job.snapshot : job.message.snapshot;
+      const snapshot = await snapshotOf(job);
       if (snapshot !== undefined && snapshot.metadata.index > 0) {
         await this.#flush(records);
         await this.#takeSnapshot(snapshot, job.kind === 'append');
@@ -194,6 +196,11 @@ export class AppendWorker {
     const batch = records.splice(0);
     await this.#options.durable.append(batch);
   }
+}
+
+function snapshotOf(job: Job): Snapshot | undefined | Promise<Snapshot> {
+  if (job.kind === 'append') return job.message.snapshot;
+  return job.kind === 'start' ? job.make() : job.snapshot;
 }
 
 function opensJournal(entry: Entry): boolean {

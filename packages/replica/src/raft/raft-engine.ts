@@ -38,7 +38,7 @@ import { LeaderWatch } from './leader-watch.ts';
 import { Mailer } from './mailer.ts';
 import { Proposer, busy, notLeader } from './proposer.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import { loadStart, startOf } from './start.ts';
+import { loadStart, startOf, startSnapshot } from './start.ts';
 import { startTicking } from './ticker.ts';
 import { DEFAULT_TUNING, type EngineTuning } from './tuning.ts';
 
@@ -98,7 +98,7 @@ export class RaftEngine implements ConsensusEngine {
     this.#append = new AppendWorker({
       storage: this.#storage,
       durable: options.durable,
-      start: options.reused?.snapshot,
+      start: startSnapshot(options, this.#applier, this.#storage),
       snapshotOpensJournal: (snapshot) => options.snapshotOpensJournal(snapshot.data),
       restore: (snapshot) => {
         this.#applier.restore(snapshot);

@@ -1,8 +1,12 @@
 /** What an engine starts from: a founding, a former log as far as it was confirmed, or nothing. */
 import { assert, bytesEqual } from '@witan/core';
-import { NO_NODE, type ConfState } from 'raft-ts';
+import { NO_NODE, type ConfState, type Snapshot } from 'raft-ts';
+import type { Applier } from './applier.ts';
 import { BOOTSTRAP_INDEX, type EngineStorage } from './engine-storage.ts';
 import { confStateOf, type RaftEngineOptions } from './options.ts';
+
+/** Far more than applying a whole log takes, in milliseconds. */
+const APPLY_MS = 600_000;
 
 /** Where the state machine stands when the engine starts. */
 export interface Start {
@@ -35,4 +39,22 @@ export function loadStart(storage: EngineStorage, { bootstrap, reused }: RaftEng
   assert(storage.lastIndex() === mark.index, 'and ends there');
   // No term and no vote of a former incarnation (I2): what a leader confirmed, and no vote.
   storage.setHardState({ term: mark.term, vote: NO_NODE, commit: mark.index });
+}
+
+/**
+ * Makes the snapshot that the journal starts with: what was reused is applied first, so that it
+ * holds all of it.
+ *
+ * @returns undefined where nothing was reused
+ */
+export function startSnapshot(
+  { reused }: RaftEngineOptions,
+  applier: Pick<Applier, 'waitApplied'>,
+  storage: EngineStorage,
+): (() => Promise<Snapshot>) | undefined {
+  if (reused === undefined) return undefined;
+  return async () => {
+    await applier.waitApplied(reused.mark.index, APPLY_MS);
+    return storage.snapshot();
+  };
 }
