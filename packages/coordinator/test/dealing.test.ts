@@ -1,6 +1,6 @@
 /** What a leader makes of a request that sets a manifest, as far as recovery shares go. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import { clusterId, epoch, incarnationId, slotName, utf8 } from '@witan/core';
 import {
@@ -172,11 +172,16 @@ describe('the leader', () => {
     await set(state, manifestOf([alice], 1));
     const { shares } = state;
     const hostile = manifestOf([mallory], 1, mallory);
+    const previewed = vi.spyOn(state, 'preview');
     const prepared = await prepare(state, request(state, hostile, mallory));
     expect(prepared).toMatchObject({
       kind: 'answer',
       result: { kind: 'refused', code: 'APPROVAL_UNKNOWN_OWNER' },
     });
+    // Not even in a command that is thrown away is the seed encrypted to the stranger.
+    const commands = previewed.mock.calls.map(([bytes]) => decodeCommand(bytes));
+    expect(commands.length).toBeGreaterThan(0);
+    for (const command of commands) expect(command).toMatchObject({ recoveryHeader: undefined });
     expect(state.shares).toBe(shares);
   });
 

@@ -30,7 +30,7 @@ export const RECOVERIES_MAX: number = 1024;
 export const RECOVERY_MEMBERS_MAX: number = 64;
 /** An encoded recovery with its signature: 64 owners, 64 participants, 64 slots, and the rest. */
 export const SIGNED_RECOVERY_BYTES_MAX: number = 16 * 1024;
-/** Compact JWE of one recovery share in characters; an RSA key of 8192 bits makes about 2,500. */
+/** Compact JWE of one recovery share in characters; an RSA key of 8192 bits makes about 2,100. */
 export const SHARE_JWE_CHARS_MAX: number = 4096;
 /** An encoded recovery header: 64 such shares, and the rest. */
 export const RECOVERY_HEADER_BYTES_MAX: number = 256 * 1024;
