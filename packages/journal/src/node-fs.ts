@@ -10,6 +10,9 @@ import { lockDirectory } from './node-lock.ts';
 
 /** Most bytes of one system call; Node takes less than 2 GiB. */
 const CHUNK_BYTES_MAX: number = 256 * 1024 * 1024;
+/** Read at once. */
+const PIECE_BYTES: number = 256 * 1024;
+const ZEROS: Uint8Array = new Uint8Array(PIECE_BYTES);
 
 /** The real file system. */
 export const nodeJournalFs: JournalFs = {
@@ -93,13 +96,20 @@ async function tryMakeDirectory(path: string): Promise<'made' | 'exists' | 'no-p
   }
 }
 
+/**
+ * A segment that was not closed in order ends in megabytes of zeros. They are not copied, so that
+ * the system never has to find memory for them.
+ */
 async function readAll(handle: FileHandle, byteLength: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(byteLength);
+  const piece = new Uint8Array(Math.min(byteLength, PIECE_BYTES));
   let filled = 0;
   while (filled < byteLength) {
-    const rest = Math.min(byteLength - filled, CHUNK_BYTES_MAX);
-    const { bytesRead } = await handle.read(bytes, filled, rest, filled);
+    const rest = Math.min(byteLength - filled, piece.byteLength);
+    const { bytesRead } = await handle.read(piece, 0, rest, filled);
     if (bytesRead === 0) return bytes.subarray(0, filled);
+    const read = piece.subarray(0, bytesRead);
+    if (Buffer.compare(read, ZEROS.subarray(0, bytesRead)) !== 0) bytes.set(read, filled);
     filled += bytesRead;
   }
   return bytes;

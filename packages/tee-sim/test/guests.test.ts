@@ -113,7 +113,7 @@ describe('a launched program', () => {
 
   it('gets its environment from the launch and nothing of the daemon but PATH', async () => {
     const { environment } = await collect({ env: { COLOUR: 'blue' } });
-    const expected = ['COLOUR', 'PATH', 'WITAN_INITDATA', 'WITAN_SIM_TSM_FD'];
+    const expected = ['COLOUR', 'NODE_COMPILE_CACHE', 'PATH', 'WITAN_INITDATA', 'WITAN_SIM_TSM_FD'];
     expect(environment.filter((name) => name !== '__CF_USER_TEXT_ENCODING')).toEqual(expected);
   });
 

@@ -35,7 +35,8 @@ const PROGRAM_NAME = /^[a-zA-Z0-9._-]{1,64}$/;
 const FILES_MAX = 1024;
 const COUNT_MAX = 1_000_000;
 /** Any of these would change the code that runs without changing its measurement. */
-const REFUSED_ENVIRONMENT = /^(NODE_OPTIONS|NODE_PATH|LD_.*|DYLD_.*|WITAN_SIM_.*|WITAN_INITDATA)$/;
+const REFUSED_ENVIRONMENT =
+  /^(NODE_OPTIONS|NODE_PATH|NODE_COMPILE_CACHE.*|LD_.*|DYLD_.*|WITAN_SIM_.*|WITAN_INITDATA)$/;
 
 /**
  * @param allowForged whether the daemon runs with `--allow-overrides`

@@ -1,10 +1,16 @@
 /**
  * Preloaded into every guest: the plug. When the simulated host goes, even by SIGKILL, this
  * descriptor closes and the guest dies at once, as a VM dies with its host. So a crashed daemon
- * leaves no process behind.
+ * leaves no process behind. Beside that it writes the cache of compiled modules.
  */
+import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { POWER_FD_VARIABLE } from '../wire/guest-link.ts';
+
+/** By now a guest has loaded what it needs; most end by a signal, which would write nothing. */
+const FLUSH_MS = 3_000;
+
+setTimeout(flushCompileCache, FLUSH_MS).unref();
 
 const text = process.env[POWER_FD_VARIABLE];
 // A child of the guest inherits the environment, but not the descriptor.
