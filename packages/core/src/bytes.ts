@@ -132,3 +132,18 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
 function notBase64(length: number): BytesError {
   return new BytesError('BYTES_NOT_BASE64', 'text is not canonical base64', { length });
 }
+
+/** Base64 for URLs, without padding (RFC 4648 section 5, RFC 7515 section 2). */
+export function toBase64Url(bytes: Uint8Array): string {
+  return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
+
+/**
+ * @throws BytesError BYTES_NOT_BASE64 unless `text` is canonical base64url without padding (RFC
+ *   4648 section 5)
+ */
+export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
+  if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) throw notBase64(text.length);
+  const standard = text.replaceAll('-', '+').replaceAll('_', '/');
+  return fromBase64(standard + '='.repeat((4 - (standard.length % 4)) % 4));
+}

@@ -7,8 +7,10 @@ import {
   CanonicalWriter,
   Secret,
   fromBase64,
+  fromBase64Url,
   fromHex,
   toBase64,
+  toBase64Url,
   toHex,
 } from '@witan/core';
 import { inspect } from 'node:util';
@@ -27,6 +29,19 @@ describe('text encodings of bytes', () => {
 
   it.each(['0', 'zz', '0x00'])('refuse %j as hex', (text) => {
     expect(() => fromHex(text)).toThrow(BytesError);
+  });
+
+  it('have one form for URLs, without padding', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const text = toBase64Url(bytes);
+        expect(text).toBe(Buffer.from(bytes).toString('base64url'));
+        expect(fromBase64Url(text)).toEqual(Uint8Array.from(bytes));
+      }),
+    );
+    for (const bad of ['A', 'AB', 'AA==', 'A+A=', 'AA/A', ' AAA', 'AAAAA']) {
+      expect(() => fromBase64Url(bad)).toThrow(BytesError);
+    }
   });
 
   it.each(['A', 'AA', 'AB==', 'A===', 'AA=A', '!!!!', 'AA==\n'])('refuse %j as base64', (text) => {

@@ -22,6 +22,10 @@ export type ManifestErrorCode =
   | 'MANIFEST_NO_UPDATE_OWNER'
   | 'APPROVAL_UNKNOWN_OWNER'
   | 'APPROVAL_ROLE_MISSING'
+  | 'APPROVAL_MALFORMED'
+  | 'APPROVAL_ALGORITHM_UNFIT'
+  | 'APPROVAL_EXPIRED'
+  | 'APPROVAL_EXPIRY_TOO_FAR'
   | 'APPROVAL_SIGNATURE_INVALID'
   | 'APPROVALS_TOO_FEW'
   | 'APPROVALS_TOO_MANY'
@@ -65,7 +69,11 @@ const MESSAGES: Readonly<Record<ManifestErrorCode, string>> = {
   MANIFEST_BAD_REFERENCE_VALUES: 'manifest has malformed reference values',
   MANIFEST_NO_UPDATE_OWNER: 'manifest names no owner who may update it',
   APPROVAL_UNKNOWN_OWNER: 'approval comes from a key that the manifest in force does not list',
-  APPROVAL_ROLE_MISSING: 'approval comes from an owner without the role update',
+  APPROVAL_ROLE_MISSING: 'approval comes from an owner without the role that it takes',
+  APPROVAL_MALFORMED: 'approval is no signature of the form and type that this takes',
+  APPROVAL_ALGORITHM_UNFIT: 'approval names another algorithm than the owner’s key has',
+  APPROVAL_EXPIRED: 'approval has expired',
+  APPROVAL_EXPIRY_TOO_FAR: 'approval expires later than is allowed',
   APPROVAL_SIGNATURE_INVALID: 'approval has an invalid signature',
   APPROVALS_TOO_FEW: 'fewer owners approved than the manifest in force demands',
   APPROVALS_TOO_MANY: 'more approvals than the limit',

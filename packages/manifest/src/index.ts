@@ -1,4 +1,5 @@
 /** The manifest: schema and validation, approvals, transitions, high-water marks, differences. */
+export * from './approval-jws.ts';
 export * from './approvals.ts';
 export { diffManifests, type ManifestChange } from './diff.ts';
 export * from './errors.ts';

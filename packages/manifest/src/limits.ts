@@ -22,8 +22,12 @@ export const CERTIFICATE_LIFETIME_SECONDS_MAX: number = 30 * 24 * 60 * 60;
 export const CERTIFICATE_LIFETIME_SECONDS_DEFAULT: number = 24 * 60 * 60;
 /** Transitions in one history. */
 export const TRANSITIONS_MAX: number = 65_536;
-/** An encoded transition with its signature: 64 approvals of 96 bytes, and the rest. */
-export const SIGNED_TRANSITION_BYTES_MAX: number = 8 * 1024;
+/** One approval as a detached JWS; an RSA key of 8192 bits makes about 1,550. */
+export const APPROVAL_BYTES_MAX: number = 2048;
+/** How far ahead of the leader's clock an approval may expire: 30 days. */
+export const APPROVAL_LIFETIME_MS_MAX: number = 30 * 24 * 60 * 60 * 1000;
+/** An encoded transition with its signature: 64 approvals, and the rest. */
+export const SIGNED_TRANSITION_BYTES_MAX: number = 136 * 1024;
 /** Full recoveries in the life of one cluster. */
 export const RECOVERIES_MAX: number = 1024;
 /** Owners, participants or missing slots in one recovery, each. */

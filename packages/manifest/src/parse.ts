@@ -54,6 +54,7 @@ const TOP_FIELDS = [
   'updateThreshold',
   'allowNoUpdates',
   'recoveryThreshold',
+  'membershipThreshold',
 ];
 const WORKLOAD_FIELDS = [
   'referenceValues',
@@ -63,7 +64,7 @@ const WORKLOAD_FIELDS = [
   'certificateLifetimeSeconds',
 ];
 const OWNER_FIELDS = ['name', 'publicKey', 'roles'];
-const OWNER_ROLES: readonly OwnerRole[] = ['update', 'recovery'];
+const OWNER_ROLES: readonly OwnerRole[] = ['update', 'recovery', 'membership', 'auditor'];
 
 /**
  * Reads and checks a manifest. The result keeps a private copy of the bytes.
@@ -97,7 +98,8 @@ export function parseManifest<ReferenceValues>(
     workloads: parseWorkloads(requiredField(top, 'workloads'), parseReferenceValues),
     owners,
     ...parseUpdateRules(top, owners),
-    recoveryThreshold: parseRecoveryThreshold(top, owners),
+    recoveryThreshold: parseThreshold(top, 'recoveryThreshold', 'recovery', owners),
+    membershipThreshold: parseThreshold(top, 'membershipThreshold', 'membership', owners),
   };
   return content as ValidatedManifest<ReferenceValues>;
 }
@@ -209,12 +211,13 @@ function parseOwners(located: Located, crypto: Crypto): readonly Owner[] {
 
 function parseOwner(located: Located, crypto: Crypto): Owner {
   const object = readObject(located, OWNER_FIELDS);
-  const pem = readString(requiredField(object, 'publicKey'));
-  const { kind, der } = decodeOwnerKey(pem);
+  const key = requiredField(object, 'publicKey');
+  const { kind, der } = decodeOwnerKey(key);
   const roles = parseRoles(requiredField(object, 'roles'));
-  if (kind !== 'p256' && roles.includes('update')) throw unfitKey(pem, kind);
+  if (kind === 'ed25519' && roles.includes('recovery')) throw unfitKey(key);
   return {
     name: readLabel(requiredField(object, 'name')),
+    keyKind: kind,
     publicKey: der,
     fingerprint: digestOf(der, crypto),
     roles,
@@ -232,15 +235,25 @@ function parseRoles(located: Located): readonly OwnerRole[] {
     (role) => role,
     (index) => itemPath(located.path, index),
   );
+  // Whoever only looks must not be able to do anything else with the same key.
+  if (roles.includes('auditor') && roles.length > 1) {
+    const value = roles.join(', ');
+    throw badValue({ value, path: located.path }, 'auditor without another role');
+  }
   return roles;
 }
 
-/** Required where there are owners to hold shares, and refused where there are none. */
-function parseRecoveryThreshold(top: Located<JsonObject>, owners: readonly Owner[]): number {
-  const holders = owners.filter((owner) => owner.roles.includes('recovery')).length;
-  if (holders > 0) return readInteger(requiredField(top, 'recoveryThreshold'), 1, holders);
-  const threshold = optionalField(top, 'recoveryThreshold');
-  if (threshold !== undefined) throw badValue(threshold, 'nothing where no owner has recovery');
+/** Required where there are owners with the role, and refused where there are none. */
+function parseThreshold(
+  top: Located<JsonObject>,
+  field: 'recoveryThreshold' | 'membershipThreshold',
+  role: OwnerRole,
+  owners: readonly Owner[],
+): number {
+  const holders = owners.filter((owner) => owner.roles.includes(role)).length;
+  if (holders > 0) return readInteger(requiredField(top, field), 1, holders);
+  const threshold = optionalField(top, field);
+  if (threshold !== undefined) throw badValue(threshold, `nothing where no owner has ${role}`);
   return 0;
 }
 

@@ -1,15 +1,17 @@
 /**
- * Owner keys: PEM (RFC 7468 section 13, strict form) of a SubjectPublicKeyInfo in DER, of one of
- * three kinds: EC P-256 or P-384 (RFC 5480) with an uncompressed point on the curve, and RSA (RFC
- * 3279 section 2.3.1) of 3072 to 8192 bits with the exponent 65537. An owner whose key can never
- * verify anything, or open anything, is found when the manifest is set and not when it is needed.
+ * Owner keys: a JWK (see jwk.ts), or PEM (RFC 7468 section 13, strict form) of a
+ * SubjectPublicKeyInfo in DER, of one of four kinds: EC P-256 or P-384 (RFC 5480) with an
+ * uncompressed point on the curve, RSA (RFC 3279 section 2.3.1) of 3072 to 8192 bits with the
+ * exponent 65537, and Ed25519 (RFC 8410) of a point that is on the curve and not of small order.
+ * An owner whose key can never verify anything, or open anything, is found when the manifest is set
+ * and not when it is needed.
  */
 import { BytesError, bytesEqual, concatBytes, fromBase64, fromHex, toHex } from '@witan/core';
+import { isEd25519Point } from './ed25519-point.ts';
 import { ManifestError } from './errors.ts';
-import type { Located } from './fields.ts';
-
-/** What an owner key is. P-256 keys sign approvals; any kind can hold a recovery share. */
-export type OwnerKeyKind = 'p256' | 'p384' | 'rsa';
+import { readString, type Located } from './fields.ts';
+import { derOfJwk } from './jwk.ts';
+import type { OwnerKeyKind } from './types.ts';
 
 /** An owner key, decoded. */
 export interface OwnerKey {
@@ -65,19 +67,34 @@ const RSA_EXPONENT = fromHex('0203010001');
 const RSA_MODULUS_LENGTH_AT = 30;
 const RSA_MODULUS_AT = 32;
 
-/** @throws ManifestError MANIFEST_BAD_PUBLIC_KEY */
-export function decodeOwnerKey(pem: Located<string>): OwnerKey {
+const ED25519_PREFIX = fromHex('302a300506032b6570032100');
+const ED25519_BYTES = 44;
+
+/**
+ * @param located PEM text, or a JWK as an object
+ * @throws ManifestError MANIFEST_BAD_PUBLIC_KEY, MANIFEST_WRONG_TYPE; of a JWK's fields also
+ *   MANIFEST_UNKNOWN_FIELD, MANIFEST_MISSING_FIELD
+ */
+export function decodeOwnerKey(located: Located): OwnerKey {
+  const isJwk = typeof located.value === 'object';
+  const der = isJwk ? derOfJwk(located) : derOfPem(readString(located));
+  return decodeDer(located, der);
+}
+
+function derOfPem(pem: Located<string>): Uint8Array {
   const body = PEM.exec(pem.value)?.[1];
   if (body === undefined || !hasFullLines(body)) {
     throw badKey(pem, 'PEM with the label PUBLIC KEY and lines of 64 characters', 'other text');
   }
-  let der: Uint8Array;
   try {
-    der = fromBase64(body.replaceAll('\n', ''));
+    return fromBase64(body.replaceAll('\n', ''));
   } catch (error) {
     if (!(error instanceof BytesError)) throw error;
     throw badKey(pem, 'canonical base64', 'other text', error);
   }
+}
+
+function decodeDer(pem: Located, der: Uint8Array): OwnerKey {
   for (const curve of CURVES) {
     const { prefix, coordinateBytes, kind, name } = curve;
     const size = prefix.byteLength + 2 * coordinateBytes;
@@ -88,16 +105,22 @@ export function decodeOwnerKey(pem: Located<string>): OwnerKey {
     return { kind, der };
   }
   if (startsWith(der.subarray(4), RSA_ALGORITHM)) return { kind: 'rsa', der: checkRsa(pem, der) };
-  const expected = 'an EC P-256 or P-384 key with an uncompressed point, or an RSA key';
+  if (der.byteLength === ED25519_BYTES && startsWith(der, ED25519_PREFIX)) {
+    if (!isEd25519Point(der.subarray(ED25519_PREFIX.byteLength))) {
+      throw badKey(pem, 'a point on Ed25519, and none of small order', 'another point');
+    }
+    return { kind: 'ed25519', der };
+  }
+  const expected =
+    'an EC P-256 or P-384 key with an uncompressed point, an RSA key, or an Ed25519 key';
   throw badKey(pem, expected, 'another key');
 }
 
-/** The error for a key that cannot do what its owner's roles demand. */
-export function unfitKey(pem: Located, kind: OwnerKeyKind): ManifestError {
+/** The error for a key that cannot hold a share: nothing can be encrypted to an Ed25519 key. */
+export function unfitKey(pem: Located): ManifestError {
   const expected =
-    'an EC P-256 key, as the role update signs with no other yet; ' +
-    'P-384 and RSA keys are for owners whose only role is recovery';
-  return badKey(pem, expected, kind === 'rsa' ? 'an RSA key' : 'an EC P-384 key');
+    'an EC P-256, EC P-384 or RSA key, as the role recovery holds an encrypted share';
+  return badKey(pem, expected, 'an Ed25519 key, which only signs');
 }
 
 /** Every line but the last has 64 characters (RFC 7468 section 2, strict form). */
@@ -123,7 +146,7 @@ function isOnCurve(point: Uint8Array, curve: Curve): boolean {
 }
 
 /** Takes the modulus out, and demands exactly the bytes that an encoder makes of it. */
-function checkRsa(pem: Located<string>, der: Uint8Array): Uint8Array {
+function checkRsa(pem: Located, der: Uint8Array): Uint8Array {
   const [high = 0, low = 0] = der.subarray(RSA_MODULUS_LENGTH_AT, RSA_MODULUS_AT);
   const integer = der.subarray(RSA_MODULUS_AT, RSA_MODULUS_AT + high * 256 + low);
   const modulus = integer[0] === 0 ? integer.subarray(1) : integer;

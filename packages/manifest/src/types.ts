@@ -10,18 +10,23 @@ export type ApiVersion = 'witan.dev/v1';
 
 /**
  * `update`: this owner's approval counts towards `updateThreshold`. `recovery`: this owner is given
- * a share of the key that brings the cluster back when every process is gone.
+ * a share of the key that brings the cluster back when every process is gone. `membership`: this
+ * owner's approval counts towards `membershipThreshold` when slots change. `auditor`: a key that is
+ * known to everybody who reads the manifest, and whose signatures change nothing; it has no other
+ * role beside it.
  */
-export type OwnerRole = 'update' | 'recovery';
+export type OwnerRole = 'update' | 'recovery' | 'membership' | 'auditor';
+
+/** What an owner key is. All kinds sign; all but Ed25519 can hold a recovery share. */
+export type OwnerKeyKind = 'p256' | 'p384' | 'rsa' | 'ed25519';
 
 /** Somebody who may approve changes or recover the cluster, known by a public key. */
 export interface Owner {
   /** A DNS label, unique in the manifest. */
   readonly name: string;
-  /**
-   * DER SubjectPublicKeyInfo: of a P-256 key where the owner has the role `update`, else also of a
-   * P-384 key or an RSA key of 3072 to 8192 bits.
-   */
+  /** Of `publicKey`; it alone decides by which algorithm signatures are checked. */
+  readonly keyKind: OwnerKeyKind;
+  /** DER SubjectPublicKeyInfo. */
   readonly publicKey: Uint8Array;
   /** SHA-256 of `publicKey`, unique in the manifest. */
   readonly fingerprint: Sha256Hex;
@@ -67,6 +72,11 @@ export interface ManifestContent<ReferenceValues> {
    * none, and then nobody can once every process is gone.
    */
   readonly recoveryThreshold: number;
+  /**
+   * How many distinct owners with the role `membership` have to approve a change of slots; 0 where
+   * there are none, and then the rule for updates holds for slots as well.
+   */
+  readonly membershipThreshold: number;
 }
 
 /** A manifest that passed every check of `parseManifest`. */

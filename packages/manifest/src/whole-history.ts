@@ -3,14 +3,13 @@
  * the owners of each manifest approved the one after it (I6, I7).
  */
 import type { ClusterId, Crypto, Epoch, Generation, Sha256Hex } from '@witan/core';
-import { checkApprovals } from './approvals.ts';
+import { checkApprovals, type ApprovalRules } from './approvals.ts';
 import { ManifestError } from './errors.ts';
 import type { Floor, FloorVerdict } from './high-water-mark.ts';
 import type { VerifiedHistory } from './history.ts';
 import { itemPath } from './path.ts';
 import { NO_TRANSITION } from './records.ts';
 import { recoveryHash, verifyRecoveries, type Recovery, type SignedRecovery } from './recovery.ts';
-import type { ManifestContent } from './types.ts';
 
 /** Recoveries whose links, signatures and place in the history were checked. */
 export interface VerifiedRecoveries {
@@ -103,7 +102,7 @@ export function compareRecoveriesToFloor(
 }
 
 /** What is needed of a manifest to judge approvals of the next one. */
-export type Approvers = Pick<ManifestContent<unknown>, 'owners' | 'updateThreshold'>;
+export type Approvers = ApprovalRules;
 
 /**
  * Checks every approval that can be: of the first manifest by its own owners, of each later one by
@@ -119,13 +118,13 @@ export function checkApprovalsOfHistory(
   crypto: Crypto,
 ): readonly Generation[] {
   return history.transitions.flatMap((transition) => {
-    const { generation, clusterId, previous, manifestDigest, approvals } = transition;
+    const { generation, clusterId, previous, manifestDigest, approvals, timeMs } = transition;
     const isFirst = generation === 1;
     const inForce = manifestOf(isFirst ? 1 : generation - 1);
     if (inForce === undefined) return [generation];
     const subject = { clusterId, previousTransition: previous, manifestDigest };
     try {
-      checkApprovals({ inForce, isFirst, subject, approvals, crypto });
+      checkApprovals({ inForce, isFirst, subject, approvals, timeMs, crypto });
     } catch (error) {
       if (!(error instanceof ManifestError)) throw error;
       const { path: inside, expected = '', found = '' } = error.fields;

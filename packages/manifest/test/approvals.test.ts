@@ -86,7 +86,7 @@ describe('approvals', () => {
     const borrowed = { ...c, signature: a.signature };
     expect(codeOf(() => check([a, b, borrowed]))).toBe('APPROVAL_SIGNATURE_INVALID');
     const short = { ...c, signature: c.signature.subarray(0, 63) };
-    expect(codeOf(() => check([a, b, short]))).toBe('APPROVAL_SIGNATURE_INVALID');
+    expect(codeOf(() => check([a, b, short]))).toBe('APPROVAL_MALFORMED');
   });
 
   it.each([

@@ -6,6 +6,7 @@ import { ipAddressKey } from '../src/names.ts';
 import {
   bytesOf,
   draftManifest,
+  edKey,
   edited,
   parse,
   refusalOf,
@@ -87,14 +88,20 @@ describe('an owner key', () => {
   });
 });
 
-describe('the key of an owner whose only role is recovery', () => {
+describe('the key of an owner', () => {
   const rsa = rsaKey();
   const p384 = testKey('P-384');
   const modulusEnd = rsa.spki.length - 5;
 
-  function withKey(pem: string, roles: readonly string[] = ['recovery']): Draft {
-    const owner = { name: 'carol', publicKey: pem, roles };
-    return edited(base, { 'owners/2': owner, recoveryThreshold: 1 });
+  function withKey(
+    publicKey: unknown,
+    roles: readonly string[] = ['recovery'],
+    membership = false,
+  ): Draft {
+    const owner = { name: 'carol', publicKey, roles };
+    const recovery = roles.includes('recovery') ? { recoveryThreshold: 1 } : {};
+    const more = membership ? { membershipThreshold: 1 } : {};
+    return edited(base, { 'owners/2': owner, ...recovery, ...more });
   }
 
   it.each([
@@ -108,15 +115,28 @@ describe('the key of an owner whose only role is recovery', () => {
     expect(owner?.publicKey).toEqual(key.spki);
   });
 
-  it.each([
-    ['P-384', p384, 'an EC P-384 key'],
-    ['RSA', rsa, 'an RSA key'],
-  ])('may not be of %s with the role update, and the error says so', (_name, key, found) => {
-    for (const roles of [['update'], ['recovery', 'update']]) {
-      const error = refusalOf(() => parse(bytesOf(withKey(key.pem, roles))));
-      expect(error).toMatchObject({ code: 'MANIFEST_BAD_PUBLIC_KEY', fields: { found } });
+  it('may be of any kind for roles that sign, and says which', () => {
+    const kinds = [
+      ['p256', testKey()],
+      ['p384', p384],
+      ['rsa', rsa],
+      ['ed25519', edKey()],
+    ] as const;
+    for (const [kind, key] of kinds) {
+      for (const roles of [['update'], ['membership'], ['auditor']]) {
+        const draft = withKey(key.pem, roles, roles.includes('membership'));
+        expect(parse(bytesOf(draft)).owners[2]).toMatchObject({ keyKind: kind, roles });
+      }
+    }
+  });
+
+  it('of Ed25519 cannot hold a recovery share, and the error says so', () => {
+    for (const roles of [['recovery'], ['update', 'recovery']]) {
+      const error = refusalOf(() => parse(bytesOf(withKey(edKey().pem, roles))));
+      expect(error).toMatchObject({ code: 'MANIFEST_BAD_PUBLIC_KEY' });
       expect(error.fields['path']).toBe('owners[2].publicKey');
-      expect(error.fields['expected']).toContain('only role is recovery');
+      expect(error.fields['found']).toContain('Ed25519');
+      expect(error.fields['expected']).toContain('recovery');
     }
   });
 

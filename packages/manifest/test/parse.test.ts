@@ -295,6 +295,30 @@ describe('a manifest is refused with the place, the expected and the found value
       'MANIFEST_BAD_VALUE',
       'updateThreshold',
     ],
+    [
+      'a threshold of membership without owners for it',
+      { membershipThreshold: 1 },
+      'MANIFEST_BAD_VALUE',
+      'membershipThreshold',
+    ],
+    [
+      'owners for membership without a threshold',
+      { 'owners/1/roles': ['update', 'membership'] },
+      'MANIFEST_MISSING_FIELD',
+      'membershipThreshold',
+    ],
+    [
+      'a threshold of membership above its owners',
+      { 'owners/1/roles': ['update', 'membership'], membershipThreshold: 2 },
+      'MANIFEST_BAD_VALUE',
+      'membershipThreshold',
+    ],
+    [
+      'an auditor who may do more than look',
+      { 'owners/1/roles': ['auditor', 'recovery'], recoveryThreshold: 1 },
+      'MANIFEST_BAD_VALUE',
+      'owners[1].roles',
+    ],
     ['a flag in text', { allowNoUpdates: 'no' }, 'MANIFEST_WRONG_TYPE', 'allowNoUpdates'],
   ];
 

@@ -1,5 +1,6 @@
 /** What the tests share: real keys and signatures of node:crypto, and a manifest to bend. */
 import {
+  constants,
   createHash,
   createPublicKey,
   generateKeyPairSync,
@@ -13,10 +14,20 @@ import {
   parseManifest,
   type Approval,
   type ManifestErrorCode,
+  type OwnerKeyKind,
   type ValidatedManifest,
 } from '../src/index.ts';
 
-/** ECDSA P-256 alone, which is all that these packages use. */
+/** What each algorithm of owners demands of the key and of the call. */
+const RULES: Readonly<Record<string, readonly [type: string, hash: string | null, size: number]>> =
+  {
+    'ecdsa-p256-sha256': ['prime256v1', 'sha256', 64],
+    'ecdsa-p384-sha384': ['secp384r1', 'sha384', 96],
+    'rsa-pss-sha256': ['rsa', 'sha256', 0],
+    ed25519: ['ed25519', null, 64],
+  };
+
+/** The algorithms of owners' keys, and no others. */
 export const nodeCrypto: Crypto = {
   hash: (algorithm, ...parts) => {
     const hash = createHash(algorithm);
@@ -24,15 +35,20 @@ export const nodeCrypto: Crypto = {
     return Uint8Array.from(hash.digest());
   },
   verify: ({ algorithm, publicKey, data, signature }) => {
-    if (algorithm !== 'ecdsa-p256-sha256' || signature.byteLength !== 64) return false;
+    const [type, hash = null, size] = RULES[algorithm] ?? [];
     try {
       const key = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' });
-      return verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature);
+      const found = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType;
+      if (found !== type || (size !== 0 && signature.byteLength !== size)) return false;
+      const padding = type === 'rsa' ? { padding: constants.RSA_PKCS1_PSS_PADDING } : {};
+      return verify(hash, data, { key, ...SIGNING, ...padding }, signature);
     } catch {
       return false;
     }
   },
 };
+
+const SIGNING = { dsaEncoding: 'ieee-p1363', saltLength: 32 } as const;
 
 export interface TestKey {
   readonly privateKey: KeyObject;
@@ -50,6 +66,10 @@ export function rsaKey(modulusLength = 3072): TestKey {
   return keyOf(generateKeyPairSync('rsa', { modulusLength }));
 }
 
+export function edKey(): TestKey {
+  return keyOf(generateKeyPairSync('ed25519'));
+}
+
 function keyOf(pair: { readonly privateKey: KeyObject; readonly publicKey: KeyObject }): TestKey {
   const { privateKey, publicKey } = pair;
   const spki = Uint8Array.from(publicKey.export({ format: 'der', type: 'spki' }));
@@ -59,6 +79,13 @@ function keyOf(pair: { readonly privateKey: KeyObject; readonly publicKey: KeyOb
     spki,
     fingerprint: digest(spki),
   };
+}
+
+/** A signature by the algorithm that Witan demands of the key's kind. */
+export function signAs(kind: OwnerKeyKind, key: TestKey, data: Uint8Array): Uint8Array {
+  const hash = { p256: 'sha256', p384: 'sha384', rsa: 'sha256', ed25519: null }[kind];
+  const padding = kind === 'rsa' ? { padding: constants.RSA_PKCS1_PSS_PADDING } : {};
+  return Uint8Array.from(sign(hash, data, { key: key.privateKey, ...SIGNING, ...padding }));
 }
 
 export function signWith(key: TestKey, data: Uint8Array): Uint8Array {

@@ -180,6 +180,7 @@ describe('a floor (I6)', () => {
 describe('approvals of a history', () => {
   const owner = (key: TestKey, name: string) => ({
     name,
+    keyKind: 'p256' as const,
     publicKey: key.spki,
     fingerprint: key.fingerprint,
     roles: ['update' as const],

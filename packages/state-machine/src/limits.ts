@@ -30,7 +30,7 @@ export const WORKLOAD_NAME_BYTES_MAX: number = 63;
 /** Characters of each text in a result. */
 export const RESULT_TEXT_CHARACTERS_MAX: number = 160;
 /** An encoded command: a manifest, 64 approvals, two certificates, a recovery header, the rest. */
-export const COMMAND_BYTES_MAX: number = 1024 * 1024 + 64 * 1024 + RECOVERY_HEADER_BYTES_MAX;
+export const COMMAND_BYTES_MAX: number = 1024 * 1024 + 256 * 1024 + RECOVERY_HEADER_BYTES_MAX;
 /** An encoded member for a membership change. */
 export const MEMBER_BYTES_MAX: number = 1024;
 /** A snapshot of the whole state. */

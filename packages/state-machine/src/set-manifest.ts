@@ -93,6 +93,7 @@ function decideNext<ReferenceValues>(
       manifestDigest: manifest.digest,
     },
     approvals: command.approvals,
+    timeMs: command.timeMs,
     crypto,
   });
   const transition = transitionFor(view, {

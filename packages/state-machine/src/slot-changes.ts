@@ -91,7 +91,7 @@ export function decideChangeSlots(
 /** @throws ManifestError for whatever the approvals lack */
 function approvedBy(
   view: View,
-  { slots: to, approvals }: ChangeSlotsCommand,
+  { slots: to, approvals, timeMs }: ChangeSlotsCommand,
   crypto: Crypto,
 ): readonly Approval[] {
   const { clusterId, epoch, head: previousTransition, slots: from, slotChanges, manifest } = view;
@@ -99,7 +99,14 @@ function approvedBy(
   const number = slotChanges.length;
   const subject = { clusterId, epoch, previousTransition, number, from, to };
   const data = slotChangeBytes(subject);
-  return checkApprovalsOf(data, { inForce: manifest ?? owners, isFirst: false, approvals, crypto });
+  return checkApprovalsOf(data, {
+    inForce: manifest ?? owners,
+    isFirst: false,
+    action: 'membership',
+    approvals,
+    timeMs,
+    crypto,
+  });
 }
 
 function refuse(view: View, command: ChangeSlotsCommand): Refused | undefined {

@@ -54,6 +54,7 @@ export declare type Approval = Message<"witan.common.v1.Approval"> & {
   ownerFingerprint: Uint8Array;
 
   /**
+   * A detached JWS in ASCII (packages/manifest, approval-jws.ts), at most 2048 bytes; or 64 bytes:
    * ECDSA P-256 with SHA-256 over the approval bytes, r || s.
    *
    * @generated from field: bytes signature = 2;
