@@ -27,6 +27,8 @@ export async function restoreFromDisk(
   const old = (await readBack(process.log.directory, disk?.image ?? new Map())) ?? undefined;
   world.timeline.after(crash.restartMs, () => {
     const reborn = world.start(process.slot, process);
+    // Only here a journal is opened again by whoever wrote it: a damaged one says so.
+    reborn.mayFail = true;
     const other = genesis.members.find((member) => member.nodeId !== process.self.nodeId);
     if (other === undefined) return;
     reborn.replica.genesisDelivered(genesis, other.incarnation);

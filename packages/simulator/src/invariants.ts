@@ -57,6 +57,8 @@ export class Invariants {
   readonly #processOf: (nodeId: number) => SimProcess | undefined;
   checks = 0;
   elections = 0;
+  /** How often a newcomer started from what was on its disk. */
+  reuses = 0;
 
   constructor(slots: number, processOf: (nodeId: number) => SimProcess | undefined) {
     this.#slots = slots;
@@ -126,7 +128,29 @@ export class Invariants {
       this.#configured(mirror, BOOTSTRAP.index, node.status().confState);
     }
     this.#mirrors.set(node, mirror);
+    if (cluster !== undefined && cluster.reusedIndex > 0) {
+      this.#reused(mirror, cluster.reusedIndex);
+    }
     return mirror;
+  }
+
+  /** What a newcomer took from its disk was written by this cluster, and committed (I4). */
+  #reused(mirror: Mirror, upTo: number): void {
+    const { group, process } = mirror;
+    const { snapshot, entries = [] } = process.former ?? {};
+    check(snapshot !== undefined && upTo <= group.maxCommitted, 'REUSED_IS_COMMITTED (I4)', {
+      upTo,
+    });
+    const { index, term, confState } = snapshot.metadata;
+    const known = group.committed[index];
+    check(known === undefined || known.term === term, 'COMMITTED_PREFIX', { index });
+    Object.assign(mirror, { base: index, baseTerm: term, commit: index });
+    this.#configured(mirror, index, confState);
+    const reused = entries.filter((entry) => entry.index <= upTo);
+    const areKnown = reused.every((entry) => group.entries.has(`${entry.index}/${entry.term}`));
+    check(areKnown, 'REUSED_WAS_WRITTEN (I4)', { upTo });
+    if (reused.length > 0) this.#appended(mirror, reused);
+    this.reuses += 1;
   }
 
   #voted(group: Group, process: SimProcess, term: number, vote: number): void {

@@ -3,7 +3,7 @@
  * and a life that may end at any call to its surroundings.
  */
 import type { IncarnationId, SlotName } from '@witan/core';
-import type { PeerIdentity, Replica, Scheduler } from '@witan/replica';
+import type { DurableState, PeerIdentity, Replica, Scheduler } from '@witan/replica';
 import { SimulatedCrash, type CrashFs } from '@witan/journal/testing';
 import { DurableView, SimDurableLog, hostedFs, type DiskHost, type DiskTrouble } from './disk.ts';
 import type { Mirror } from './invariants.ts';
@@ -31,6 +31,8 @@ export class SimProcess implements Scheduler, DiskHost {
   readonly register: Register = new Register();
   replica!: Replica<unknown>;
   mirror: Mirror | undefined;
+  /** What it found on its slot's disk, to be reused as far as a leader confirms it. */
+  former: DurableState | undefined;
   configurationDue = false;
   alive = true;
   /** Nothing runs, but nothing is forgotten. */

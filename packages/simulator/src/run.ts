@@ -64,6 +64,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     tuning: i2 ? drawTuning(random) : {},
     seals: i2 && random.chance(SEALED_SHARE),
     snapshotsBeside: random.chance(0.7),
+    reuses: i2,
     onViolation: (error) => {
       violation ??= error;
     },
@@ -100,6 +101,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
       forked: isForked(world) ? 1 : 0,
       processes: world.processes.length,
       elections: world.invariants.elections,
+      reuses: world.invariants.reuses,
       operations: workload.size,
       acknowledged: workload.acknowledged,
       unknown: workload.unknown,

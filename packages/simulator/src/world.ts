@@ -7,6 +7,8 @@ import { CodedError, incarnationId, slotName, utf8, type Crypto, type SlotName }
 import {
   Replica,
   type Answer,
+  type DurableState,
+  type HashParts,
   type Configuration,
   type EngineTuning,
   type Genesis,
@@ -16,8 +18,10 @@ import {
 import { nodeIdOf } from '@witan/state-machine';
 import { CrashFs } from '@witan/journal/testing';
 import { checkInvention, checkJournal } from './disk-checks.ts';
+import type { DiskImage } from '@witan/journal/testing';
 import { Disk, fated } from './disk.ts';
 import type { DiskFate } from './faults.ts';
+import { newestFormerLog } from './former-log.ts';
 import { Invariants, observeReadies } from './invariants.ts';
 import { breakLines, sendSnapshot } from './lines.ts';
 import { Network, type Noise } from './network.ts';
@@ -39,6 +43,8 @@ const simCrypto: Crypto = {
   verify: () => false,
 };
 
+const NOBODY = { kind: 'not-leader' } as const;
+
 export interface WorldOptions {
   readonly seed: number;
   readonly slots: number;
@@ -48,6 +54,8 @@ export interface WorldOptions {
   readonly seals: boolean;
   /** Whether snapshots travel beside messages; otherwise each is one of them. */
   readonly snapshotsBeside: boolean;
+  /** Whether newcomers look at what earlier processes of their slot left on its disk. */
+  readonly reuses: boolean;
   /** Called with whatever must not have happened; the first one counts. */
   readonly onViolation: (error: unknown) => void;
   readonly onEvent?: (line: string) => void;
@@ -131,7 +139,9 @@ export class World {
       self,
       fs,
     });
-    process.replica = new Replica<unknown>(this.#replicaOptions(process, holdsSealedState));
+    process.replica = new Replica<unknown>(
+      this.#replicaOptions(process, disk.image, holdsSealedState),
+    );
     this.processes.push(process);
     this.#byNodeId.set(nodeId, process);
     this.names.set(slot, process);
@@ -245,7 +255,11 @@ export class World {
 
   // --- what the replica is given ----------------------------------------------------------------
 
-  #replicaOptions(process: SimProcess, holdsSealedState: boolean): ReplicaOptions<unknown> {
+  #replicaOptions(
+    process: SimProcess,
+    image: DiskImage,
+    holdsSealedState: boolean,
+  ): ReplicaOptions<unknown> {
     const random = new SimRandom(this.options.seed, 1_000 + this.processes.length);
     const target = (slot: SlotName): SimProcess | undefined =>
       this.names.get(this.slotNames.indexOf(slot));
@@ -268,7 +282,12 @@ export class World {
           this.#call(process, target(slot), (to) =>
             to.replica.joinAsked(request, process.self.incarnation),
           ),
+        confirmLog: (slot, request) =>
+          this.#call(process, target(slot), async ({ replica: { cluster } }) =>
+            cluster === undefined ? NOBODY : cluster.confirmLog(request, process.self.incarnation),
+          ),
       },
+      ...(this.options.reuses ? { readFormerLog: () => this.#formerLog(process, image) } : {}),
       send: (to, messages) => this.#send(process, to, messages),
       ...(this.options.snapshotsBeside
         ? {
@@ -305,6 +324,12 @@ export class World {
         this.#fatal(process, error);
       },
     };
+  }
+
+  async #formerLog(process: SimProcess, image: DiskImage): Promise<DurableState | undefined> {
+    const hash: HashParts = (...parts) => simCrypto.hash('sha256', ...parts);
+    process.former = await newestFormerLog(image, hash);
+    return process.former;
   }
 
   #removed(process: SimProcess): void {

@@ -16,7 +16,7 @@ it('plays a seed the same way each time, event for event, another one differentl
 });
 
 it(
-  'finds nothing wrong in 220 clusters under fire (I2, I3, I5)',
+  'finds nothing wrong in 220 clusters under fire (I2, I3, I4, I5)',
   { timeout: LONG_MS },
   async () => {
     const failures: unknown[] = [];
@@ -32,6 +32,7 @@ it(
     // The runs did something: they are void otherwise.
     expect(sums.get('acknowledged')).toBeGreaterThan(5_000);
     expect(sums.get('elections')).toBeGreaterThan(300);
+    expect(sums.get('reuses')).toBeGreaterThan(5);
     expect(sums.get('faults')).toBeGreaterThan(1_000);
     expect(sums.get('processes')).toBeGreaterThan(1_000);
   },
