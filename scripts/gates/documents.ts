@@ -1,11 +1,13 @@
 /**
  * Markdown: links inside the repository lead to files and headings that exist, and every
- * `npm run` script and repository path that README.md tells the reader to use exists too.
+ * `npm run` script and repository path that README.md tells the reader to use exists too. So does
+ * every test that the threat model names.
  */
 import { existsSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { listFiles, readJson, readText } from './files.ts';
 import { type Finding, type GateReport } from './gate.ts';
+import { threatModelFindings } from './threat-model.ts';
 
 /** Checks every Markdown file of the tree. */
 export function checkDocs(root: string): GateReport {
@@ -13,6 +15,7 @@ export function checkDocs(root: string): GateReport {
   const findings = files.flatMap((file) => linkFindings(root, file));
   const withCommands = files.filter((file) => /^(README|CONTRIBUTING)\.md$/.test(file));
   for (const file of withCommands) findings.push(...commandFindings(root, file));
+  findings.push(...threatModelFindings(root));
   return { checkedCount: files.length, checkedUnit: 'documents', findings };
 }
 

@@ -29,4 +29,35 @@ describe('the documentation gate', () => {
     expect(text).toContain('packages/gone/x.ts does not exist');
     expect(text).not.toContain('script test');
   });
+
+  describe('in the threat model', () => {
+    const table = (...rows: readonly string[]): string =>
+      `| attack | held by | tests |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
+    const numbered = Array.from({ length: 12 }, (_, at) => `| A${at + 1} x | I2 | keys/a |`);
+    const found = (text: string): string =>
+      findings({
+        'docs/threat-model.md': text,
+        'packages/keys/test/a.test.ts': '',
+        'packages/keys/test/b.test.ts': '',
+        'test/integration/c.test.ts': '',
+        'test/scenarios/raft/d.txt': '',
+      });
+
+    it('accepts tests that exist, in packages, across them and as scenarios', () => {
+      expect(found(table('| x | I1 | keys/a, b (time), integration/c, scenarios/d |'))).toBe('');
+      expect(found(table(...numbered))).toBe('');
+    });
+
+    it.each(['keys/gone', 'keys/a, gone', 'integration/a', 'scenarios/c', 'a', ''])(
+      'refuses the tests %s',
+      (tests) => {
+        expect(found(table(`| x | I1 | ${tests} |`))).toContain('docs/threat-model.md:3');
+      },
+    );
+
+    it('refuses a numbered attack that is left out or named twice', () => {
+      expect(found(table(...numbered.slice(1)))).toContain('numbered attacks are A2');
+      expect(found(table(...numbered, '| A3 x | I2 | keys/a |'))).toContain('A12, A3, expected');
+    });
+  });
 });
