@@ -4,6 +4,7 @@ import {
   describeError,
   epoch,
   incarnationId,
+  sha256Hex,
   slotName,
   type IncarnationId,
 } from '@witan/core';
@@ -19,6 +20,7 @@ import { PeerService } from '@witan/protocol';
 import {
   LogChain,
   RaftEngine,
+  type ClusterLife,
   type DurableLog,
   type EngineTuning,
   type PeerIdentity,
@@ -67,7 +69,11 @@ export interface ReplicaFigures {
   readonly events: readonly string[];
 }
 
-const CLUSTER = { clusterId: clusterId('be'.repeat(32)), epoch: epoch(1) };
+const CLUSTER: ClusterLife = {
+  clusterId: clusterId('be'.repeat(32)),
+  epoch: epoch(1),
+  opening: sha256Hex('0'.repeat(64)),
+};
 const TIMEOUT_MS = 10_000;
 const STALL_LOOK_MS = 10;
 const EVENTS_MAX = 100;
@@ -202,13 +208,15 @@ async function servePeers(settings: ReplicaSettings, engine: RaftEngine): Promis
 const notHere = (): Promise<never> => Promise.reject(new Error('not part of the benchmark'));
 const UNUSED: Pick<
   Handlers<typeof PeerService>,
-  'greet' | 'deliverGenesis' | 'join' | 'execute' | 'confirmLog'
+  'greet' | 'deliverGenesis' | 'join' | 'execute' | 'confirmLog' | 'recover' | 'deliverReopening'
 > = {
   greet: notHere,
   deliverGenesis: notHere,
   join: notHere,
   execute: notHere,
   confirmLog: notHere,
+  recover: notHere,
+  deliverReopening: notHere,
 };
 
 /** etcd's calls, as far as the benchmark makes them. */

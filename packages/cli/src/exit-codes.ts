@@ -16,6 +16,8 @@ export const EXIT_REFUSED = 3;
 export const EXIT_CONFLICT = 4;
 /** The answer is no: a slot must not stop now. */
 export const EXIT_UNSAFE = 5;
+/** Shares were accepted, and the cluster is not open yet. */
+export const EXIT_WAITING = 6;
 
 /** Text for the end of every `--help`. */
 export const EXIT_CODES_HELP: string = `
@@ -25,7 +27,8 @@ Exit codes:
   2  options or files are wrong; nothing was sent
   3  refused: attestation, verification or an approval failed
   4  conflict: the update does not build on the newest transition
-  5  the answer is no: the slot must not stop now`;
+  5  the answer is no: the slot must not stop now
+  6  shares were accepted; the cluster waits for more, as shown`;
 
 /** Codes of errors that say that a file or an option is wrong. */
 const INPUT_PREFIXES = [
@@ -45,6 +48,7 @@ export function exitCodeOf(error: unknown): number {
     if (refusals.includes(error.code)) return EXIT_REFUSED;
     if (error.code === 'CLI_TRANSITION_STALE') return EXIT_CONFLICT;
     if (error.code === 'CLI_STOP_UNSAFE') return EXIT_UNSAFE;
+    if (error.code === 'CLI_RECOVERY_WAITING') return EXIT_WAITING;
     const failures: readonly string[] = [
       'CLI_FILE_NOT_WRITTEN',
       'CLI_ENDORSEMENTS_INCOMPLETE',

@@ -2,6 +2,7 @@
 import { CodedError } from '@witan/core';
 
 const NEXT_STEPS: Readonly<Record<string, string>> = {
+  CLI_FLOOR_UNKNOWN: 'run it where the cluster was verified before, or give --no-floor',
   CLI_KEY_NOT_AN_OWNER: 'use the key of an owner with the role update in the manifest in force',
   CLI_NO_SHARES: 'give owners the role recovery, and set recoveryThreshold in the manifest',
   CLI_NOTHING_TO_TRUST: 'give --manifest FILE, the manifest that you expect to be in force',

@@ -7,6 +7,7 @@ import { addShare } from './commands/share-group.ts';
 import { addEvidence } from './evidence/add-evidence.ts';
 import type { ProviderOf } from './evidence/collect.ts';
 import { machineProvider } from './evidence/providers.ts';
+import { addRecover } from './recovery/add-recover.ts';
 import { EXIT_OK, EXIT_USAGE, exitCodeOf } from './exit-codes.ts';
 import { createPrinter } from './printer.ts';
 import { systemClock } from '@witan/keys';
@@ -46,6 +47,7 @@ export async function run(options: RunOptions): Promise<number> {
   addEvidence(program, runCommand, { clock: systemClock, provider });
   addCluster(program, runCommand);
   addShare(program, runCommand);
+  addRecover(program, runCommand);
   addEndorsements(program, runCommand);
   options.extraCommands?.(program, runCommand);
   speakThrough(program, stdout, stderr);

@@ -23,6 +23,7 @@ import { ClientError } from './errors.ts';
 import { fetchHistory, type FetchedHistory } from './history.ts';
 import { fetchIdentities, IDENTITIES_MAX, type RecordedIdentity } from './identities.ts';
 import type { ClientOptions, Expectations } from './options.ts';
+import { sendShare, type ShareSubmission, type SubmittedShare } from './recovery.ts';
 import { sendManifest, type SetManifestRequest, type SetManifestResult } from './set-manifest.ts';
 import { fetchStatus, type ReplicaStatus } from './status.ts';
 import type { VerifyReport } from './verify/report.ts';
@@ -55,6 +56,8 @@ export interface Client {
   stepDown(term: number): Promise<StepDownAnswer>;
   /** Sends a change of the slots once; repeats it under the same key until it is answered. */
   changeSlots(request: ChangeSlotsRequest): Promise<RecordedSlotChange>;
+  /** Hands in an owner's share for a full recovery, at whichever replica takes it. */
+  submitShare(submission: ShareSubmission): Promise<SubmittedShare>;
   /** Asks every endpoint for its own view, all at once. */
   getStatus(): Promise<readonly EndpointStatus[]>;
   /** Attests every endpoint and checks the whole deployment. What is good is kept. */
@@ -155,6 +158,10 @@ class CoordinatorClient implements Client {
   changeSlots(request: ChangeSlotsRequest): Promise<RecordedSlotChange> {
     const requestKey = this.#requestKey();
     return this.#run((attempt) => sendSlots(attempt, request, requestKey, this.#anchors));
+  }
+
+  submitShare(submission: ShareSubmission): Promise<SubmittedShare> {
+    return this.#run((attempt) => sendShare(attempt, submission, this.#anchors));
   }
 
   async getStatus(): Promise<readonly EndpointStatus[]> {

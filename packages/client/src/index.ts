@@ -21,6 +21,12 @@ export { isAddress } from './failures.ts';
 export type { FetchedHistory } from './history.ts';
 export type { RecordedIdentity } from './identities.ts';
 export type { ClientEvent, ClientOptions, Expectations } from './options.ts';
+export type {
+  RecoveryObstacleView,
+  RecoveryView,
+  ShareSubmission,
+  SubmittedShare,
+} from './recovery.ts';
 export type { SetManifestRequest, SetManifestResult } from './set-manifest.ts';
 export type { ReplicaMember, ReplicaPhase, ReplicaStatus, StatusMark } from './status.ts';
 export { configDirectory, fileFloorStore } from './store/file-store.ts';

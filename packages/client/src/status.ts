@@ -7,6 +7,7 @@ import { compareToFloor, type Floor } from '@witan/manifest';
 import { GetStatusResponse_Phase, UserService, type GetStatusResponse } from '@witan/protocol';
 import type { Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
+import { recoveryView, type RecoveryView } from './recovery.ts';
 import { markFromWire } from './wire.ts';
 
 /** Where in its life a replica is. */
@@ -55,6 +56,8 @@ export interface ReplicaStatus {
   readonly counters: Readonly<Record<string, number>>;
   /** Absent where the replica has none yet. */
   readonly mark?: StatusMark;
+  /** How far a full recovery is; absent where none is under way. */
+  readonly recovery?: RecoveryView;
 }
 
 /** The highest state that a quorum has confirmed to a replica. */
@@ -108,6 +111,7 @@ export async function fetchStatus(attempt: Attempt, anchors: Anchors): Promise<R
   });
   const incarnation = connection.peer.spkiSha256;
   const mark = statusMark(wire, anchors, floor);
+  const recovery = recoveryView(wire.recovery);
   const self = members.find((member) => member.incarnation === incarnation);
   return {
     endpoint,
@@ -134,6 +138,7 @@ export async function fetchStatus(attempt: Attempt, anchors: Anchors): Promise<R
         .map(([name, value]) => [plain(name), Number(value)]),
     ),
     ...(mark === undefined ? {} : { mark }),
+    ...(recovery === undefined ? {} : { recovery }),
   };
 }
 

@@ -55,6 +55,7 @@ import {
 } from '@witan/manifest';
 import type { SetManifestRequest } from '@witan/protocol';
 import { PublicError } from '@witan/transport';
+import type { Loss } from './loss.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -72,6 +73,8 @@ export class TestCluster {
   root: CertificateAuthority | undefined;
   meshCa: CertificateAuthority | undefined;
   recoveryHeader: RecoveryHeader | undefined;
+  /** While all its processes are gone. */
+  loss: Loss | undefined;
   #resharing = 0;
 
   constructor() {

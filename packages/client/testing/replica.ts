@@ -33,6 +33,7 @@ import {
   type ServiceRegistration,
 } from '@witan/transport';
 import type { TestCluster } from './cluster.ts';
+import { lostStatus, recoveryService } from './loss.ts';
 
 /** The plain form of a message: what a handler returns. */
 type Plain<Schema extends DescMessage> = Exclude<MessageInitShape<Schema>, MessageShape<Schema>>;
@@ -83,7 +84,7 @@ export async function startReplica(options: TestReplicaOptions): Promise<TestRep
     services: (peer) =>
       peer.role === 'initializer'
         ? [workloadService(cluster, faults, enter)]
-        : [userService(cluster, faults, enter, options.slot)],
+        : [userService(cluster, faults, enter, options.slot), recoveryService(cluster, enter)],
     clock: systemClock,
     onEvent: () => undefined,
   });
@@ -137,12 +138,13 @@ function userService(
     getStatus: async () => {
       await enter('getStatus');
       const founded = cluster.manifest === undefined;
+      if (cluster.loss !== undefined) return { slot, ...lostStatus(cluster.loss) };
       const answer = {
         slot,
         phase: founded ? GetStatusResponse_Phase.FOUNDED : GetStatusResponse_Phase.SERVING,
         explanation: founded ? 'Set a manifest with `witan set`.' : 'Serving.',
         clusterId: cluster.idBytes(),
-        epoch: 1n,
+        epoch: BigInt(cluster.epoch),
         term: 2n,
         commitIndex: BigInt(cluster.index),
         appliedIndex: BigInt(cluster.index),

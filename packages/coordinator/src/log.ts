@@ -1,7 +1,6 @@
 /** Log lines of one Coordinator: constant messages, values as fields (docs/telemetry.md). */
 import { createLogger, parseLogLevel } from '@witan/telemetry';
 import type { CoordinatorConfig } from './config.ts';
-import type { EventLog } from './node.ts';
 
 /** @throws TelemetryError TELEMETRY_LEVEL_UNKNOWN */
 export function createLog(config: CoordinatorConfig): EventLog {
@@ -18,4 +17,10 @@ export function createLog(config: CoordinatorConfig): EventLog {
       logger.warn(message, fields);
     },
   };
+}
+
+/** Constant messages, values as fields. */
+export interface EventLog {
+  info(message: string, fields: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }

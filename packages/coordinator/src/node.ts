@@ -14,7 +14,14 @@ import {
   systemClock,
   type IncarnationIdentity,
 } from '@witan/keys';
-import { Replica, Writer, type DurableLog, type PeerIdentity, type Seed } from '@witan/replica';
+import {
+  Replica,
+  Writer,
+  type Cluster,
+  type DurableLog,
+  type PeerIdentity,
+  type Seed,
+} from '@witan/replica';
 import { nodeIdOf, type CommandResult } from '@witan/state-machine';
 import { createAttestedServer, type AttestedServer } from '@witan/transport';
 import type { ProgramEndorsements } from '@witan/endorsements';
@@ -30,20 +37,17 @@ import {
   type SelfEvidence,
 } from './evidence/self.ts';
 import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
+import type { EventLog } from './log.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { attestedPeers } from './peers/attested-peers.ts';
 import { PeerNetwork } from './peers/network.ts';
 import { eventLog } from './event-log.ts';
+import { recoveryPorts } from './recovery/ports.ts';
 import { handOver } from './hand-over.ts';
 import { nodeScheduler } from './scheduler.ts';
 import type { Metrics } from '@witan/telemetry';
+import { servicesByRole } from './services/by-role.ts';
 import { READ_MS, type ServiceContext } from './services/context.ts';
-import { auditService } from './services/audit.ts';
-import { clusterService } from './services/cluster.ts';
-import { leadService } from './services/lead.ts';
-import { peerService } from './services/peer.ts';
-import { userService } from './services/user.ts';
-import { workloadService } from './services/workload.ts';
 import { sealingDeskOf, type SealingDesk } from './sealing/sealing-desk.ts';
 import { openDataDirectory, type DataDirectory } from './storage/data-directory.ts';
 import { ClaimsNoter } from './storage/claims-noter.ts';
@@ -63,12 +67,6 @@ export interface NodeOptions {
   readonly onEnd: (
     end: { readonly kind: 'removed' } | { readonly kind: 'fatal'; readonly error: unknown },
   ) => void;
-}
-
-/** Constant messages, values as fields. */
-export interface EventLog {
-  info(message: string, fields: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
 export interface CoordinatorNode {
@@ -119,8 +117,9 @@ class Wiring {
   #log: SealedLog | undefined;
   #claims: ClaimsNoter | undefined;
   #keys: KeyringOptions | undefined;
-  #generation = 0;
   #sealing: SealingDesk | undefined;
+  /** Generation and digest of the manifest that peers are judged by. */
+  #inForce = '0 ';
   #droppedEarlier = false;
   #cancelReverify: () => void = () => undefined;
 
@@ -146,7 +145,8 @@ class Wiring {
     this.#rules = new Rules({
       self,
       listed: initdata.peers,
-      manifest: () => settled(this.#replica)?.state.machine.manifest,
+      // In a recovery that of the best state that is known (I1).
+      manifest: () => this.#replica.manifestInForce,
       generation: () => settled(this.#replica)?.generation ?? 0,
       profile: options.profile,
       crypto: nodeCrypto,
@@ -172,12 +172,7 @@ class Wiring {
       onEvent: this.#event,
     });
     this.#replica = this.#createReplica(initdata);
-    const context = this.#context(self);
-    const services = {
-      replica: [peerService(context), leadService(context)],
-      initializer: [workloadService(context)],
-      client: [userService(context), auditService(context), clusterService(context)],
-    };
+    const services = servicesByRole(this.#context(self));
     this.#server = createAttestedServer<PeerClaims>({
       identity: channelIdentity,
       prover,
@@ -225,6 +220,11 @@ class Wiring {
         this.#keys = this.#keyParts(seed, clusterId, epoch);
         return createKeyring(this.#keys);
       },
+      recovery: recoveryPorts({
+        directories: this.#directory.earlier,
+        incarnation: this.#peer.incarnation,
+        onEvent: this.#event,
+      }),
       openDurableLog: (seed, clusterId, epoch) => this.#openLog(seed, clusterId, epoch),
       readFormerLog: formerLogReader({ earlier: this.#directory.earlier, onEvent: this.#event }),
       crypto: nodeCrypto,
@@ -241,11 +241,16 @@ class Wiring {
     });
   }
 
+  /** Called again in one process that enters the next epoch, or another cluster. */
   #openLog(seed: Seed, clusterId: ClusterId, epoch: Epoch): DurableLog {
+    this.#log?.close().catch((error: unknown) => {
+      this.#options.log.warn('journal not closed', { error: describeError(error) });
+    });
+    this.#droppedEarlier = false;
     const log = new SealedLog({
       // The keyring is opened first: its generations of keys are the log's too.
       ...(this.#keys ?? this.#keyParts(seed, clusterId, epoch)),
-      directory: this.#directory.journal,
+      directory: this.#directory.nextJournal(),
       onOpen: () => {
         this.#event('journal opened', {});
       },
@@ -312,21 +317,31 @@ class Wiring {
       this.#options.onEnd({ kind: 'removed' });
       return;
     }
-    const state = this.#replica.cluster?.state.machine;
-    if (state !== undefined) this.#claims?.stateChanged(state);
+    const cluster = this.#replica.cluster;
+    if (cluster !== undefined) this.#claims?.stateChanged(cluster.state.machine);
     this.#sealing?.changed(settled(this.#replica), this.#claims);
+    const manifest = this.#replica.manifestInForce;
     const generation = settled(this.#replica)?.generation ?? 0;
-    if (generation !== this.#generation) {
-      this.#generation = generation;
-      this.#event('manifest in force', { generation });
+    const inForce = `${generation} ${manifest?.digest ?? ''}`;
+    if (inForce !== this.#inForce) {
+      this.#inForce = inForce;
+      this.#event('manifest in force', { generation, digest: manifest?.digest ?? '' });
       this.#reverify();
     }
-    if (phase === 'serving' && !this.#droppedEarlier && this.#log?.isOpen === true) {
+    if (phase === 'serving' && !this.#droppedEarlier && this.#isKept(cluster)) {
       this.#droppedEarlier = true;
       this.#directory.dropEarlier().catch((error: unknown) => {
         this.#options.log.warn('earlier journals not removed', { error: describeError(error) });
       });
     }
+  }
+
+  /**
+   * Whether what the earlier journals hold is kept elsewhere: this cluster has committed something
+   * in this epoch, and this replica has written. Until then a recovery may have to be made again.
+   */
+  #isKept(cluster: Cluster<ReferenceValues> | undefined): boolean {
+    return cluster?.hasCommitted === true && this.#log?.isOpen === true;
   }
 
   /** Whoever no longer meets the rules loses the connection (system design, attested channel). */

@@ -4,7 +4,8 @@ import { expect, it } from 'vitest';
 import { clusterId, epoch, slotName } from '@witan/core';
 import { createIncarnationIdentity, systemClock, type IncarnationIdentity } from '@witan/keys';
 import { PeerService } from '@witan/protocol';
-import type { ArrivedSnapshot, PeerIdentity } from '@witan/replica';
+import { NO_TRANSITION } from '@witan/manifest';
+import type { ArrivedSnapshot, ClusterLife, PeerIdentity } from '@witan/replica';
 import { nodeIdOf } from '@witan/state-machine';
 import { createAttestedServer, serviceRegistration, type ChannelVerifier } from '@witan/transport';
 import type { PeerClaims } from '../src/evidence/rules.ts';
@@ -27,7 +28,11 @@ function peerOf(slot: string, { id }: IncarnationIdentity, port: number): PeerId
   return { nodeId: nodeIdOf(id), slot: slotName(slot), incarnation: id, address };
 }
 
-const CLUSTER = { clusterId: clusterId('ab'.repeat(32)), epoch: epoch(1) };
+const CLUSTER: ClusterLife = {
+  clusterId: clusterId('ab'.repeat(32)),
+  epoch: epoch(1),
+  opening: NO_TRANSITION,
+};
 
 /** A replica that takes messages and snapshots until it is closed. */
 async function serve(identity: IncarnationIdentity) {
@@ -58,6 +63,8 @@ async function serve(identity: IncarnationIdentity) {
     },
     execute: () => Promise.resolve({}),
     confirmLog: () => Promise.resolve({}),
+    recover: () => Promise.resolve({}),
+    deliverReopening: () => Promise.resolve({}),
   });
   const server = createAttestedServer<PeerClaims>({
     identity: channelOf(identity),

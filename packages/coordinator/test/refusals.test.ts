@@ -1,7 +1,15 @@
 /** Refusals reach the counters and the log, and streams of other clusters are told apart. */
 import { create } from '@bufbuild/protobuf';
 import { expect, it } from 'vitest';
-import { clusterId, epoch, fromHex, incarnationId, slotName, type Epoch } from '@witan/core';
+import {
+  clusterId,
+  epoch,
+  fromHex,
+  incarnationId,
+  sha256Hex,
+  slotName,
+  type Epoch,
+} from '@witan/core';
 import { ExchangeRequestSchema } from '@witan/protocol';
 import { REFUSAL_EVENTS, type PeerIdentity } from '@witan/replica';
 import { nodeIdOf } from '@witan/state-machine';
@@ -18,6 +26,7 @@ const self: PeerIdentity = {
   address: 'witan-1:1',
 };
 const OWN = clusterId('c1'.repeat(32));
+const OPENING = sha256Hex('0f'.repeat(32));
 
 it('each kind of refusal has a counter and a line of its own', () => {
   const counters = new Metrics();
@@ -45,14 +54,16 @@ it('each kind of refusal has a counter and a line of its own', () => {
 });
 
 it.each([
-  ['this cluster and epoch', OWN, epoch(2), 'taken'],
-  ['another cluster', clusterId('d2'.repeat(32)), epoch(2), 'refused'],
-  ['an earlier epoch', OWN, epoch(1), 'refused'],
-])('messages for %s are %s', async (_name, cluster, era: Epoch, expected) => {
+  ['this cluster and epoch', OWN, epoch(2), OPENING, 'taken'],
+  ['another cluster', clusterId('d2'.repeat(32)), epoch(2), OPENING, 'refused'],
+  ['an earlier epoch', OWN, epoch(1), OPENING, 'refused'],
+  ['another opening of the epoch', OWN, epoch(2), sha256Hex('0e'.repeat(32)), 'refused'],
+])('messages for %s are looked at (I7)', async (_name, cluster, era: Epoch, opening, expected) => {
   const seen: string[] = [];
   const streams = raftStreams<unknown>(() => ({
     clusterId: OWN,
     epoch: epoch(2),
+    opening: OPENING,
     receive: () => seen.push('taken'),
     refuseForeign: (from, at, when) => {
       expect([from.incarnation, at, when]).toEqual([incarnation, cluster, era]);
@@ -65,6 +76,7 @@ it.each([
     messages: [Uint8Array.of(1)],
     clusterId: fromHex(cluster),
     epoch: BigInt(era),
+    opening: fromHex(opening),
     self: memberToWire(self),
   });
   async function* requests() {

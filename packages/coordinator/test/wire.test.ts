@@ -10,6 +10,7 @@ import {
   clusterId,
   incarnationId,
 } from '@witan/core';
+import { NO_TRANSITION } from '@witan/manifest';
 import { ExecuteRequestSchema, JoinResponseSchema, StandingSchema } from '@witan/protocol';
 import type { JoinAnswer, PeerIdentity, Standing } from '@witan/replica';
 import { nodeIdOf, requestKey } from '@witan/state-machine';
@@ -42,7 +43,8 @@ describe('the peer protocol', () => {
       slots: [slotName('witan-0')],
       cluster: {
         clusterId: clusterId('cd'.repeat(32)),
-        epoch: epoch(1),
+        epoch: epoch(2),
+        opening: sha256Hex('0f'.repeat(32)),
         appliedIndex: 7,
         members: [self],
         leader: self,
@@ -70,6 +72,7 @@ describe('the peer protocol', () => {
           kind: 'admitted',
           clusterId: clusterId('cd'.repeat(32)),
           epoch: epoch(1),
+          opening: NO_TRANSITION,
           seed,
           slots: [slotName('witan-0')],
           members: [self],

@@ -12,6 +12,7 @@ export type ReplicaErrorCode =
   | 'REPLICA_MEMBERSHIP_REFUSED'
   | 'REPLICA_NO_CLUSTER'
   | 'REPLICA_NO_SUCCESSOR'
+  | 'REPLICA_NOT_RECOVERING'
   | 'REPLICA_RECORDS_UNREADABLE';
 
 /** What the driver could not do, and what is known about it. */

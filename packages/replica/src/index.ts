@@ -9,7 +9,8 @@ export type {
   WaitOptions,
 } from './engine.ts';
 export { ReplicaError, type ReplicaErrorCode } from './errors.ts';
-export { Cluster, type ClusterOptions } from './life/cluster.ts';
+export type { ClusterOptions } from './life/cluster-options.ts';
+export { Cluster } from './life/cluster.ts';
 export type { CommandOutcome } from './life/cluster-state.ts';
 export { REFUSAL_EVENTS, type RefusalKind } from './life/refusals.ts';
 export type { StopRefusal, StopVerdict } from './life/judge-stop.ts';
@@ -39,23 +40,48 @@ export {
   type DurableState,
   type LogMark,
 } from './raft/durable-records.ts';
+export {
+  decideRecovery,
+  type Authorisation,
+  type HeldState,
+  type RecoveryDecision,
+  type RecoveryObstacle,
+  type Voter,
+} from './recovery/decide-recovery.ts';
+export type {
+  ClaimedLog,
+  FormerDisks,
+  FormerLog,
+  RecoveryNotice,
+  RecoveryPorts,
+  SeedSource,
+  ShareCount,
+  ShareDesk,
+  ShareSubmission,
+} from './recovery/ports.ts';
+export type { RecoveryProgress } from './recovery/progress.ts';
+export { withoutRecovery } from './recovery/without-recovery.ts';
 export { LINK_BYTES, LogChain, type HashParts } from './raft/log-chain.ts';
 export { MARKS_MAX } from './reuse/reused-log.ts';
 export type { RaftEngineOptions } from './raft/options.ts';
 export { RaftEngine } from './raft/raft-engine.ts';
 export { DEFAULT_TUNING, type EngineTuning } from './raft/tuning.ts';
-export { Replica, type Phase, type ReplicaOptions } from './replica.ts';
+export type { Phase, ReplicaOptions } from './replica-options.ts';
+export { Replica } from './replica.ts';
+export { isSameLife } from './standing.ts';
 export type {
   ArrivedSnapshot,
   ConfirmAnswer,
   ConfirmRefusal,
   ConfirmRequest,
+  ClusterLife,
   Genesis,
   JoinAnswer,
   JoinRefusal,
   JoinRequest,
   PeerIdentity,
   PeerSending,
+  Reopening,
   Standing,
   StandingKind,
 } from './standing.ts';

@@ -3,6 +3,7 @@
  * simulator give theirs; nothing else in this package has effects.
  */
 import type { Secret, SlotName, IncarnationId } from '@witan/core';
+import type { RecoveryNotice } from './recovery/ports.ts';
 import type {
   ConfirmAnswer,
   ConfirmRequest,
@@ -116,6 +117,16 @@ export interface PeerCalls {
   join(slot: SlotName, request: JoinRequest): Promise<Answer<JoinAnswer>>;
   /** Absent where former logs are not reused. */
   confirmLog?(slot: SlotName, request: ConfirmRequest): Promise<Answer<ConfirmAnswer>>;
+  /**
+   * Tells a replica without a working cluster what one holds, and is told the same.
+   *
+   * @param receiver the incarnation that may have it: it holds secrets (I1)
+   */
+  recover(
+    slot: SlotName,
+    receiver: IncarnationId,
+    notice: RecoveryNotice,
+  ): Promise<Answer<RecoveryNotice>>;
 }
 
 /** A cluster's root secret, as the driver carries it: it never looks inside. */

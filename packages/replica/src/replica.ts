@@ -4,40 +4,31 @@
  *
  * Assumes that every call from a peer comes with the identity that its attested channel proved.
  */
-import {
-  assert,
-  epoch as toEpoch,
-  type ClusterId,
-  type Crypto,
-  type Epoch,
-  type IncarnationId,
-  type Random,
-  type SlotName,
-} from '@witan/core';
-import type { StateMachineOptions } from '@witan/state-machine';
-import { ReplicaError } from './errors.ts';
-import { Cluster, type ClusterOptions } from './life/cluster.ts';
+import { assert, type IncarnationId, type Sha256Hex, type SlotName } from '@witan/core';
+import type { ValidatedManifest } from '@witan/manifest';
+import type { Cluster } from './life/cluster.ts';
 import { decide, type Waiting } from './life/decide.ts';
+import { enterCluster, type Entry } from './life/enter.ts';
 import { foundingOf, handOver } from './life/founding.ts';
-import { refuseGenesis } from './life/genesis.ts';
-import { askToJoin } from './life/join.ts';
-import { greetAll, wasReplaced } from './life/look.ts';
-import { randomBelow } from './life/random-below.ts';
+import { lifeOf, refuseGenesis } from './life/genesis.ts';
+import { answerJoin, askToJoin } from './life/join.ts';
+import { greetAll, isLed, isSuperseded, wasReplaced } from './life/look.ts';
+import { Recovering } from './life/recovering.ts';
 import { sleep } from './life/sleep.ts';
-import type { DurableLog, Keyring, PeerCalls, Scheduler, Seed } from './ports.ts';
-import type { EngineTuning } from './raft/tuning.ts';
-import { findReusable, type FormerLogSource } from './reuse/reuse.ts';
-import type {
-  Genesis,
-  JoinAnswer,
-  JoinRequest,
-  PeerIdentity,
-  PeerSending,
-  Standing,
-  StandingKind,
+import { findReusable } from './reuse/reuse.ts';
+import type { RecoveryNotice, ShareSubmission } from './recovery/ports.ts';
+import type { RecoveryProgress } from './recovery/progress.ts';
+import type { Phase, ReplicaOptions } from './replica-options.ts';
+import {
+  isSameLife,
+  type ClusterLife,
+  type Genesis,
+  type JoinAnswer,
+  type JoinRequest,
+  type PeerIdentity,
+  type Standing,
+  type StandingKind,
 } from './standing.ts';
-
-const FIRST_EPOCH = 1;
 
 /** Pause between two looks around, in milliseconds; short at first, then longer. */
 const LOOK_MS = 100;
@@ -49,37 +40,14 @@ const LEADERLESS_MS = 1_000;
 /** A newcomer that was let in and has no state after this long asks again. */
 const STATELESS_MS = 500;
 
-/** Where in its life a replica is. */
-export type Phase =
-  'discovering' | 'founded' | 'joining' | 'serving' | 'sealed' | 'removed' | 'stopped';
-
-/** What a replica is made from. */
-export interface ReplicaOptions<ReferenceValues> extends PeerSending, FormerLogSource {
-  readonly self: PeerIdentity;
-  /** Slot names of the measured configuration. */
-  readonly slots: readonly SlotName[];
-  /** Whether earlier incarnations of this slot left sealed state on disk. */
-  readonly holdsSealedState: boolean;
-  readonly peers: PeerCalls;
-  readonly openKeyring: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => Keyring;
-  readonly openDurableLog: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => DurableLog;
-  readonly crypto: Crypto;
-  readonly random: Random;
-  readonly machine: StateMachineOptions<ReferenceValues>;
-  readonly scheduler: Scheduler;
-  readonly tuning?: Partial<EngineTuning>;
-  readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
-  readonly onChange: () => void;
-  readonly fatal: (error: unknown) => void;
-}
-
 /** See the head of this file. */
 export class Replica<ReferenceValues> {
   readonly #options: ReplicaOptions<ReferenceValues>;
   #cluster: Cluster<ReferenceValues> | undefined;
   #genesis: Genesis | undefined;
-  /** Clusters that this process has left: it never takes part in one twice (I2). */
-  readonly #left = new Set<ClusterId>();
+  readonly #recovering: Recovering<ReferenceValues>;
+  /** Lives of clusters that this process has left: it never takes part in one twice (I2). */
+  readonly #left: ClusterLife[] = [];
   #removed = false;
   #stopped = false;
   #waiting: Waiting | undefined;
@@ -88,6 +56,18 @@ export class Replica<ReferenceValues> {
 
   constructor(options: ReplicaOptions<ReferenceValues>) {
     this.#options = options;
+    this.#recovering = new Recovering(options, {
+      cluster: () => this.#cluster,
+      isLeaderless: () => this.#isLeaderless(),
+      isOver: () => this.#stopped || this.#removed,
+      left: (life) => {
+        this.#left.push(life);
+        void this.#cluster?.stop();
+        this.#cluster = undefined;
+        this.#genesis = undefined;
+      },
+      takeUp: this.#takeUp.bind(this),
+    });
   }
 
   /** Starts looking for the others. A cluster of one is founded at once. */
@@ -108,9 +88,7 @@ export class Replica<ReferenceValues> {
     if (this.#stopped) return 'stopped';
     if (this.#removed) return 'removed';
     const cluster = this.#cluster;
-    if (cluster === undefined) {
-      return this.#waiting?.code === 'RECOVERY_NEEDED' ? 'sealed' : 'discovering';
-    }
+    if (cluster === undefined) return this.#isRecovering() ? 'sealed' : 'discovering';
     if (!cluster.isVoter()) return 'joining';
     return cluster.generation === 0 ? 'founded' : 'serving';
   }
@@ -138,42 +116,52 @@ export class Replica<ReferenceValues> {
     genesis: Genesis,
     from: IncarnationId,
   ): { readonly accepted: boolean; readonly code: string } {
-    if (this.#cluster?.clusterId === genesis.clusterId) return { accepted: true, code: '' };
-    const refusal = refuseGenesis(genesis, this.standing(), from);
-    const isOver = this.#removed || this.#stopped || this.#left.has(genesis.clusterId);
-    if (refusal !== undefined || isOver) {
-      return { accepted: false, code: refusal ?? 'STOPPING' };
-    }
+    const life = lifeOf(genesis);
+    if (this.#isIn(life)) return { accepted: true, code: '' };
+    const refusal = refuseGenesis(genesis, this.standing(), from, this.#recovering.promised);
+    const isOver = this.#removed || this.#stopped || this.#hasLeft(life);
+    if (refusal !== undefined || isOver) return { accepted: false, code: refusal ?? 'STOPPING' };
     this.#takeUp(genesis);
     return { accepted: true, code: '' };
   }
 
-  async joinAsked(request: JoinRequest, from: IncarnationId): Promise<JoinAnswer> {
-    const cluster = this.#cluster;
-    if (cluster === undefined) return { kind: 'busy', code: 'NO_CLUSTER' };
-    try {
-      const answer = await cluster.join(request, from);
-      this.#event('join answered', {
-        peer: request.self.slot,
-        answer: answer.kind,
-        code: codeOf(answer),
-      });
-      return answer;
-    } catch (error) {
-      if (!(error instanceof ReplicaError)) throw error;
-      return { kind: 'busy', code: error.code };
-    }
+  joinAsked(request: JoinRequest, from: IncarnationId): Promise<JoinAnswer> {
+    return answerJoin(this.#cluster, request, from, this.#options.onEvent);
   }
 
-  messagesArrived(
-    from: PeerIdentity,
-    clusterId: ClusterId,
-    epoch: Epoch,
-    messages: readonly Uint8Array[],
-  ): void {
+  messagesArrived(from: PeerIdentity, life: ClusterLife, messages: readonly Uint8Array[]): void {
+    if (this.#isIn(life)) this.#cluster?.receive(from, messages);
+  }
+
+  /** See `Recovering.noticed`. */
+  recoveryNoticed(notice: RecoveryNotice, from: IncarnationId): Promise<RecoveryNotice> {
+    return this.#recovering.noticed(notice, from);
+  }
+
+  // --- what owners ask --------------------------------------------------------------------------
+
+  /**
+   * Takes an owner's share, with what the owner authorises, for a full recovery.
+   *
+   * @returns whose share it is
+   * @throws ReplicaError REPLICA_NOT_RECOVERING; KeysError KEYS_SHARE_*
+   */
+  submitShare(submission: ShareSubmission): { readonly owner: Sha256Hex } {
+    this.#lookMs = LOOK_MS;
+    return this.#recovering.submit(submission);
+  }
+
+  /** How far a full recovery is; undefined where none is under way. */
+  recoveryProgress(): RecoveryProgress | undefined {
+    return this.#isRecovering() || this.#isLeaderless() ? this.#recovering.progress() : undefined;
+  }
+
+  /** Who is a replica: by the cluster, once this is a member (I4); else by what is recovered. */
+  get manifestInForce(): ValidatedManifest<ReferenceValues> | undefined {
     const cluster = this.#cluster;
-    if (cluster?.clusterId === clusterId && cluster.epoch === epoch)
-      cluster.receive(from, messages);
+    return cluster?.isMember() === true
+      ? cluster.state.machine.manifest
+      : this.#recovering.manifest;
   }
 
   async stop(): Promise<void> {
@@ -199,13 +187,10 @@ export class Replica<ReferenceValues> {
     if (cluster === undefined) return true;
     if (cluster.leaderlessMs() > LEADERLESS_MS) return true;
     const hasGenesis = cluster.generation === 0 && this.#genesis !== undefined;
-    return hasGenesis ? cluster.status().leaderId === 0 : this.#isAdmissionDoubtful(cluster);
-  }
-
-  /** Let in for a while, and still nothing says so: the admission may be void by now. */
-  #isAdmissionDoubtful(cluster: Cluster<ReferenceValues>): boolean {
-    const { scheduler } = this.#options;
-    return !cluster.isMember() && scheduler.monotonicMs() - this.#enteredMs > STATELESS_MS;
+    if (hasGenesis) return cluster.status().leaderId === 0;
+    // Let in for a while, and still nothing says so: the admission may be void by now.
+    const forMs = this.#options.scheduler.monotonicMs() - this.#enteredMs;
+    return !cluster.isMember() && forMs > STATELESS_MS;
   }
 
   #pauseMs(): number {
@@ -222,16 +207,29 @@ export class Replica<ReferenceValues> {
       this.#remove('a peer knows a newer configuration without this incarnation');
       return;
     }
+    const past = this.#recovering.survived ?? (this.#isLeaderless() ? this.#cluster : undefined);
+    if (past !== undefined && isSuperseded(past, this.#cluster === undefined, answers)) {
+      this.#remove('the cluster lives on without this incarnation');
+      return;
+    }
     this.#forsake();
     // Whoever has just taken up the founding answers differently now.
     if (await this.#passGenesisOn(answers)) return;
     const own = this.standing();
-    if (own.kind === 'member' && this.#cluster?.isMember() === true) return;
+    if (
+      this.#recovering.survived !== undefined ||
+      (own.kind === 'member' && this.#cluster?.isMember() === true)
+    ) {
+      await this.#recover(answers);
+      return;
+    }
     const decision = decide(own, answers);
     switch (decision.kind) {
       case 'join':
         this.#waiting = undefined;
-        return this.#join(decision.at);
+        await this.#join(decision.at);
+        // Whoever answers may be all that survived.
+        return isLed(answers) ? undefined : this.#recover(answers);
       case 'found':
         this.#found(decision.members);
         return undefined;
@@ -240,10 +238,31 @@ export class Replica<ReferenceValues> {
           this.#event('waiting', { code: decision.code, slots: decision.slots.join(',') });
         }
         this.#waiting = decision;
-        return undefined;
+        return decision.code === 'RECOVERY_NEEDED' ? this.#recover(answers) : undefined;
       default:
         return decision satisfies never;
     }
+  }
+
+  async #recover(answers: ReadonlyMap<SlotName, Standing>): Promise<void> {
+    if (await this.#recovering.round(answers)) await this.#passGenesisOn(answers);
+  }
+
+  #isRecovering(): boolean {
+    return this.#standingKind() === 'sealed' && this.#recovering.isActive;
+  }
+
+  #isLeaderless(): boolean {
+    const cluster = this.#cluster;
+    return cluster !== undefined && cluster.leaderlessMs() > LEADERLESS_MS;
+  }
+
+  #isIn(life: ClusterLife): boolean {
+    return this.#cluster !== undefined && isSameLife(this.#cluster, life);
+  }
+
+  #hasLeft(life: ClusterLife): boolean {
+    return this.#left.some((left) => isSameLife(left, life));
   }
 
   // --- joining ----------------------------------------------------------------------------------
@@ -276,9 +295,9 @@ export class Replica<ReferenceValues> {
   async #admitted(answer: JoinAnswer & { readonly kind: 'admitted' }): Promise<void> {
     // Entering a cluster a second time would forget term and vote (I2). Let in again under the same
     // name, with all that it remembers, a newcomer goes on waiting for the state.
-    if (this.#cluster?.clusterId === answer.clusterId) return;
+    if (this.#isIn(answer)) return;
     this.#event('admitted as a learner', { clusterId: answer.clusterId, epoch: answer.epoch });
-    if (this.#left.has(answer.clusterId)) {
+    if (this.#hasLeft(answer)) {
       // It counts on this incarnation, which has forgotten it. Another one can take the place.
       this.#remove('a cluster that this process has left lives on');
       return;
@@ -289,12 +308,13 @@ export class Replica<ReferenceValues> {
     // Meanwhile it may have been stopped, or handed a founding: then that is what it goes on with.
     if (this.#stopped || this.#removed || this.#cluster !== before) return;
     this.#leave();
-    this.#enter({ ...answer, reused }, undefined, answer.members);
+    this.#enter({ ...answer, reused, founders: undefined, known: answer.members });
   }
 
   /**
-   * A newcomer let into a cluster that had no manifest when it lost its leader holds nothing that
-   * would be missed, and no founding to hand on: it is free again, as if it had just started.
+   * A newcomer that was let in, and has received no manifest when the cluster loses its leader,
+   * holds nothing that would be missed, and no founding to hand on: it is free again, as if it had
+   * just started.
    */
   #forsake(): void {
     const cluster = this.#cluster;
@@ -316,8 +336,8 @@ export class Replica<ReferenceValues> {
   #takeUp(genesis: Genesis): void {
     this.#leave();
     this.#genesis = genesis;
-    const { clusterId, seed, slots, members } = genesis;
-    this.#enter({ clusterId, epoch: toEpoch(FIRST_EPOCH), seed, slots }, members, members);
+    const { members } = genesis;
+    this.#enter({ ...genesis, ...lifeOf(genesis), founders: members, known: members });
   }
 
   /** Leaves a cluster that never had a manifest, for good. */
@@ -325,7 +345,8 @@ export class Replica<ReferenceValues> {
     const left = this.#cluster;
     if (left === undefined) return;
     assert(left.generation === 0 && !left.journalOpen, 'only an unsettled cluster is left (I2)');
-    this.#left.add(left.clusterId);
+    const { clusterId, epoch, opening } = left;
+    this.#left.push({ clusterId, epoch, opening });
     this.#cluster = undefined;
     this.#genesis = undefined;
     void left.stop();
@@ -333,40 +354,21 @@ export class Replica<ReferenceValues> {
 
   /** @returns whether somebody may have taken the founding up just now */
   async #passGenesisOn(answers: ReadonlyMap<SlotName, Standing>): Promise<boolean> {
-    if (this.#genesis === undefined || this.#cluster?.generation !== 0) return false;
-    return handOver(this.#options, this.#genesis, answers);
+    const genesis = this.#genesis;
+    const cluster = this.#cluster;
+    if (genesis === undefined || cluster === undefined) return false;
+    if (genesis.reopening === undefined && cluster.generation > 0) return false;
+    return handOver(this.#options, genesis, answers);
   }
 
-  #enter(
-    facts: Pick<ClusterOptions<never>, 'clusterId' | 'seed' | 'slots' | 'epoch' | 'reused'>,
-    founders: readonly PeerIdentity[] | undefined,
-    known: readonly PeerIdentity[],
-  ): void {
-    const options = this.#options;
-    const { clusterId, epoch, seed } = facts;
-    const { self, send, sendSnapshot } = options;
+  #enter(entry: Entry): void {
     this.#waiting = undefined;
-    this.#enteredMs = options.scheduler.monotonicMs();
-    this.#cluster = new Cluster({
-      ...facts,
-      ...(sendSnapshot === undefined ? { self, send } : { self, send, sendSnapshot }),
-      founders,
-      known,
-      keyring: options.openKeyring(seed, clusterId, epoch),
-      durable: options.openDurableLog(seed, clusterId, epoch),
-      crypto: options.crypto,
-      machine: options.machine,
-      scheduler: options.scheduler,
-      randomInt: (bound) => randomBelow(options.random, bound),
-      ...(options.tuning === undefined ? {} : { tuning: options.tuning }),
-      onEvent: options.onEvent,
-      onChange: options.onChange,
-      onRemoved: () => {
-        this.#remove('a configuration without this incarnation was applied');
-      },
-      fatal: options.fatal,
+    this.#enteredMs = this.#options.scheduler.monotonicMs();
+    this.#cluster = enterCluster(this.#options, entry, () => {
+      this.#remove('a configuration without this incarnation was applied');
     });
-    options.onChange();
+    this.#recovering.over();
+    this.#options.onChange();
   }
 
   #remove(reason: string): void {
@@ -378,7 +380,10 @@ export class Replica<ReferenceValues> {
   }
 
   #standingKind(): StandingKind {
-    if (this.#cluster === undefined) return this.#options.holdsSealedState ? 'sealed' : 'new';
+    if (this.#cluster === undefined) {
+      const holds = this.#options.holdsSealedState || this.#recovering.survived !== undefined;
+      return holds ? 'sealed' : 'new';
+    }
     return this.#isUnsettled() && this.#genesis !== undefined ? 'unsettled' : 'member';
   }
 
@@ -392,8 +397,4 @@ export class Replica<ReferenceValues> {
   #event(event: string, fields: Readonly<Record<string, string | number>>): void {
     this.#options.onEvent(event, fields);
   }
-}
-
-function codeOf(answer: JoinAnswer): string {
-  return answer.kind === 'busy' || answer.kind === 'refused' ? answer.code : '';
 }

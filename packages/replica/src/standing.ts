@@ -2,7 +2,7 @@
  * What replicas tell each other before and beside consensus. Plain values; wire forms are
  * elsewhere.
  */
-import type { ClusterId, Epoch, IncarnationId, Secret, SlotName } from '@witan/core';
+import type { ClusterId, Epoch, IncarnationId, Secret, Sha256Hex, SlotName } from '@witan/core';
 import type { Lane, SnapshotParcel, SnapshotTransfer } from './ports.ts';
 
 /** A replica as its peers know it. */
@@ -30,18 +30,54 @@ export interface Standing {
   readonly cluster?: {
     readonly clusterId: ClusterId;
     readonly epoch: Epoch;
+    /** Hash of the recovery record that began the epoch; `NO_TRANSITION` in the first. */
+    readonly opening: Sha256Hex;
     readonly appliedIndex: number;
     readonly members: readonly PeerIdentity[];
     readonly leader?: PeerIdentity;
   };
 }
 
-/** The founding of a cluster. Moves over attested channels only (I1). */
+/**
+ * The founding of a cluster, or its reopening after a full recovery. Moves over attested channels
+ * only (I1).
+ */
 export interface Genesis {
   readonly clusterId: ClusterId;
   readonly seed: Secret;
   readonly slots: readonly SlotName[];
+  /** The first voters; in a founding one for each slot. */
   readonly members: readonly PeerIdentity[];
+  /** Where the cluster goes on; absent in a founding. */
+  readonly reopening?: Reopening;
+}
+
+/** What a new epoch begins with (I7). */
+export interface Reopening {
+  readonly epoch: Epoch;
+  /** Hash of its recovery record. */
+  readonly opening: Sha256Hex;
+  /** The state with that record in its history, as `ClusterState.snapshot` makes it. */
+  readonly state: Uint8Array;
+}
+
+/**
+ * One life of a cluster. Two groups of replicas that were cut apart might both open the same epoch;
+ * the opening tells them apart, so that nothing of one ever counts in the other.
+ */
+export interface ClusterLife {
+  readonly clusterId: ClusterId;
+  readonly epoch: Epoch;
+  readonly opening: Sha256Hex;
+}
+
+/** Whether both are the same. */
+export function isSameLife(left: ClusterLife, right: ClusterLife): boolean {
+  return (
+    left.clusterId === right.clusterId &&
+    left.epoch === right.epoch &&
+    left.opening === right.opening
+  );
 }
 
 /** A newcomer’s request. */
@@ -60,6 +96,7 @@ export type JoinAnswer =
       readonly kind: 'admitted';
       readonly clusterId: ClusterId;
       readonly epoch: Epoch;
+      readonly opening: Sha256Hex;
       readonly seed: Secret;
       readonly slots: readonly SlotName[];
       readonly members: readonly PeerIdentity[];
@@ -90,6 +127,7 @@ export interface ArrivedSnapshot {
   readonly from: PeerIdentity;
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
+  readonly opening: Sha256Hex;
   /** The MsgSnap that announces it, with an empty state. */
   readonly message: Uint8Array;
   readonly state: Uint8Array;

@@ -12,6 +12,7 @@ import {
 } from '@witan/core';
 import {
   Replica,
+  withoutRecovery,
   type Answer,
   type ConsensusEngine,
   type Genesis,
@@ -19,6 +20,7 @@ import {
   type PeerIdentity,
   type Standing,
 } from '@witan/replica';
+import { NO_TRANSITION } from '@witan/manifest';
 import { nodeIdOf } from '@witan/state-machine';
 import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
 import { AdmissionDesk } from '../src/life/admission.ts';
@@ -136,7 +138,8 @@ function genesisOf(letter: string, members: readonly PeerIdentity[]): Genesis {
 
 function memberOf(genesis: Genesis, process: PeerIdentity): Standing {
   const { clusterId: id, members } = genesis;
-  const cluster = { clusterId: id, epoch: epoch(1), appliedIndex: 5, members, leader: second };
+  const life = { clusterId: id, epoch: epoch(1), opening: NO_TRANSITION };
+  const cluster = { ...life, appliedIndex: 5, members, leader: second };
   return { kind: 'member', self: process, slots: SLOTS, cluster };
 }
 
@@ -164,10 +167,13 @@ function playedReplica(
           : Promise.reject(new Error('unreachable')),
       join: () => {
         script.joins += 1;
-        const value = { ...joinedTo, kind: 'admitted', epoch: epoch(1) } as const;
+        const life = { epoch: epoch(1), opening: NO_TRANSITION };
+        const value = { ...joinedTo, kind: 'admitted', ...life } as const;
         return Promise.resolve({ from: second.incarnation, value });
       },
+      recover: () => Promise.reject(new Error('unreachable')),
     },
+    recovery: withoutRecovery(),
     send: () => true,
     openKeyring: () => ({
       sealCommand: (bytes) => bytes,

@@ -25,7 +25,7 @@ function applyAll(entryBytes: number, journalOpen: boolean): { entries: number; 
     confState: () => confState,
     data: () => new Uint8Array(0),
   });
-  storage.bootstrap(new Uint8Array(0));
+  storage.bootstrap({ snapshot: new Uint8Array(0) });
   let snapshots = 0;
   const shorten = (): void => {
     snapshots += 1;

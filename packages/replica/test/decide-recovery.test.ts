@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { clusterId, epoch, generation, incarnationId, sha256Hex, slotName } from '@witan/core';
-import type { Floor } from '@witan/manifest';
+import { NO_TRANSITION, type Floor } from '@witan/manifest';
 import { nodeIdOf } from '@witan/state-machine';
 import {
   decideRecovery,
+  nextEpoch,
   type Authorisation,
   type HeldState,
   type RecoveryFacts,
@@ -15,7 +16,7 @@ import {
 const cluster = clusterId('c1'.repeat(32));
 const hash = sha256Hex('11'.repeat(32));
 const slots = [0, 1, 2].map((number) => slotName(`witan-${number}`));
-const owners = ['aa', 'bb', 'cc'].map((byte) => sha256Hex(byte.repeat(32)));
+const owners = ['aa', 'bb', 'cc', 'dd', 'ee', 'ff'].map((byte) => sha256Hex(byte.repeat(32)));
 
 /** The `life`-th incarnation of a slot. */
 function voter(slot: number, life = 0): Voter {
@@ -33,6 +34,7 @@ function held(slot: number, change: Partial<HeldState> = {}): HeldState {
     incarnation: voter(slot).incarnation,
     clusterId: cluster,
     epoch: epoch(1),
+    opening: NO_TRANSITION,
     term: 4,
     index: 100,
     generation: generation(2),
@@ -47,7 +49,7 @@ function held(slot: number, change: Partial<HeldState> = {}): HeldState {
 function report(slot: number, ...states: HeldState[]): RecoveryReport {
   const { slot: name, incarnation } = voter(slot, 9);
   const self = { slot: name, incarnation, nodeId: nodeIdOf(incarnation), address: 'localhost:1' };
-  return { self, held: states };
+  return { self, held: states, promised: epoch(2) };
 }
 
 function authorisation(owner: number, change: Partial<Authorisation> = {}): Authorisation {
@@ -66,6 +68,7 @@ function decide(change: Partial<RecoveryFacts> = {}) {
   return decideRecovery({
     reports: [0, 1, 2].map((slot) => report(slot, held(slot))),
     authorisations: [authorisation(0), authorisation(1)],
+    unproven: [],
     shareThreshold: 2,
     seedInMemory: false,
     ...change,
@@ -143,6 +146,23 @@ describe('a cluster that lost its majority', () => {
     });
   });
 
+  it('listens to owners whose shares prove nothing only about what they have seen (I6)', () => {
+    const reports = [report(0, held(0)), report(1, held(1))];
+    const acceptMissing = slots.slice(2);
+    const unproven = [3, 4, 5].map((owner) => authorisation(owner, { acceptMissing }));
+    const missing = { code: 'STATE_MISSING', slots: acceptMissing };
+    expect(obstacle({ reports, unproven })).toEqual(missing);
+    expect(obstacle({ reports, unproven, authorisations: [], seedInMemory: true })).toEqual(
+      missing,
+    );
+    expect(obstacle({ authorisations: [], unproven })).toMatchObject({ code: 'SHARES_MISSING' });
+    const above = [authorisation(3, { floor: { ...floor, commitIndex: 101 } })];
+    expect(obstacle({ unproven: above, authorisations: [], seedInMemory: true })).toMatchObject({
+      code: 'BELOW_FLOOR',
+    });
+    expect(decide({ unproven })).toMatchObject({ kind: 'open', owners: owners.slice(0, 2) });
+  });
+
   it.each<[string, Partial<Floor>, string]>([
     ['index', { commitIndex: 101 }, 'lower-index'],
     ['epoch', { epoch: epoch(2) }, 'lower-epoch'],
@@ -207,5 +227,64 @@ describe('whatever a majority held', () => {
         return positions.every((at) => at.term < term || (at.term === term && at.index <= index));
       }),
     );
+  });
+});
+
+describe('who has promised what', () => {
+  it('is part of the opening: all promise the epoch that begins, above every one before', () => {
+    const at = (promised: number, slot: number, ...states: HeldState[]): RecoveryReport => ({
+      ...report(slot, ...states),
+      promised: epoch(promised),
+    });
+    const later = held(1, { epoch: epoch(1) });
+    const reports = [at(4, 0, held(0)), at(4, 1, later), at(4, 2, held(2))];
+    expect(decide({ reports })).toMatchObject({ kind: 'open', epoch: 4 });
+    const late = [at(4, 0, held(0)), at(3, 1, later), at(4, 2, held(2))];
+    expect(obstacle({ reports: late })).toEqual({ code: 'PROMISES_MISSING', slots: [slots[1]] });
+    const above = [at(2, 0, held(0)), at(2, 1, later), at(2, 2, held(2, { epoch: epoch(7) }))];
+    expect(nextEpoch(above)).toBe(8);
+  });
+
+  it('lets the voter itself stand for what it never accepted', () => {
+    const opened = { epoch: epoch(2), opening: sha256Hex('22'.repeat(32)), term: 1, index: 101 };
+    const self = (slot: number): RecoveryReport => ({
+      self: { ...voter(slot), nodeId: nodeIdOf(voter(slot).incarnation), address: 'localhost:1' },
+      held: [],
+      promised: epoch(3),
+    });
+    const opener = { ...report(0, held(0, opened)), promised: epoch(3) };
+    expect(decide({ reports: [opener, self(1), self(2)] })).toMatchObject({
+      kind: 'open',
+      epoch: 3,
+      at: 'witan-0',
+      best: opened,
+    });
+    const reports = [opener, { ...report(1), promised: epoch(3) }, self(2)];
+    expect(obstacle({ reports })).toEqual({ code: 'STATE_MISSING', slots: [slots[1]] });
+  });
+});
+
+describe('an epoch that was opened twice', () => {
+  const first = { epoch: epoch(2), opening: sha256Hex('21'.repeat(32)), term: 9, index: 300 };
+  const second = { epoch: epoch(2), opening: sha256Hex('22'.repeat(32)), term: 2, index: 105 };
+
+  it('goes on from the opening whose voters have answered, however far the other got', () => {
+    const voters = [voter(1), voter(2)];
+    const reports = [
+      report(0, held(0, first)),
+      report(1, held(1, { ...second, voters })),
+      report(2, held(2, { ...second, voters })),
+    ].map((item) => ({ ...item, promised: epoch(3) }));
+    expect(decide({ reports })).toMatchObject({ kind: 'open', best: second, at: 'witan-1' });
+  });
+
+  it('stays shut when neither is complete, or both are', () => {
+    const openings = [first.opening, second.opening];
+    const reports = [report(0, held(0, first)), report(1, held(1, second)), report(2)];
+    expect(obstacle({ reports })).toEqual({ code: 'OPENINGS_DIFFER', openings });
+    const alone = (slot: number, life: object): HeldState =>
+      held(slot, { ...life, voters: [voter(slot)] });
+    const both = [report(0, alone(0, first)), report(1, alone(1, second)), report(2)];
+    expect(obstacle({ reports: both })).toEqual({ code: 'OPENINGS_DIFFER', openings });
   });
 });

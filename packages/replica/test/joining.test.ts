@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { clusterId, epoch, incarnationId, slotName, utf8 } from '@witan/core';
 import { decide, type ConsensusEngine, type PeerIdentity, type Standing } from '@witan/replica';
+import { NO_TRANSITION } from '@witan/manifest';
 import { nodeIdOf } from '@witan/state-machine';
 import { AdmissionDesk } from '../src/life/admission.ts';
 import { Directory } from '../src/life/directory.ts';
@@ -151,7 +152,8 @@ it('hears a member again that was let in again after it was removed (I2)', () =>
 });
 
 function member(self: PeerIdentity, id: string, appliedIndex: number, leader?: PeerIdentity) {
-  const cluster = { clusterId: clusterId(id.repeat(64)), epoch: epoch(1), appliedIndex };
+  const life = { clusterId: clusterId(id.repeat(64)), epoch: epoch(1), opening: NO_TRANSITION };
+  const cluster = { ...life, appliedIndex };
   const named = leader === undefined ? {} : { leader };
   return {
     kind: 'member',

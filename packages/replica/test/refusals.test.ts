@@ -63,8 +63,8 @@ it('a zombie, by each that hears it (I2)', async () => {
   if (cluster === undefined) throw new Error('it was a member');
   for (const slot of THREE.filter((name) => name !== zombie.slot)) {
     const hearer = world.at(slot).replica;
-    hearer.messagesArrived(zombie.self, cluster.clusterId, cluster.epoch, []);
-    hearer.messagesArrived(zombie.self, cluster.clusterId, cluster.epoch, []);
+    hearer.messagesArrived(zombie.self, cluster, []);
+    hearer.messagesArrived(zombie.self, cluster, []);
   }
   const lines = told(world, REFUSAL_EVENTS.zombie);
   expect(lines).toHaveLength(2);

@@ -9,19 +9,25 @@ import {
   incarnationId,
   slotName,
   utf8,
+  type ClusterId,
   type Crypto,
+  type Epoch,
   type SlotName,
 } from '@witan/core';
 import {
   Replica,
   replayDurableLog,
+  withoutRecovery,
   type Answer,
   type ConfirmRequest,
+  type Keyring,
   type PeerIdentity,
+  type RecoveryPorts,
   type ReplicaOptions,
   type Standing,
 } from '@witan/replica';
 import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
+import type { ParseReferenceValues } from '@witan/manifest';
 import { nodeIdOf } from '@witan/state-machine';
 
 const testCrypto: Crypto = {
@@ -31,6 +37,14 @@ const testCrypto: Crypto = {
     return new Uint8Array(hash.digest());
   },
   verify: () => false,
+};
+
+/** Marks bytes in the place of sealing them. */
+export const markingKeyring: Keyring = {
+  sealCommand: (bytes) => concatBytes(utf8('C'), bytes),
+  openCommand: (bytes) => bytes.subarray(1),
+  sealSnapshot: (bytes) => concatBytes(utf8('S'), bytes),
+  openSnapshot: (bytes) => bytes.subarray(1),
 };
 
 export interface Node {
@@ -58,6 +72,20 @@ function formerLogOf(disk: FormerDisk | undefined): Pick<ReplicaOptions<unknown>
   };
 }
 
+/** What a test may put around the replicas. */
+export interface Surroundings {
+  readonly crypto?: Crypto;
+  readonly parseReferenceValues?: ParseReferenceValues<unknown>;
+  readonly recoveryOf?: (slot: SlotName) => RecoveryPorts;
+  /** Learns which disk an incarnation opens in which epoch. */
+  readonly onDisk?: (
+    self: PeerIdentity,
+    clusterId: ClusterId,
+    epoch: Epoch,
+    disk: RecordingDisk,
+  ) => void;
+}
+
 export class World {
   readonly scheduler: VirtualScheduler = new VirtualScheduler();
   readonly nodes: Node[] = [];
@@ -67,12 +95,16 @@ export class World {
   readonly confirmAsked: ConfirmRequest[] = [];
   /** Pairs of slots, `a>b`, between which nothing passes. */
   readonly cut = new Set<string>();
+  readonly slotNames: readonly string[];
   readonly #slots: readonly SlotName[];
+  readonly #surroundings: Surroundings;
   readonly #random: { bytes(byteLength: number): Uint8Array };
   #births = 0;
 
-  constructor(slotNames: readonly string[], seed = 1) {
+  constructor(slotNames: readonly string[], seed = 1, surroundings: Surroundings = {}) {
+    this.#surroundings = surroundings;
     this.#slots = slotNames.map(slotName);
+    this.slotNames = slotNames;
     this.#random = seededRandom(seed);
   }
 
@@ -187,18 +219,25 @@ export class World {
             if (cluster === undefined) return { kind: 'not-leader' };
             return cluster.confirmLog(request, self.incarnation);
           }),
+        recover: (slot, receiver, notice) =>
+          this.#call(self, slot, (node) => {
+            if (node.self.incarnation !== receiver) throw new Error('another incarnation');
+            return node.replica.recoveryNoticed(notice, self.incarnation);
+          }),
       },
+      recovery: this.#surroundings.recoveryOf?.(self.slot) ?? withoutRecovery(),
       send: (to, messages) => this.#send(self, to, messages),
-      openKeyring: () => ({
-        sealCommand: (bytes) => concatBytes(utf8('C'), bytes),
-        openCommand: (bytes) => bytes.subarray(1),
-        sealSnapshot: (bytes) => concatBytes(utf8('S'), bytes),
-        openSnapshot: (bytes) => bytes.subarray(1),
-      }),
-      openDurableLog: () => disk,
-      crypto: testCrypto,
+      openKeyring: () => markingKeyring,
+      openDurableLog: (_seed, clusterId, epoch) => {
+        const own = epoch === 1 ? disk : new RecordingDisk();
+        this.#surroundings.onDisk?.(self, clusterId, epoch, own);
+        return own;
+      },
+      crypto: this.#surroundings.crypto ?? testCrypto,
       random: this.#random,
-      machine: { parseReferenceValues: (value) => value },
+      machine: {
+        parseReferenceValues: this.#surroundings.parseReferenceValues ?? ((value) => value),
+      },
       scheduler: this.scheduler,
       onEvent: (event, fields) => {
         const time = this.scheduler.monotonicMs();
@@ -221,7 +260,8 @@ export class World {
     this.scheduler.after(delayMs, () => {
       const still = this.#find(to.slot, from.slot);
       if (still?.self.incarnation !== to.incarnation) return;
-      still.replica.messagesArrived(from, cluster.clusterId, cluster.epoch, messages);
+      const { clusterId, epoch, opening } = cluster;
+      still.replica.messagesArrived(from, { clusterId, epoch, opening }, messages);
     });
     return true;
   }

@@ -38,7 +38,8 @@ export async function restoreFromDisk(
       const from = genesis.members.find((member) => member.nodeId === message.from);
       if (from === undefined) continue;
       const bytes = encodeMessage(message);
-      reborn.replica.messagesArrived(from, cluster.clusterId, cluster.epoch, [bytes]);
+      const { clusterId, epoch, opening } = cluster;
+      reborn.replica.messagesArrived(from, { clusterId, epoch, opening }, [bytes]);
     }
   });
 }

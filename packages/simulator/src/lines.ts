@@ -44,7 +44,7 @@ export function sendSnapshot(
   if (world.diskRandom.chance(0.03)) {
     return { finished: Promise.resolve('unsupported'), cancel };
   }
-  const { clusterId, epoch } = cluster;
+  const { clusterId, epoch, opening } = cluster;
   world.timeline.after(world.diskRandom.exponential(SNAPSHOT_MS), () => {
     const isLost = world.diskRandom.chance(world.network.noise.loss);
     if (isCancelled || isLost || !from.alive || !to.alive || world.network.isCut(from, to)) {
@@ -54,7 +54,9 @@ export function sendSnapshot(
     to.enter(() => {
       const theirs = to.replica.cluster;
       const isExpected = theirs?.clusterId === clusterId && theirs.expectsSnapshot(from.self);
-      if (isExpected) theirs.receiveSnapshot({ from: from.self, clusterId, epoch, ...parcel });
+      if (isExpected) {
+        theirs.receiveSnapshot({ from: from.self, clusterId, epoch, opening, ...parcel });
+      }
       world.timeline.after(1, () => {
         end(isExpected ? 'arrived' : 'failed');
       });

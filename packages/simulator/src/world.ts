@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { CodedError, incarnationId, slotName, utf8, type Crypto, type SlotName } from '@witan/core';
 import {
   Replica,
+  withoutRecovery,
   type Answer,
   type DurableState,
   type HashParts,
@@ -286,7 +287,13 @@ export class World {
           this.#call(process, target(slot), async ({ replica: { cluster } }) =>
             cluster === undefined ? NOBODY : cluster.confirmLog(request, process.self.incarnation),
           ),
+        recover: (slot, receiver, notice) =>
+          this.#call(process, target(slot), (to) => {
+            if (to.self.incarnation !== receiver) throw new Error('another incarnation');
+            return to.replica.recoveryNoticed(notice, process.self.incarnation);
+          }),
       },
+      recovery: withoutRecovery(),
       ...(this.options.reuses ? { readFormerLog: () => this.#formerLog(process, image) } : {}),
       send: (to, messages) => this.#send(process, to, messages),
       ...(this.options.snapshotsBeside
@@ -385,13 +392,14 @@ export class World {
     const cluster = from.replica.cluster;
     if (target?.alive !== true || cluster === undefined) return false;
     if (this.network.isCut(from, target) && this.diskRandom.chance(0.5)) return false;
-    const { clusterId, epoch } = cluster;
+    const { clusterId, epoch, opening } = cluster;
+    const life = { clusterId, epoch, opening };
     const shares =
       messages.length > 1 && this.diskRandom.chance(0.7) ? [messages] : messages.map((m) => [m]);
     for (const share of shares) {
       this.timeline.note(share[0]?.byteLength ?? 0);
       this.network.carry(from, target, () => {
-        target.replica.messagesArrived(from.self, clusterId, epoch, share);
+        target.replica.messagesArrived(from.self, life, share);
       });
     }
     return true;

@@ -12,7 +12,7 @@ import {
   type Command,
   type StateMachineErrorCode,
 } from '../src/index.ts';
-import { testKey } from './keys.ts';
+import { testKey } from '../testing/keys.ts';
 import {
   applyNext,
   foundedState,
@@ -25,7 +25,7 @@ import {
   options,
   setManifest,
   type State,
-} from './support.ts';
+} from '../testing/support.ts';
 
 const snapshotOptions = { ...options, crypto: nodeCrypto };
 const decode = (bytes: Uint8Array): State => StateMachine.decodeSnapshot(bytes, snapshotOptions);

@@ -13,7 +13,7 @@ import {
   manifestBytes,
   newState,
   setManifest,
-} from './support.ts';
+} from '../testing/support.ts';
 
 function serial(number: number): string {
   return number.toString(16).padStart(32, '0');

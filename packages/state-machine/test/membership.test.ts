@@ -20,7 +20,7 @@ import {
   reopened,
   restored,
   slots,
-} from './support.ts';
+} from '../testing/support.ts';
 
 const [a, b, c] = [incarnationOf(0), incarnationOf(1), incarnationOf(2)];
 const a2 = incarnationOf(0, 1);

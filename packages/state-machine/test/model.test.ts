@@ -23,7 +23,7 @@ import {
   restored,
   setManifest,
   type State,
-} from './support.ts';
+} from '../testing/support.ts';
 
 interface Step {
   readonly what: 'set' | 'issue' | 'noop' | 'garbage';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { clusterId, concatBytes } from '@witan/core';
 import { decodeRecoveryHeaderUnverified, RECOVERY_HEADER_BYTES_MAX } from '@witan/manifest';
 import { decodeCommand, encodeCommand, StateMachine, StateMachineError } from '../src/index.ts';
-import { testKey, type Edits, type TestKey } from './keys.ts';
+import { testKey, type Edits, type TestKey } from '../testing/keys.ts';
 import {
   applyNext,
   approvalFor,
@@ -20,7 +20,7 @@ import {
   restored,
   setManifest,
   type State,
-} from './support.ts';
+} from '../testing/support.ts';
 
 const bob = testKey();
 const carol = testKey('P-384');

@@ -16,7 +16,7 @@ import {
   setManifest,
   successors,
   type State,
-} from './support.ts';
+} from '../testing/support.ts';
 
 describe('a recovered state', () => {
   it('keeps everything, under a higher epoch, new members and one index more (I7, I8)', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { generation, unixMillis, utf8 } from '@witan/core';
 import { NO_TRANSITION, verifyHistory, type SignedTransition } from '@witan/manifest';
 import { encodeCommand, MANIFESTS_KEPT_MAX } from '../src/index.ts';
-import { signWith, testKey } from './keys.ts';
+import { signWith, testKey } from '../testing/keys.ts';
 import {
   applyNext,
   approvalFor,
@@ -16,7 +16,7 @@ import {
   restored,
   rootCertificate,
   setManifest,
-} from './support.ts';
+} from '../testing/support.ts';
 
 const second = manifestBytes({ 'workloads/web/dnsNames': ['second'] });
 const third = manifestBytes({ 'workloads/web/dnsNames': ['third'] });

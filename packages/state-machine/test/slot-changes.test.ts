@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { clusterId, epoch, sha256Hex, slotName } from '@witan/core';
 import { StateMachine, type CommandResult, type MemberInfo } from '../src/index.ts';
-import { bytesOf, draftManifest, testKey } from './keys.ts';
+import { bytesOf, draftManifest, testKey } from '../testing/keys.ts';
 import {
   applyNext,
   approvalFor,
@@ -18,7 +18,7 @@ import {
   restored,
   setManifest,
   type State,
-} from './support.ts';
+} from '../testing/support.ts';
 
 const THREE = ['witan-0', 'witan-1', 'witan-2'];
 const FIVE = [...THREE, 'witan-3', 'witan-4'];

@@ -25,7 +25,7 @@ import {
   reopened,
   setManifest,
   slots,
-} from './support.ts';
+} from '../testing/support.ts';
 
 function decode(bytes: Uint8Array): unknown {
   return StateMachine.decodeSnapshot(bytes, { ...options, crypto: nodeCrypto });

@@ -10,7 +10,8 @@ import {
 import { systemClock } from '@witan/keys';
 import type { ChannelProver } from '@witan/transport';
 import type { CoordinatorInitdata } from '../initdata.ts';
-import type { EventLog, NodeOptions } from '../node.ts';
+import type { EventLog } from '../log.ts';
+import type { NodeOptions } from '../node.ts';
 import type { CoordinatorTee } from './self.ts';
 
 /** @throws EndorsementsError ENDORSEMENTS_OPTION_INVALID */

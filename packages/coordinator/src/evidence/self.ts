@@ -21,7 +21,7 @@ import { bytesEqual, toHex, type Clock, type Crypto } from '@witan/core';
 import { standaloneReportData } from '@witan/transport';
 import { CoordinatorError } from '../errors.ts';
 import type { CoordinatorInitdata } from '../initdata.ts';
-import type { EventLog } from '../node.ts';
+import type { EventLog } from '../log.ts';
 import { similarValues } from './similar.ts';
 
 const SELF_LABEL = 'witan/v1/coordinator-self';

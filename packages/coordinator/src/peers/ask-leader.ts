@@ -2,7 +2,7 @@
 import { describeError } from '@witan/core';
 import { LeadService, type LeadRequestSchema } from '@witan/protocol';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { PeerConnection } from './network.ts';
+import type { PeerConnection } from './attested-peers.ts';
 import type { LeadAnswer } from '../services/lead.ts';
 
 /** @returns how it went; a failed call decides nothing and can be repeated */

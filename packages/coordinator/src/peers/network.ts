@@ -6,38 +6,50 @@
  * Whoever answers at a slot's address is taken for what its channel proved, an incarnation, and
  * messages for another one are not sent there (I1).
  */
-import { describeError, fromHex, incarnationId, type SlotName } from '@witan/core';
+import {
+  describeError,
+  fromHex,
+  incarnationId,
+  type IncarnationId,
+  type SlotName,
+} from '@witan/core';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { PeerService, type LeadRequestSchema } from '@witan/protocol';
-import type {
-  Answer,
-  ConfirmAnswer,
-  ConfirmRequest,
-  Forwarded,
-  Genesis,
-  JoinAnswer,
-  JoinRequest,
-  Lane,
-  PeerCalls,
-  PeerIdentity,
-  SnapshotParcel,
-  SnapshotTransfer,
-  Standing,
+import {
+  isSameLife,
+  type Answer,
+  type ClusterLife,
+  type ConfirmAnswer,
+  type ConfirmRequest,
+  type Forwarded,
+  type Genesis,
+  type JoinAnswer,
+  type JoinRequest,
+  type Lane,
+  type PeerCalls,
+  type PeerIdentity,
+  type RecoveryNotice,
+  type SnapshotParcel,
+  type SnapshotTransfer,
+  type Standing,
 } from '@witan/replica';
 import type { CommandResult } from '@witan/state-machine';
-import { TransportError, type AttestedConnection } from '@witan/transport';
-import type { PeerClaims } from '../evidence/rules.ts';
+import { TransportError } from '@witan/transport';
 import { CoordinatorError } from '../errors.ts';
 import { decodeResult, type Operation } from '../operations.ts';
 import type { LeadAnswer } from '../services/lead.ts';
 import { askOver } from './ask-leader.ts';
+import type { PeerConnection } from './attested-peers.ts';
 import { confirmAnswerFromWire, confirmRequestToWire } from './confirm-wire.ts';
+import { closeLanes, lifeOf, requestsOf, type Line, type Origin } from './lanes.ts';
 import { Outbox } from './outbox.ts';
+import { deliverReopening, exchangeNotices } from './recovery-calls.ts';
 import { sendSnapshot } from './snapshot-out.ts';
 import {
   joinAnswerFromWire,
   memberFromWire,
   memberToWire,
+  openingToWire,
   operationToWire,
   standingFromWire,
   standingToWire,
@@ -51,29 +63,15 @@ const LEARNED_MAX = 64;
 const REDIAL_MS = 50;
 const REDIAL_MS_MAX = 500;
 
-/** An established channel to a peer, as much as is needed of it. */
-export type PeerConnection = Pick<
-  AttestedConnection<unknown>,
-  'unary' | 'stream' | 'closed' | 'close' | 'reverify'
-> & { readonly peer: { readonly spkiSha256: string; readonly claims?: PeerClaims | undefined } };
-
 export interface NetworkOptions {
   readonly self: PeerIdentity;
   readonly addresses: ReadonlyMap<SlotName, string>;
   /** Makes a channel; it names the incarnation that the other end proved to be. */
   readonly connect: (address: string, signal: AbortSignal) => Promise<PeerConnection>;
   /** The cluster that this replica belongs to, for the first batch of a stream. */
-  readonly cluster: () => { readonly clusterId: string; readonly epoch: number } | undefined;
+  readonly cluster: () => ClusterLife | undefined;
   readonly onLost: (peer: PeerIdentity) => void;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
-}
-
-interface Line {
-  readonly connection: PeerConnection;
-  readonly incarnation: string;
-  readonly lanes: Partial<Record<Lane, Outbox>>;
-  /** The cluster that the streams speak for. */
-  clusterId: string | undefined;
 }
 
 /** One slot's line: up, being made, or down until a time. */
@@ -119,6 +117,8 @@ export class PeerNetwork implements PeerCalls {
     if (claims?.kind === 'replica' && claims.rule === 'listed') {
       return { accepted: false, code: 'NOT_SIMILAR' };
     }
+    const { reopening } = genesis;
+    if (reopening !== undefined) return deliverReopening(line.connection, genesis, reopening);
     const { accepted, code } = await line.connection.unary(
       PeerService.method.deliverGenesis,
       {
@@ -152,6 +152,20 @@ export class PeerNetwork implements PeerCalls {
       { timeoutMs: CALL_MS },
     );
     return { from: incarnationId(line.incarnation), value: confirmAnswerFromWire(response) };
+  }
+
+  async recover(
+    slot: SlotName,
+    receiver: IncarnationId,
+    notice: RecoveryNotice,
+  ): Promise<Answer<RecoveryNotice>> {
+    const line = await this.#line(slot);
+    // Shares and seed go to the incarnation that was attested for them and to nobody else (I1).
+    if (line.incarnation !== receiver) {
+      throw unreachable(slot, 'another incarnation has taken its place');
+    }
+    const value = await exchangeNotices(line.connection, notice);
+    return { from: incarnationId(line.incarnation), value };
   }
 
   /** Runs a write on the leader. */
@@ -211,11 +225,7 @@ export class PeerNetwork implements PeerCalls {
       return false;
     }
     if (line.incarnation !== to.incarnation) return false;
-    const clusterId = this.#options.cluster()?.clusterId;
-    if (line.clusterId !== clusterId) {
-      closeLanes(line);
-      line.clusterId = clusterId;
-    }
+    this.#keepToLife(line);
     try {
       const outbox = line.lanes[lane] ?? this.#openStream(to, line, lane);
       return outbox?.push(messages) ?? false;
@@ -264,6 +274,18 @@ export class PeerNetwork implements PeerCalls {
     for (const slot of this.#slots.values()) slot.line?.connection.close('stopping');
   }
 
+  /** A stream names its cluster and epoch once: those of another one need another stream. */
+  #keepToLife(line: Line): void {
+    const cluster = this.#options.cluster();
+    const isSame =
+      cluster === undefined || line.life === undefined
+        ? cluster === line.life
+        : isSameLife(cluster, line.life);
+    if (isSame) return;
+    closeLanes(line);
+    line.life = cluster === undefined ? undefined : lifeOf(cluster);
+  }
+
   #openStream(to: PeerIdentity, line: Line, lane: Lane): Outbox | undefined {
     const first = this.#origin();
     if (first === undefined) return undefined;
@@ -281,6 +303,7 @@ export class PeerNetwork implements PeerCalls {
     return {
       clusterId: fromHex(cluster.clusterId),
       epoch: BigInt(cluster.epoch),
+      opening: openingToWire(cluster.opening),
       self: memberToWire(this.#options.self),
     };
   }
@@ -320,7 +343,7 @@ export class PeerNetwork implements PeerCalls {
     try {
       const connection = await this.#options.connect(address, this.#abort.signal);
       const incarnation = connection.peer.spkiSha256;
-      const line: Line = { connection, incarnation, lanes: {}, clusterId: undefined };
+      const line: Line = { connection, incarnation, lanes: {}, life: undefined };
       state.line = line;
       state.redialMs = REDIAL_MS;
       this.#options.onEvent('peer attested', { peer: slot, incarnation: line.incarnation });
@@ -359,31 +382,6 @@ export class PeerNetwork implements PeerCalls {
     };
     this.#slots.set(slot, state);
     return state;
-  }
-}
-
-/** Who sends, and for which cluster. */
-interface Origin {
-  readonly clusterId: Uint8Array;
-  readonly epoch: bigint;
-  readonly self: ReturnType<typeof memberToWire>;
-}
-
-async function* requestsOf(
-  first: Origin,
-  outbox: Outbox,
-): AsyncGenerator<{ messages: Uint8Array[] } & Partial<Origin>> {
-  let isFirst = true;
-  for await (const messages of outbox) {
-    yield isFirst ? { ...first, messages: [...messages] } : { messages: [...messages] };
-    isFirst = false;
-  }
-}
-
-function closeLanes(line: Line): void {
-  for (const lane of ['urgent', 'bulk'] as const) {
-    line.lanes[lane]?.close();
-    delete line.lanes[lane];
   }
 }
 

@@ -3,12 +3,12 @@
  * go on. Assumes that every sender is attested; one that is wrong or old costs bounded memory.
  */
 import { crc32 } from 'node:zlib';
-import { clusterId, epoch, toHex } from '@witan/core';
+import { toHex } from '@witan/core';
 import type { SendSnapshotRequest } from '@witan/protocol';
 import type { ArrivedSnapshot } from '@witan/replica';
 import { PublicError } from '@witan/transport';
 import { CHUNK_BYTES, SNAPSHOT_BYTES_MAX } from './snapshot-chunks.ts';
-import { memberFromWire, toNumber } from './wire.ts';
+import { lifeFromWire, memberFromWire, toNumber } from './wire.ts';
 
 /** What an inbox needs from its surroundings. */
 export interface SnapshotInboxOptions {
@@ -91,8 +91,7 @@ export class SnapshotInbox {
     }
     const origin = {
       from,
-      clusterId: clusterId(toHex(header.clusterId)),
-      epoch: epoch(toNumber(header.epoch)),
+      ...lifeFromWire(header),
     };
     if (!this.#options.expects(origin)) throw unexpected('sender or cluster');
     const transferId = toHex(header.transferId.subarray(0, 16));

@@ -10,6 +10,7 @@ import {
   sha256Hex,
   slotName,
   toHex,
+  type Sha256Hex,
 } from '@witan/core';
 import {
   ApprovalSchema,
@@ -26,8 +27,15 @@ import {
   type Member,
   type Standing as WireStanding,
 } from '@witan/protocol';
-import type { Approval } from '@witan/manifest';
-import type { Genesis, JoinAnswer, PeerIdentity, Standing, StandingKind } from '@witan/replica';
+import { NO_TRANSITION, type Approval } from '@witan/manifest';
+import type {
+  ClusterLife,
+  Genesis,
+  JoinAnswer,
+  PeerIdentity,
+  Standing,
+  StandingKind,
+} from '@witan/replica';
 import { requestKey } from '@witan/state-machine';
 import { CoordinatorError } from '../errors.ts';
 import type { Operation } from '../operations.ts';
@@ -78,6 +86,7 @@ export function standingToWire(standing: Standing): WireStanding {
       : {
           clusterId: fromHex(cluster.clusterId),
           epoch: BigInt(cluster.epoch),
+          opening: openingToWire(cluster.opening),
           appliedIndex: BigInt(cluster.appliedIndex),
           members: cluster.members.map(memberToWire),
           ...(cluster.leader === undefined ? {} : { leader: memberToWire(cluster.leader) }),
@@ -95,8 +104,7 @@ export function standingFromWire(wire: WireStanding | undefined): Standing {
       ? {}
       : {
           cluster: {
-            clusterId: clusterId(toHex(wire.clusterId)),
-            epoch: epoch(toNumber(wire.epoch)),
+            ...lifeFromWire(wire),
             appliedIndex: toNumber(wire.appliedIndex),
             members: wire.members.slice(0, 64).map(memberFromWire),
             ...leader,
@@ -127,6 +135,7 @@ export function joinAnswerToWire(answer: JoinAnswer): Partial<Omit<JoinResponse,
         outcome: JoinResponse_Outcome.ADMITTED,
         clusterId: fromHex(answer.clusterId),
         epoch: BigInt(answer.epoch),
+        opening: openingToWire(answer.opening),
         // A copy: whoever takes the message apart wipes what it was given.
         seed: Uint8Array.from(answer.seed.expose()),
         slots: [...answer.slots],
@@ -152,8 +161,7 @@ export function joinAnswerFromWire(wire: JoinResponse): JoinAnswer {
     case JoinResponse_Outcome.ADMITTED:
       return {
         kind: 'admitted',
-        clusterId: clusterId(toHex(wire.clusterId)),
-        epoch: epoch(toNumber(wire.epoch)),
+        ...lifeFromWire(wire),
         seed: seedFromWire(wire.seed),
         slots: wire.slots.slice(0, 64).map(slotName),
         members: wire.members.slice(0, 64).map(memberFromWire),
@@ -284,7 +292,31 @@ export function toNumber(value: bigint): number {
   return Number(value);
 }
 
-function seedFromWire(bytes: Uint8Array): Secret {
+/** Empty in the first epoch. */
+export function openingToWire(opening: Sha256Hex): Uint8Array {
+  return opening === NO_TRANSITION ? new Uint8Array(0) : fromHex(opening);
+}
+
+/** @throws IdError */
+export function openingFromWire(bytes: Uint8Array): Sha256Hex {
+  return bytes.byteLength === 0 ? NO_TRANSITION : sha256Hex(toHex(bytes));
+}
+
+/** One life of a cluster. @throws IdError, CoordinatorError COORDINATOR_WIRE_MALFORMED */
+export function lifeFromWire(wire: {
+  readonly clusterId: Uint8Array;
+  readonly epoch: bigint;
+  readonly opening: Uint8Array;
+}): ClusterLife {
+  return {
+    clusterId: clusterId(toHex(wire.clusterId)),
+    epoch: epoch(toNumber(wire.epoch)),
+    opening: openingFromWire(wire.opening),
+  };
+}
+
+/** @throws CoordinatorError COORDINATOR_WIRE_MALFORMED; wipes what it was given */
+export function seedFromWire(bytes: Uint8Array): Secret {
   if (bytes.byteLength !== 32) throw malformed('seed');
   const seed = new Secret(bytes);
   bytes.fill(0);

@@ -1,8 +1,7 @@
 /** The peer service: what other replicas ask, each by the identity that its channel proved. */
 import { incarnationId, slotName } from '@witan/core';
 import { PeerService } from '@witan/protocol';
-import type { AttestedPeer, ServiceRegistration } from '@witan/transport';
-import { serviceRegistration, PublicError } from '@witan/transport';
+import { serviceRegistration, type ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import { encodeResult } from '../operations.ts';
 import { confirmAnswerToWire, confirmRequestFromWire } from '../peers/confirm-wire.ts';
@@ -17,6 +16,8 @@ import {
 } from '../peers/wire.ts';
 import { WRITE_MS, type ServiceContext } from './context.ts';
 import { raftStreams } from './raft-streams.ts';
+import { recoveryCalls } from './recovery-calls.ts';
+import { refuseStranger } from './stranger.ts';
 
 export function peerService(context: ServiceContext): ServiceRegistration<PeerClaims> {
   const { replica, writer } = context;
@@ -51,6 +52,8 @@ export function peerService(context: ServiceContext): ServiceRegistration<PeerCl
       return confirmAnswerToWire(await cluster.confirmLog(confirmRequestFromWire(request), from));
     },
 
+    ...recoveryCalls(context),
+
     ...raftStreams<PeerClaims>(
       () => replica.cluster,
       (bytes) => {
@@ -79,17 +82,4 @@ export function peerService(context: ServiceContext): ServiceRegistration<PeerCl
       }
     },
   });
-}
-
-/**
- * Where no manifest is in force, only replicas like this one may found a cluster or be let into it
- * (decision record 0045). A listed peer stays out until the manifest decides.
- */
-function refuseStranger({ replica }: ServiceContext, peer: AttestedPeer<PeerClaims>): void {
-  const { claims } = peer;
-  const isListed = claims?.kind === 'replica' && claims.rule === 'listed';
-  // Judged before the manifest came into force; the channel is judged again at once.
-  if (!isListed || (replica.cluster?.generation ?? 0) > 0) return;
-  const message = 'before the first manifest all replicas must be of one kind and build';
-  throw new PublicError('FAILED_PRECONDITION', 'NOT_SIMILAR', message);
 }

@@ -2,17 +2,20 @@
  * The streams that carry Raft from replica to replica: messages in lanes, snapshots beside them.
  * Each speaks for the identity that its channel proved (I1).
  */
-import { clusterId, epoch, toHex, type ClusterId, type Epoch } from '@witan/core';
+import type { ClusterId, Epoch } from '@witan/core';
 import type { PeerService } from '@witan/protocol';
-import type { ArrivedSnapshot, PeerIdentity } from '@witan/replica';
+import {
+  isSameLife,
+  type ArrivedSnapshot,
+  type ClusterLife,
+  type PeerIdentity,
+} from '@witan/replica';
 import { PublicError, type Handlers } from '@witan/transport';
 import { SnapshotInbox } from '../peers/snapshot-in.ts';
-import { memberFromWire, toNumber } from '../peers/wire.ts';
+import { lifeFromWire, memberFromWire } from '../peers/wire.ts';
 
 /** What a member of a cluster does with what arrives. */
-export interface RaftMember {
-  readonly clusterId: ClusterId;
-  readonly epoch: Epoch;
+export interface RaftMember extends ClusterLife {
   receive(from: PeerIdentity, messages: readonly Uint8Array[]): void;
   /** Takes note of somebody who speaks for another cluster or epoch. */
   refuseForeign(from: PeerIdentity, clusterId: ClusterId, epoch: Epoch): void;
@@ -31,33 +34,32 @@ export function raftStreams<Claims>(
   member: () => RaftMember | undefined,
   onSnapshotBytes: (bytes: number) => void = () => undefined,
 ): Pick<Handlers<typeof PeerService, Claims>, 'exchange' | 'sendSnapshot'> {
-  const find = (cluster: ClusterId, at: Epoch): RaftMember | undefined => {
+  const find = (life: ClusterLife): RaftMember | undefined => {
     const own = member();
-    return own?.clusterId === cluster && own.epoch === at ? own : undefined;
+    return own !== undefined && isSameLife(own, life) ? own : undefined;
   };
   const inbox = new SnapshotInbox({
     now: () => performance.now(),
-    expects: (origin) =>
-      find(origin.clusterId, origin.epoch)?.expectsSnapshot(origin.from) ?? false,
+    expects: (origin) => find(origin)?.expectsSnapshot(origin.from) ?? false,
     onArrived: (snapshot) => {
       onSnapshotBytes(snapshot.state.byteLength);
-      find(snapshot.clusterId, snapshot.epoch)?.receiveSnapshot(snapshot);
+      find(snapshot)?.receiveSnapshot(snapshot);
     },
   });
   return {
     exchange: async function* (requests, { peer }) {
-      let sender: readonly [PeerIdentity, ClusterId, Epoch] | undefined;
+      let sender: readonly [PeerIdentity, ClusterLife] | undefined;
       for await (const request of requests) {
         if (sender === undefined) {
           const from = memberFromWire(request.self);
           // The channel says who speaks; the message may only say the same.
           if (from.incarnation !== peer.spkiSha256) throw notYourself();
-          const cluster = clusterId(toHex(request.clusterId));
-          sender = [from, cluster, epoch(toNumber(request.epoch))];
+          sender = [from, lifeFromWire(request)];
         }
-        const found = find(sender[1], sender[2]);
-        if (found === undefined) member()?.refuseForeign(...sender);
-        else found.receive(sender[0], request.messages);
+        const [from, life] = sender;
+        const found = find(life);
+        if (found === undefined) member()?.refuseForeign(from, life.clusterId, life.epoch);
+        else found.receive(from, request.messages);
       }
       yield* [];
     },
@@ -66,7 +68,8 @@ export function raftStreams<Claims>(
   };
 }
 
-function notYourself(): PublicError {
-  const message = 'the stream names another sender than its channel proved';
+/** A peer that calls itself something else than its channel proved. */
+export function notYourself(): PublicError {
+  const message = 'the call names another sender than its channel proved';
   return new PublicError('PERMISSION_DENIED', 'IDENTITY_MISMATCH', message);
 }

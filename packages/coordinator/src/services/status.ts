@@ -2,11 +2,12 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { fromHex } from '@witan/core';
 import { GetStatusResponse_Phase, type GetStatusResponseSchema } from '@witan/protocol';
-import type { Phase, Replica } from '@witan/replica';
+import type { Phase, RecoveryProgress, Replica } from '@witan/replica';
 import type { ReferenceValues } from '@witan/attestation';
 import { isSimulated } from '../operations.ts';
 import { memberToWire } from '../peers/wire.ts';
 import type { BestMark, ServiceContext } from './context.ts';
+import { explainProgress, progressToWire } from './recovery-progress.ts';
 
 const PHASES: Readonly<Record<Phase, GetStatusResponse_Phase>> = {
   discovering: GetStatusResponse_Phase.DISCOVERING,
@@ -28,10 +29,12 @@ export function statusOf(
   const { replica } = context;
   setGauges(context);
   const standing = replica.standing();
+  const recovery = replica.recoveryProgress();
   const base = {
+    ...(recovery === undefined ? {} : { recovery: progressToWire(recovery) }),
     slot: context.slot,
     phase: PHASES[replica.phase()],
-    explanation: explain(replica),
+    explanation: explain(replica, recovery),
     nodeId: BigInt(standing.self.nodeId),
     incarnation: fromHex(standing.self.incarnation),
     slots: [...(replica.cluster?.slots ?? standing.slots)],
@@ -88,7 +91,10 @@ function setGauges({ replica, counters }: ServiceContext): void {
 }
 
 /** One sentence for people, with the next step where there is one. */
-function explain(replica: Replica<ReferenceValues>): string {
+function explain(
+  replica: Replica<ReferenceValues>,
+  recovery: RecoveryProgress | undefined,
+): string {
   const phase = replica.phase();
   const slots = replica.waiting?.slots.join(', ') ?? '';
   switch (phase) {
@@ -103,6 +109,7 @@ function explain(replica: Replica<ReferenceValues>): string {
         ? 'No leader is known: a majority of the voters must be reachable.'
         : 'Serving.';
     case 'sealed':
+      if (recovery !== undefined) return explainProgress(recovery);
       return `Sealed state is on disk (${slots}) and no cluster lives: owners must recover it.`;
     case 'removed':
       return 'Replaced by a later incarnation of this slot; this process stops.';

@@ -1,7 +1,8 @@
 /**
- * A slot's data directory: one journal for each incarnation, named by its id. An earlier
- * incarnation's journal is kept until the new one is on disk and its holder votes; it is never read
- * for anything that counts (I2, I4).
+ * A slot's data directory: one journal for each incarnation, named by its id, and another one when
+ * an incarnation that survived a full recovery enters the next epoch. An earlier journal is kept
+ * until the new one is on disk and its holder votes; it is never read for anything that counts
+ * (I2, I4).
  */
 import { mkdir, readdir, rm, access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,16 +10,19 @@ import type { IncarnationId } from '@witan/core';
 import { journalExists, nodeJournalFs, type JournalLock } from '@witan/journal';
 import { CoordinatorError } from '../errors.ts';
 
-const JOURNAL_NAME = /^journal-[0-9a-f]{16}$/;
+const JOURNAL_NAME = /^journal-[0-9a-f]{16}(-\d{1,9})?$/;
 
 export interface DataDirectory {
-  /** Directory for this incarnation's journal; made when the journal opens. */
-  readonly journal: string;
+  /**
+   * Directory for this incarnation's next journal; made when the journal opens. The one before, if
+   * there was one, counts as earlier from now on.
+   */
+  nextJournal(): string;
   /** Whether earlier incarnations left sealed state. */
   readonly holdsSealedState: boolean;
-  /** Journal directories of earlier incarnations, to be read only; empty once they are dropped. */
+  /** Earlier journals' directories, to be read only; empty once they are dropped. */
   readonly earlier: readonly string[];
-  /** Removes what earlier incarnations left. */
+  /** Removes the earlier journals. */
   dropEarlier(): Promise<void>;
   release(): Promise<void>;
 }
@@ -31,11 +35,18 @@ export async function openDataDirectory(
   const lock = await prepare(directory);
   const own = `journal-${incarnation.slice(0, 16)}`;
   const earlier = (await readdir(directory))
-    .filter((name) => JOURNAL_NAME.test(name) && name !== own)
+    .filter((name) => JOURNAL_NAME.test(name) && !name.startsWith(own))
     .map((name) => join(directory, name));
   const holding = await Promise.all(earlier.map((path) => journalExists(path)));
+  let journals = 0;
+  const pathOf = (number: number): string =>
+    join(directory, number === 1 ? own : `${own}-${number}`);
   return {
-    journal: join(directory, own),
+    nextJournal: () => {
+      if (journals > 0) earlier.push(pathOf(journals));
+      journals += 1;
+      return pathOf(journals);
+    },
     holdsSealedState: holding.includes(true),
     earlier,
     dropEarlier: async () => {

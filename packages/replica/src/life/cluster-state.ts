@@ -66,11 +66,7 @@ export class ClusterState<ReferenceValues> implements StateSubscriber {
   }
 
   restore(index: number, configuration: Configuration, snapshot: Uint8Array): void {
-    const { generations, state } = splitSnapshot(snapshot);
-    if (generations !== undefined) this.#options.keyring.generations?.open(generations);
-    const plaintext = this.#options.keyring.openSnapshot(state);
-    const { machine, crypto } = this.#options;
-    this.#machine = StateMachine.decodeSnapshot(plaintext, { ...machine, crypto });
+    this.#machine = openState(snapshot, this.#options);
     this.#options.onRestored(index);
     this.#options.onEvent('state restored from a snapshot', { index });
     this.#options.onMembers(this.members(), configuration);
@@ -112,6 +108,22 @@ export class ClusterState<ReferenceValues> implements StateSubscriber {
     }
     return { kind: 'applied', ...this.#machine.apply(index, plaintext, this.#options.crypto) };
   }
+}
+
+/**
+ * The state in a snapshot that `ClusterState.snapshot` made; the keyring takes up the generations
+ * of sealing keys in front of it.
+ *
+ * @throws CodedError for a snapshot that no member of this cluster sealed
+ */
+export function openState<ReferenceValues>(
+  snapshot: Uint8Array,
+  options: Pick<ClusterStateOptions<ReferenceValues>, 'keyring' | 'crypto' | 'machine'>,
+): StateMachine<ReferenceValues> {
+  const { keyring, machine, crypto } = options;
+  const { generations, state } = splitSnapshot(snapshot);
+  if (generations !== undefined) keyring.generations?.open(generations);
+  return StateMachine.decodeSnapshot(keyring.openSnapshot(state), { ...machine, crypto });
 }
 
 /** Whether a snapshot made by `ClusterState.snapshot` holds a manifest. */

@@ -2,23 +2,23 @@
  * A replica's part in one cluster: engine, state, directory and admission desk, wired together.
  * Ends when the replica stops, is replaced, or takes up another founding.
  */
-import { StateMachine, type StateMachineOptions } from '@witan/state-machine';
+import { StateMachine } from '@witan/state-machine';
 import {
   utf8,
   type ClusterId,
-  type Crypto,
   type Epoch,
   type IncarnationId,
+  type Sha256Hex,
   type SlotName,
 } from '@witan/core';
 import type { Applied, Configuration, ConsensusEngine, EngineStatus } from '../engine.ts';
-import type { DurableLog, Keyring, MessageSink, Scheduler, Seed } from '../ports.ts';
+import type { MessageSink, Seed } from '../ports.ts';
 import { LogChain } from '../raft/log-chain.ts';
-import { BOOTSTRAP_INDEX } from '../raft/engine-storage.ts';
+import { BOOTSTRAP_INDEX, type Bootstrap } from '../raft/engine-storage.ts';
 import { RaftEngine } from '../raft/raft-engine.ts';
-import type { EngineTuning } from '../raft/tuning.ts';
 import type { ReusedLog } from '../reuse/reused-log.ts';
 import { answerMarks, takeUp } from '../reuse/reuse.ts';
+import type { FormerLog } from '../recovery/ports.ts';
 import type {
   ArrivedSnapshot,
   ConfirmAnswer,
@@ -26,11 +26,11 @@ import type {
   JoinAnswer,
   JoinRequest,
   PeerIdentity,
-  PeerSending,
   Standing,
 } from '../standing.ts';
 import { AdmissionDesk } from './admission.ts';
-import { ClusterState, snapshotHoldsManifest } from './cluster-state.ts';
+import type { ClusterOptions } from './cluster-options.ts';
+import { ClusterState, openState, snapshotHoldsManifest } from './cluster-state.ts';
 import { Directory } from './directory.ts';
 import { Refusals } from './refusals.ts';
 import { Rekeying } from './rekeying.ts';
@@ -39,34 +39,6 @@ import { Steward } from './steward.ts';
 /** Between two looks at who is heard, in milliseconds. */
 const BEAT_MS = 100;
 const CHANGE_TIMEOUT_MS = 5_000;
-
-/** What a part in a cluster is made from. */
-export interface ClusterOptions<ReferenceValues> extends PeerSending {
-  readonly clusterId: ClusterId;
-  readonly epoch: Epoch;
-  readonly seed: Seed;
-  readonly slots: readonly SlotName[];
-  readonly self: PeerIdentity;
-  /** The founders: this replica is one of them. A newcomer has none and waits for a snapshot. */
-  readonly founders: readonly PeerIdentity[] | undefined;
-  /** A newcomer's former log, as far as the leader has confirmed it. */
-  readonly reused?: ReusedLog | undefined;
-  /** Whom a newcomer can reach. */
-  readonly known: readonly PeerIdentity[];
-  readonly keyring: Keyring;
-  readonly durable: DurableLog;
-  readonly crypto: Crypto;
-  readonly machine: StateMachineOptions<ReferenceValues>;
-  readonly scheduler: Scheduler;
-  readonly randomInt: (bound: number) => number;
-  readonly tuning?: Partial<EngineTuning>;
-  readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
-  /** State, role or membership changed. */
-  readonly onChange: () => void;
-  /** This incarnation is no member any more. */
-  readonly onRemoved: () => void;
-  readonly fatal: (error: unknown) => void;
-}
 
 /** See the head of this file. */
 export class Cluster<ReferenceValues> {
@@ -84,6 +56,8 @@ export class Cluster<ReferenceValues> {
   readonly #desk: AdmissionDesk;
   readonly #rekeying: Rekeying;
   readonly #refusals: Refusals;
+  /** The index that the epoch began with here. */
+  readonly #begunAt: number;
   #wasMember: boolean;
   /** Whom this replica follows, how many messages came from it, and for how many beats none. */
   #heard = { leaderId: 0, count: 0, silentBeats: 0 };
@@ -101,17 +75,6 @@ export class Cluster<ReferenceValues> {
       propose: (command) => this.propose(command, false, CHANGE_TIMEOUT_MS),
       onEvent: options.onEvent,
     });
-    const machine = StateMachine.genesis(
-      {
-        clusterId: options.clusterId,
-        epoch: options.epoch,
-        slots: options.slots,
-        // A newcomer holds a placeholder until the leader's snapshot replaces it.
-        members: founders ?? [options.self],
-        appliedIndex: founders === undefined ? 0 : BOOTSTRAP_INDEX,
-      },
-      options.machine,
-    );
     this.state = new ClusterState(
       {
         keyring: options.keyring,
@@ -129,10 +92,11 @@ export class Cluster<ReferenceValues> {
         },
         onEvent: options.onEvent,
       },
-      machine,
+      beginning(options),
     );
-    const context = utf8(`${options.clusterId}/${options.epoch}`);
+    const context = utf8(`${options.clusterId}/${options.epoch}/${options.opening}`);
     this.chain = new LogChain((...parts) => options.crypto.hash('sha256', ...parts), context);
+    this.#begunAt = founders === undefined ? 0 : this.state.machine.appliedIndex;
     const reused = takeUp(options.reused, this.state, options.onEvent);
     this.reusedIndex = reused?.mark.index ?? 0;
     this.#raft = this.#createEngine(reused);
@@ -156,6 +120,15 @@ export class Cluster<ReferenceValues> {
 
   get epoch(): Epoch {
     return this.#options.epoch;
+  }
+
+  get opening(): Sha256Hex {
+    return this.#options.opening;
+  }
+
+  /** Whether this epoch has committed anything: from then on no other opening passes it by. */
+  get hasCommitted(): boolean {
+    return this.status().commitIndex > this.#begunAt;
   }
 
   get founders(): readonly PeerIdentity[] | undefined {
@@ -223,6 +196,7 @@ export class Cluster<ReferenceValues> {
     return {
       clusterId: this.clusterId,
       epoch: this.epoch,
+      opening: this.opening,
       appliedIndex: this.status().appliedIndex,
       members: this.members(),
       ...(leader === undefined ? {} : { leader }),
@@ -268,9 +242,10 @@ export class Cluster<ReferenceValues> {
     const admission = await this.#desk.admit(request, from);
     switch (admission.kind) {
       case 'admitted': {
-        const { clusterId, epoch, seed } = this.#options;
+        const { clusterId, epoch, opening, seed } = this.#options;
         const { slots } = this.state.machine;
-        return { kind: 'admitted', clusterId, epoch, seed, slots, members: this.members() };
+        const members = this.members();
+        return { kind: 'admitted', clusterId, epoch, opening, seed, slots, members };
       }
       case 'not-leader': {
         const leader = this.leader();
@@ -299,14 +274,17 @@ export class Cluster<ReferenceValues> {
     await this.engine.stop();
   }
 
+  /** What this incarnation holds in memory, for a recovery. To be called once it has stopped. */
+  formerLog(): FormerLog {
+    const { clusterId, epoch, self, keyring } = this.#options;
+    return { incarnation: self.incarnation, clusterId, epoch, state: this.#raft.log(), keyring };
+  }
+
   #createEngine(reused: ReusedLog | undefined): RaftEngine {
-    const { self, founders, scheduler } = this.#options;
-    const voters = (founders ?? []).map((peer) => peer.nodeId).toSorted((a, b) => a - b);
-    const bootstrap = { configuration: { voters, votersOutgoing: [], learners: [] } };
+    const { self, scheduler } = this.#options;
     return new RaftEngine({
       nodeId: self.nodeId,
-      bootstrap:
-        founders === undefined ? undefined : { ...bootstrap, snapshot: this.state.snapshot() },
+      bootstrap: this.#bootstrap(),
       reused,
       subscriber: this.state,
       durable: this.#options.durable,
@@ -338,6 +316,17 @@ export class Cluster<ReferenceValues> {
       timeoutMs: CHANGE_TIMEOUT_MS,
       onEvent: this.#options.onEvent,
     });
+  }
+
+  #bootstrap(): Bootstrap | undefined {
+    const { founders, state } = this.#options;
+    if (founders === undefined) return undefined;
+    const voters = founders.map((peer) => peer.nodeId).toSorted((a, b) => a - b);
+    return {
+      configuration: { voters, votersOutgoing: [], learners: [] },
+      snapshot: state ?? this.state.snapshot(),
+      index: this.state.machine.appliedIndex,
+    };
   }
 
   #sink(): MessageSink {
@@ -395,4 +384,16 @@ export class Cluster<ReferenceValues> {
       this.#watch();
     });
   }
+}
+
+/** The state that a replica takes part with from the start. */
+function beginning<ReferenceValues>(
+  options: ClusterOptions<ReferenceValues>,
+): StateMachine<ReferenceValues> {
+  const { clusterId, epoch, slots, founders, self, state, machine } = options;
+  if (state !== undefined) return openState(state, options);
+  // A newcomer holds a placeholder until the leader's snapshot replaces it.
+  const members = founders ?? [self];
+  const appliedIndex = founders === undefined ? 0 : BOOTSTRAP_INDEX;
+  return StateMachine.genesis({ clusterId, epoch, slots, members, appliedIndex }, machine);
 }

@@ -48,7 +48,8 @@ export async function handOver(
   let mayBeTaken = false;
   const lacking = [...answers].filter(([, { kind, self, cluster }]) => {
     const isListed = genesis.members.some((member) => member.incarnation === self.incarnation);
-    const lacksIt = kind === 'new' || kind === 'unsettled';
+    const isReopening = genesis.reopening !== undefined;
+    const lacksIt = kind === 'new' || kind === (isReopening ? 'sealed' : 'unsettled');
     return isListed && lacksIt && cluster?.clusterId !== genesis.clusterId;
   });
   await Promise.all(

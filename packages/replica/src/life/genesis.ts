@@ -1,42 +1,63 @@
 /** Checks of a founding before it is taken up. */
+import { epoch as toEpoch, type Epoch, type IncarnationId } from '@witan/core';
+import { NO_TRANSITION } from '@witan/manifest';
 import { nodeIdOf } from '@witan/state-machine';
-import type { IncarnationId } from '@witan/core';
-import type { Genesis, PeerIdentity, Standing } from '../standing.ts';
+import type { ClusterLife, Genesis, PeerIdentity, Standing } from '../standing.ts';
+
+const FIRST_EPOCH = 1;
 
 export type GenesisRefusal =
   | 'ALREADY_IN_A_CLUSTER'
   | 'NOT_LISTED'
   | 'SENDER_NOT_LISTED'
   | 'SLOTS_DIFFER'
-  | 'MEMBERS_MALFORMED';
+  | 'MEMBERS_MALFORMED'
+  /** A reopening of an earlier epoch than this replica has promised. */
+  | 'EPOCH_TOO_LOW';
+
+/** The life of a cluster that a founding or reopening begins. */
+export function lifeOf({ clusterId, reopening }: Genesis): ClusterLife {
+  const first = { epoch: toEpoch(FIRST_EPOCH), opening: NO_TRANSITION };
+  const { epoch, opening } = reopening ?? first;
+  return { clusterId, epoch, opening };
+}
 
 /**
  * @param own this replica's standing
  * @param from the identity that the channel has proved
+ * @param promised no reopening of an earlier epoch is taken up
  * @returns why the founding must not be taken up; undefined when it may
  */
 export function refuseGenesis(
   genesis: Genesis,
   own: Standing,
   from: IncarnationId,
+  promised: Epoch,
 ): GenesisRefusal | undefined {
-  if (own.kind !== 'new' && own.kind !== 'unsettled') return 'ALREADY_IN_A_CLUSTER';
-  if (genesis.slots.join(',') !== own.slots.join(',')) return 'SLOTS_DIFFER';
+  const { reopening, slots } = genesis;
+  if (own.kind !== 'new' && own.kind !== (reopening === undefined ? 'unsettled' : 'sealed')) {
+    return 'ALREADY_IN_A_CLUSTER';
+  }
+  if (reopening !== undefined && reopening.epoch < promised) return 'EPOCH_TOO_LOW';
+  const isSlotKnown = slots.includes(own.self.slot);
+  const areSlotsFine = reopening === undefined ? slots.join() === own.slots.join() : isSlotKnown;
+  if (!areSlotsFine) return 'SLOTS_DIFFER';
   if (!areWellFormed(genesis)) return 'MEMBERS_MALFORMED';
   if (!genesis.members.some((member) => sameMember(member, own.self))) return 'NOT_LISTED';
   if (!genesis.members.some((member) => member.incarnation === from)) return 'SENDER_NOT_LISTED';
   return undefined;
 }
 
-/** One incarnation for each slot, each with its own node id (I2). */
+/** One incarnation at most for each slot, in a founding for all, each with its own node id (I2). */
 function areWellFormed(genesis: Genesis): boolean {
-  const { members, slots } = genesis;
+  const { members, slots, reopening } = genesis;
+  const count = reopening === undefined ? slots.length : members.length;
   const filled = new Set(members.map((member) => member.slot));
   const nodeIds = new Set(members.map((member) => member.nodeId));
   return (
-    members.length === slots.length &&
-    filled.size === slots.length &&
-    nodeIds.size === slots.length &&
+    members.length === count &&
+    filled.size === count &&
+    nodeIds.size === count &&
     members.every((member) => slots.includes(member.slot)) &&
     members.every((member) => member.nodeId === nodeIdOf(member.incarnation))
   );

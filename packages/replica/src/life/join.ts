@@ -1,7 +1,9 @@
 /** A newcomer's side of joining: whom to ask, and for how long. */
-import { describeError, type SlotName } from '@witan/core';
+import { describeError, type IncarnationId, type SlotName } from '@witan/core';
+import { ReplicaError } from '../errors.ts';
 import type { PeerCalls, Scheduler } from '../ports.ts';
 import type { JoinAnswer, JoinRequest } from '../standing.ts';
+import type { Cluster } from './cluster.ts';
 import { within } from './sleep.ts';
 
 /**
@@ -47,4 +49,23 @@ export async function askToJoin(
 
 function isNobody(answer: JoinAnswer): boolean {
   return answer.kind === 'busy' && answer.code === 'NO_CLUSTER';
+}
+
+/** Answers a newcomer: with what its cluster decides, or with what stands in the way. */
+export async function answerJoin(
+  cluster: Pick<Cluster<unknown>, 'join'> | undefined,
+  request: JoinRequest,
+  from: IncarnationId,
+  onEvent: (event: string, fields: Readonly<Record<string, string>>) => void,
+): Promise<JoinAnswer> {
+  if (cluster === undefined) return { kind: 'busy', code: 'NO_CLUSTER' };
+  try {
+    const answer = await cluster.join(request, from);
+    const code = answer.kind === 'busy' || answer.kind === 'refused' ? answer.code : '';
+    onEvent('join answered', { peer: request.self.slot, answer: answer.kind, code });
+    return answer;
+  } catch (error) {
+    if (!(error instanceof ReplicaError)) throw error;
+    return { kind: 'busy', code: error.code };
+  }
 }

@@ -75,6 +75,12 @@ export class AppendWorker {
     return this.#open;
   }
 
+  /** Opens the journal at once, with the state that the log starts behind. */
+  openWith(snapshot: Snapshot): void {
+    this.#open = true;
+    this.#push({ kind: 'shorten', snapshot });
+  }
+
   enqueue(message: Message): void {
     this.#push({ kind: 'append', message });
   }

@@ -3,7 +3,9 @@
  * for an entry's outcome or for an index.
  */
 import {
+  LocalApplyThread,
   decodeConfChangeV2,
+  makeMessage,
   type ConfChangeV2,
   type ConfState,
   type Entry,
@@ -74,6 +76,11 @@ export class Applier {
 
   enqueue(message: Message): void {
     this.#queue.push(message);
+  }
+
+  /** Entries that nobody waits for. */
+  enqueueEntries(entries: readonly Entry[]): void {
+    this.enqueue(makeMessage({ type: 'MsgStorageApply', to: LocalApplyThread, entries }));
   }
 
   /**

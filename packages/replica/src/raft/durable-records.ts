@@ -19,6 +19,7 @@ import {
   type Snapshot,
 } from 'raft-ts';
 import { ReplicaError } from '../errors.ts';
+import type { EngineStorage } from './engine-storage.ts';
 import { LINK_BYTES, nextLink, splitLink, type HashParts } from './log-chain.ts';
 
 /** Version of the records that this code writes; it reads every earlier one. */
@@ -114,6 +115,23 @@ export function replayDurableLog(
     hardState: replay.hardState,
     entries: replay.entries,
     mark: last === undefined || link === undefined ? undefined : { ...markOf(last), link },
+  };
+}
+
+/** The log of an engine as it is in memory. @param storage one that starts behind a snapshot */
+export function durableStateOf(
+  storage: Pick<EngineStorage, 'snapshot' | 'initialState' | 'entries' | 'lastIndex' | 'mark'>,
+): DurableState {
+  const { data, metadata } = storage.snapshot();
+  const parts = splitLink(data);
+  const next = storage.lastIndex() + 1;
+  const first = metadata.index + 1;
+  return {
+    snapshot: { data: parts.data, metadata },
+    snapshotLink: parts.link,
+    hardState: storage.initialState().hardState,
+    entries: first < next ? storage.entries(first, next, Infinity) : [],
+    mark: storage.mark(),
   };
 }
 

@@ -15,12 +15,21 @@ import {
   type Storage,
   type Term,
 } from 'raft-ts';
+import type { Configuration } from '../engine.ts';
 import type { LogMark } from './durable-records.ts';
 import { LogChain, NO_HASH, joinLink, splitLink } from './log-chain.ts';
 
 /** Index of the genesis state: above 0, so that the log of every founder starts behind it. */
 export const BOOTSTRAP_INDEX = 1;
 const BOOTSTRAP_TERM = 1;
+
+/** The state that an epoch begins with. */
+export interface Bootstrap {
+  readonly configuration: Configuration;
+  readonly snapshot: Uint8Array;
+  /** Log index that it stands for; that of a founding where absent. */
+  readonly index?: number;
+}
 
 /** Makes the state machine's snapshot as of the last applied entry. */
 export interface SnapshotSource {
@@ -49,12 +58,15 @@ export class EngineStorage implements Storage {
     return link === undefined ? undefined : { index, term: this.term(index), link };
   }
 
-  /** Puts the genesis state, alike on every founder, in front of the log. */
-  bootstrap(data: Uint8Array): void {
+  /**
+   * Puts the state that an epoch begins with, alike on all its first voters, in front of the log.
+   * Terms begin anew: messages carry the epoch, so those of two epochs never meet.
+   */
+  bootstrap({ index = BOOTSTRAP_INDEX, snapshot }: Omit<Bootstrap, 'configuration'>): void {
     const confState = this.#source.confState();
-    const metadata = { index: BOOTSTRAP_INDEX, term: BOOTSTRAP_TERM, confState };
-    this.applySnapshot({ data: joinLink(data, this.chain.genesis()), metadata });
-    this.setHardState({ term: BOOTSTRAP_TERM, vote: NO_NODE, commit: BOOTSTRAP_INDEX });
+    const metadata = { index, term: BOOTSTRAP_TERM, confState };
+    this.applySnapshot({ data: joinLink(snapshot, this.chain.genesis()), metadata });
+    this.setHardState({ term: BOOTSTRAP_TERM, vote: NO_NODE, commit: index });
   }
 
   initialState(): InitialState {

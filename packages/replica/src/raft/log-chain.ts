@@ -73,7 +73,7 @@ export class LogChain {
     this.#context = context;
   }
 
-  /** The link that the genesis state has. */
+  /** The link of the state that an epoch begins with. */
   genesis(): Uint8Array {
     return this.#hash(LABEL, this.#context);
   }

@@ -9,15 +9,15 @@ import {
 import type { Configuration, MembershipChange, StateSubscriber } from '../engine.ts';
 import type { DurableLog, MessageSink, Scheduler } from '../ports.ts';
 import type { ReusedLog } from '../reuse/reused-log.ts';
+import type { Bootstrap } from './engine-storage.ts';
 import type { LogChain } from './log-chain.ts';
 import type { EngineTuning } from './tuning.ts';
 
 /** Everything that an engine needs from outside. */
 export interface RaftEngineOptions {
   readonly nodeId: number;
-  /** The state to start from: the genesis, or nothing for a newcomer that waits for a snapshot. */
-  readonly bootstrap:
-    { readonly configuration: Configuration; readonly snapshot: Uint8Array } | undefined;
+  /** The state to start from: what an epoch begins with, or nothing for a newcomer. */
+  readonly bootstrap: Bootstrap | undefined;
   /**
    * A former log, as far as a leader confirmed it: a newcomer starts from it instead of blank. The
    * subscriber holds the snapshot's state already.

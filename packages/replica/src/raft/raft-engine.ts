@@ -26,6 +26,7 @@ import type {
 } from '../engine.ts';
 import { stopped } from '../errors.ts';
 import { AppendWorker } from './append-worker.ts';
+import { durableStateOf, type DurableState } from './durable-records.ts';
 import { Applier } from './applier.ts';
 import { CommitAnnouncer } from './commit-announcer.ts';
 import { Compactor } from './compactor.ts';
@@ -38,7 +39,7 @@ import { LeaderWatch } from './leader-watch.ts';
 import { Mailer } from './mailer.ts';
 import { Proposer, busy, notLeader } from './proposer.ts';
 import { ReadBarrier } from './read-barrier.ts';
-import { loadStart, startOf, startSnapshot } from './start.ts';
+import { isLaterEpoch, loadStart, startOf, startSnapshot } from './start.ts';
 import { startTicking } from './ticker.ts';
 import { DEFAULT_TUNING, type EngineTuning } from './tuning.ts';
 
@@ -111,6 +112,8 @@ export class RaftEngine implements ConsensusEngine {
       },
       fatal: options.fatal,
     });
+    // A later epoch goes on with a manifest: it is on disk before anything else is (I3).
+    if (isLaterEpoch(options)) this.#append.openWith(this.#storage.snapshot());
     this.#reads = new ReadBarrier({
       scheduler: options.scheduler,
       nodeId: options.nodeId,
@@ -125,9 +128,7 @@ export class RaftEngine implements ConsensusEngine {
       this.#enter(() => this.#node.announceCommit());
     });
     this.#stopTicking = startTicking(options.scheduler, tickMs, () => {
-      this.#enter(() => {
-        this.#node.tick();
-      });
+      this.#enter(() => this.#node.tick());
     });
   }
 
@@ -138,8 +139,7 @@ export class RaftEngine implements ConsensusEngine {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     const sequence = this.#proposer.nextSequence();
-    const { opensJournal } = options;
-    const data = this.#envelope(sequence, command, opensJournal);
+    const data = this.#envelope(sequence, command, options.opensJournal);
     const answer = this.#proposer.submit(sequence, data, options.timeoutMs);
     // Everything that is proposed in this turn enters the log together.
     this.#wantPump();
@@ -198,21 +198,22 @@ export class RaftEngine implements ConsensusEngine {
   reportUnreachable(peer: number): void {
     if (this.#stopped) return;
     this.#leaderWatch.lineLost(peer);
-    this.#enter(() => {
-      this.#node.reportUnreachable(raftNodeId(peer));
-    });
+    this.#enter(() => this.#node.reportUnreachable(raftNodeId(peer)));
   }
 
   /** Asks for an election now, without waiting for the timeout. Safe at any time. */
   campaign(): void {
-    this.#enter(() => {
-      this.#node.campaign();
-    });
+    this.#enter(() => this.#node.campaign());
   }
 
   /** Whether the log holds a command that opened the journal, committed or not. */
   get journalOpen(): boolean {
     return this.#append.journalOpen;
+  }
+
+  /** The log in memory. */
+  log(): DurableState {
+    return durableStateOf(this.#storage);
   }
 
   status(): EngineStatus {
@@ -319,7 +320,6 @@ export class RaftEngine implements ConsensusEngine {
     }
   }
 
-  // --- helpers --------------------------------------------------------------------------------
   #refusal(): Error | undefined {
     if (this.#stopped) return stopped();
     const { role, lead } = this.#node.basicStatus();
@@ -346,9 +346,7 @@ export class RaftEngine implements ConsensusEngine {
         this.#node.reportUnreachable(to);
       },
       onSnapshotSent: (to, arrived) => {
-        this.#enter(() => {
-          this.#node.reportSnapshot(to, arrived);
-        });
+        this.#enter(() => this.#node.reportSnapshot(to, arrived));
       },
     });
   }

@@ -20,13 +20,13 @@ export function startOf({ bootstrap, reused }: RaftEngineOptions): Start {
     const { index, confState } = reused.snapshot.metadata;
     return { appliedIndex: index, confState };
   }
-  const appliedIndex = bootstrap === undefined ? 0 : BOOTSTRAP_INDEX;
+  const appliedIndex = bootstrap === undefined ? 0 : (bootstrap.index ?? BOOTSTRAP_INDEX);
   return { appliedIndex, confState: confStateOf(bootstrap?.configuration) };
 }
 
 /** Puts into the log what the engine starts from. */
 export function loadStart(storage: EngineStorage, { bootstrap, reused }: RaftEngineOptions): void {
-  if (bootstrap !== undefined) storage.bootstrap(bootstrap.snapshot);
+  if (bootstrap !== undefined) storage.bootstrap(bootstrap);
   if (reused === undefined) return;
   const { snapshot, entries, mark } = reused;
   storage.applySnapshot(snapshot);
@@ -57,4 +57,9 @@ export function startSnapshot(
     await applier.waitApplied(reused.mark.index, APPLY_MS);
     return storage.snapshot();
   };
+}
+
+/** Whether an engine starts from the state of an earlier epoch. */
+export function isLaterEpoch(options: RaftEngineOptions): boolean {
+  return options.bootstrap !== undefined && startOf(options).appliedIndex > BOOTSTRAP_INDEX;
 }

@@ -7,9 +7,21 @@
  * read with the seed. A state proves that it was once written by this cluster, and never that
  * nothing newer exists (I4): that is what the slots that have to answer and the floors are for.
  */
-import type { ClusterId, Epoch, Generation, IncarnationId, Sha256Hex, SlotName } from '@witan/core';
+import {
+  assert,
+  epoch as toEpoch,
+  type ClusterId,
+  type Epoch,
+  type Generation,
+  type IncarnationId,
+  type Sha256Hex,
+  type SlotName,
+} from '@witan/core';
 import { compareToFloor, type Floor, type FloorVerdict } from '@witan/manifest';
 import type { PeerIdentity } from '../standing.ts';
+
+/** The epoch after the founding's. */
+const FIRST_RECOVERED_EPOCH = 2;
 
 /** A voter of a configuration. */
 export interface Voter {
@@ -23,6 +35,8 @@ export interface HeldState {
   readonly incarnation: IncarnationId;
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
+  /** Hash of the recovery record that began the epoch; `NO_TRANSITION` in the first. */
+  readonly opening: Sha256Hex;
   /** Term and index of the last entry. */
   readonly term: number;
   readonly index: number;
@@ -38,6 +52,11 @@ export interface HeldState {
 export interface RecoveryReport {
   readonly self: PeerIdentity;
   readonly held: readonly HeldState[];
+  /**
+   * It takes up no reopening of an earlier epoch than this, from now on. So what it does not hold
+   * now it will not come to hold later, as in the first phase of Paxos.
+   */
+  readonly promised: Epoch;
 }
 
 /** What one owner authorised, proved by handing in a share. */
@@ -54,7 +73,13 @@ export interface Authorisation {
 export interface RecoveryFacts {
   /** One report for each slot that answers, the own one included. */
   readonly reports: readonly RecoveryReport[];
+  /** By owners whose shares open the seed. */
   readonly authorisations: readonly Authorisation[];
+  /**
+   * By owners whose shares are too few to prove anything. They open nothing and give nothing up,
+   * and what they have seen counts all the same (I6).
+   */
+  readonly unproven: readonly Authorisation[];
   /** Distinct shares that open the seed. */
   readonly shareThreshold: number;
   /** Whether the seed is there without shares: a surviving incarnation kept it in memory. */
@@ -65,6 +90,8 @@ export interface RecoveryFacts {
 export type RecoveryObstacle =
   /** Too few owners have handed in a share. */
   | { readonly code: 'SHARES_MISSING'; readonly expected: number; readonly found: number }
+  /** The shares are here, and what they give has opened no disk yet. */
+  | { readonly code: 'SEED_UNCONFIRMED' }
   /** Nobody who answers holds any state. */
   | { readonly code: 'NO_STATE' }
   /** The disks belong to different clusters. */
@@ -72,11 +99,17 @@ export type RecoveryObstacle =
   /** The best state is not what an owner has seen, or lies below it. */
   | { readonly code: 'BELOW_FLOOR'; readonly owner: Sha256Hex; readonly verdict: FloorVerdict }
   /** These slots of the last configuration have not answered with their state. */
-  | { readonly code: 'STATE_MISSING'; readonly slots: readonly SlotName[] };
+  | { readonly code: 'STATE_MISSING'; readonly slots: readonly SlotName[] }
+  /** These slots have answered, and not yet promised the epoch that would begin. */
+  | { readonly code: 'PROMISES_MISSING'; readonly slots: readonly SlotName[] }
+  /** The last epoch was opened twice, and more than one of the openings may have gone on. */
+  | { readonly code: 'OPENINGS_DIFFER'; readonly openings: readonly Sha256Hex[] };
 
 /** Everything that has to be known to open. */
 export interface Opening {
   readonly kind: 'open';
+  /** The epoch that begins. */
+  readonly epoch: Epoch;
   readonly best: HeldState;
   /** The slot that opens: the first by name of those that hold the best state. */
   readonly at: SlotName;
@@ -97,37 +130,81 @@ export type RecoveryDecision =
       readonly best: HeldState | undefined;
     };
 
+/** The epoch that would begin now: above every one that anybody holds or has promised. */
+export function nextEpoch(reports: readonly RecoveryReport[]): Epoch {
+  const held = reports.flatMap((report) => report.held.map((state) => state.epoch + 1));
+  const promised = reports.map((report) => report.promised);
+  return toEpoch(Math.max(FIRST_RECOVERED_EPOCH, ...held, ...promised));
+}
+
 /** Decides. Obstacles are named one at a time, in the order in which a person can remove them. */
 export function decideRecovery(facts: RecoveryFacts): RecoveryDecision {
-  const held = facts.reports.flatMap((report) => report.held);
+  const { reports, authorisations } = facts;
+  const held = reports.flatMap((report) => report.held);
   const clusters = [...new Set(held.map((state) => state.clusterId))].toSorted();
-  const best = held.toSorted(furthestFirst)[0];
+  const candidates = bestOfEachOpening(held);
+  const complete = candidates.filter((state) => missingSlots(state, facts).length === 0);
+  const [best] = complete.length === 1 ? complete : candidates;
   const wait = (obstacle: RecoveryObstacle): RecoveryDecision => ({ kind: 'wait', obstacle, best });
   if (best === undefined) return wait({ code: 'NO_STATE' });
   if (clusters.length > 1) return wait({ code: 'CLUSTERS_DIFFER', clusters });
-  const owners = [...new Set(facts.authorisations.map(({ owner }) => owner))].toSorted();
+  const owners = [...new Set(authorisations.map(({ owner }) => owner))].toSorted();
   if (!facts.seedInMemory && owners.length < facts.shareThreshold) {
     const expected = facts.shareThreshold;
     return wait({ code: 'SHARES_MISSING', expected, found: owners.length });
   }
-  const refusal = belowFloor(best, facts.authorisations);
+  const refusal = belowFloor(best, [...authorisations, ...facts.unproven]);
   if (refusal !== undefined) return wait(refusal);
-  const absent = absentSlots(best, facts.reports);
-  const given = absent.filter((slot) => isGivenUp(slot, facts));
-  const slots = absent.filter((slot) => !given.includes(slot));
+  if (candidates.length > 1 && complete.length !== 1) {
+    const openings = candidates.map(({ opening }) => opening).toSorted();
+    return wait({ code: 'OPENINGS_DIFFER', openings });
+  }
+  const slots = missingSlots(best, facts);
   if (slots.length > 0) return wait({ code: 'STATE_MISSING', slots });
-  const members = facts.reports.map(({ self }) => self).toSorted(bySlot);
-  const holder = facts.reports
-    .filter((report) => report.held.some((state) => furthestFirst(state, best) === 0))
+  return open(best, owners, facts);
+}
+
+function open(
+  best: HeldState,
+  owners: readonly Sha256Hex[],
+  facts: RecoveryFacts,
+): RecoveryDecision {
+  const { reports } = facts;
+  const epoch = nextEpoch(reports);
+  const late = reports.filter(({ promised }) => promised < epoch).map(({ self }) => self.slot);
+  if (late.length > 0) {
+    const obstacle = { code: 'PROMISES_MISSING' as const, slots: late.toSorted() };
+    return { kind: 'wait', obstacle, best };
+  }
+  const members = reports.map(({ self }) => self).toSorted(bySlot);
+  const holds = ({ held }: RecoveryReport): boolean =>
+    held.some((state) => state.opening === best.opening && furthestFirst(state, best) === 0);
+  const at = reports
+    .filter(holds)
     .map(({ self }) => self.slot)
     .toSorted()[0];
-  if (holder === undefined) return wait({ code: 'NO_STATE' });
-  return { kind: 'open', best, at: holder, members, acceptedMissing: given.toSorted(), owners };
+  assert(at !== undefined, 'somebody reported the best state');
+  const acceptedMissing = absentSlots(best, reports).toSorted();
+  return { kind: 'open', epoch, best, at, members, acceptedMissing, owners };
 }
 
 /** Raft's order of logs within the order of epochs: who could have been elected over the rest. */
-function furthestFirst(left: HeldState, right: HeldState): number {
+export function furthestFirst(left: HeldState, right: HeldState): number {
   return right.epoch - left.epoch || right.term - left.term || right.index - left.index;
+}
+
+/**
+ * The furthest state of each opening of the last epoch, the furthest of all first. More than one
+ * only where replicas that were cut apart have opened the same epoch.
+ */
+function bestOfEachOpening(held: readonly HeldState[]): readonly HeldState[] {
+  const best = new Map<Sha256Hex, HeldState>();
+  const ordered = held.toSorted(furthestFirst);
+  for (const state of ordered) {
+    const isOfLastEpoch = state.epoch === ordered[0]?.epoch;
+    if (isOfLastEpoch && !best.has(state.opening)) best.set(state.opening, state);
+  }
+  return [...best.values()];
 }
 
 function bySlot(left: PeerIdentity, right: PeerIdentity): number {
@@ -142,11 +219,18 @@ function bySlot(left: PeerIdentity, right: PeerIdentity): number {
  * leaves is usually gone with its disk. It may be absent as long as every majority of its half has
  * a member that answers, because whatever was committed was held by such a majority.
  */
-function absentSlots(best: HeldState, reports: readonly RecoveryReport[]): readonly SlotName[] {
+export function absentSlots(
+  best: HeldState,
+  reports: readonly RecoveryReport[],
+): readonly SlotName[] {
   const isAbsent = ({ slot, incarnation }: Voter): boolean => {
     const report = reports.find(({ self }) => self.slot === slot);
+    // The voter itself is there: what it does not hold, it has never accepted.
+    if (report?.self.incarnation === incarnation) return false;
     const isItsState = (item: HeldState): boolean =>
-      item.incarnation === incarnation && item.epoch === best.epoch;
+      item.incarnation === incarnation &&
+      item.epoch === best.epoch &&
+      item.opening === best.opening;
     return report?.held.some(isItsState) !== true;
   };
   const entering = new Set(best.voters.map(({ slot }) => slot));
@@ -157,8 +241,16 @@ function absentSlots(best: HeldState, reports: readonly RecoveryReport[]): reado
   return [...new Set([...absent, ...needed].map(({ slot }) => slot))];
 }
 
+/** Absent, and not given up. */
+function missingSlots(best: HeldState, facts: RecoveryFacts): readonly SlotName[] {
+  return absentSlots(best, facts.reports).filter((slot) => !isGivenUp(slot, facts));
+}
+
 /** As many owners as open the seed have to give a slot up. */
-function isGivenUp(slot: SlotName, { authorisations, shareThreshold }: RecoveryFacts): boolean {
+export function isGivenUp(
+  slot: SlotName,
+  { authorisations, shareThreshold }: Pick<RecoveryFacts, 'authorisations' | 'shareThreshold'>,
+): boolean {
   const by = authorisations.filter(({ acceptMissing }) => acceptMissing.includes(slot));
   return shareThreshold > 0 && new Set(by.map(({ owner }) => owner)).size >= shareThreshold;
 }

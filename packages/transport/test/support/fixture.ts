@@ -59,6 +59,8 @@ export const peerHandlers: Handlers<typeof PeerService> = {
   },
   execute: async () => ({}),
   confirmLog: async () => ({}),
+  recover: async () => ({}),
+  deliverReopening: async () => ({}),
 };
 
 export async function serve(change: Partial<AttestedServerOptions<Claims>> = {}): Promise<Fixture> {

@@ -74,6 +74,13 @@ export declare type Standing = Message<"witan.peer.v1.Standing"> & {
    * @generated from field: repeated witan.common.v1.Member members = 8;
    */
   members: Member[];
+
+  /**
+   * Hash of the recovery record that began the epoch; empty in the first.
+   *
+   * @generated from field: bytes opening = 9;
+   */
+  opening: Uint8Array;
 };
 
 /**
@@ -325,6 +332,13 @@ export declare type JoinResponse = Message<"witan.peer.v1.JoinResponse"> & {
    * @generated from field: repeated string slots = 8;
    */
   slots: string[];
+
+  /**
+   * Hash of the recovery record that began the epoch; empty in the first.
+   *
+   * @generated from field: bytes opening = 9;
+   */
+  opening: Uint8Array;
 };
 
 /**
@@ -413,6 +427,13 @@ export declare type ExchangeRequest = Message<"witan.peer.v1.ExchangeRequest"> &
    * @generated from field: witan.common.v1.Member self = 4;
    */
   self?: Member | undefined;
+
+  /**
+   * Hash of the recovery record that began the epoch; empty in the first epoch. In the first batch.
+   *
+   * @generated from field: bytes opening = 5;
+   */
+  opening: Uint8Array;
 };
 
 /**
@@ -523,6 +544,13 @@ export declare type SnapshotHeader = Message<"witan.peer.v1.SnapshotHeader"> & {
    * @generated from field: uint64 size_bytes = 6;
    */
   sizeBytes: bigint;
+
+  /**
+   * Hash of the recovery record that began the epoch; empty in the first.
+   *
+   * @generated from field: bytes opening = 7;
+   */
+  opening: Uint8Array;
 };
 
 /**
@@ -916,6 +944,423 @@ export enum ConfirmLogResponse_Outcome {
 export declare const ConfirmLogResponse_OutcomeSchema: GenEnum<ConfirmLogResponse_Outcome>;
 
 /**
+ * What one holds of a cluster that lost its majority.
+ *
+ * @generated from message witan.peer.v1.RecoverRequest
+ */
+export declare type RecoverRequest = Message<"witan.peer.v1.RecoverRequest"> & {
+  /**
+   * One's own notice.
+   *
+   * @generated from field: witan.peer.v1.RecoveryNotice notice = 1;
+   */
+  notice?: RecoveryNotice | undefined;
+};
+
+/**
+ * Describes the message witan.peer.v1.RecoverRequest.
+ * Use `create(RecoverRequestSchema)` to create a new message.
+ */
+export declare const RecoverRequestSchema: GenMessage<RecoverRequest>;
+
+/**
+ * What the other holds.
+ *
+ * @generated from message witan.peer.v1.RecoverResponse
+ */
+export declare type RecoverResponse = Message<"witan.peer.v1.RecoverResponse"> & {
+  /**
+   * The answering replica's notice.
+   *
+   * @generated from field: witan.peer.v1.RecoveryNotice notice = 1;
+   */
+  notice?: RecoveryNotice | undefined;
+};
+
+/**
+ * Describes the message witan.peer.v1.RecoverResponse.
+ * Use `create(RecoverResponseSchema)` to create a new message.
+ */
+export declare const RecoverResponseSchema: GenMessage<RecoverResponse>;
+
+/**
+ * What a replica without a working cluster tells another one. It may hold secrets, and moves over
+ * attested channels only (invariant I1).
+ *
+ * @generated from message witan.peer.v1.RecoveryNotice
+ */
+export declare type RecoveryNotice = Message<"witan.peer.v1.RecoveryNotice"> & {
+  /**
+   * The sender; its incarnation must be the channel's.
+   *
+   * @generated from field: witan.common.v1.Member self = 1;
+   */
+  self?: Member | undefined;
+
+  /**
+   * Whether the states below were read with the seed; otherwise they are what a disk claims.
+   *
+   * @generated from field: bool opened = 2;
+   */
+  opened: boolean;
+
+  /**
+   * The states that the sender can answer with.
+   *
+   * @generated from field: repeated witan.peer.v1.HeldState held = 3;
+   */
+  held: HeldState[];
+
+  /**
+   * Recovery headers, as packages/keys encodes them.
+   *
+   * @generated from field: repeated bytes headers = 4;
+   */
+  headers: Uint8Array[];
+
+  /**
+   * Opened shares, as packages/keys encodes them.
+   *
+   * @generated from field: repeated bytes shares = 5;
+   */
+  shares: Uint8Array[];
+
+  /**
+   * What owners authorised together with them.
+   *
+   * @generated from field: repeated witan.peer.v1.Authorisation authorisations = 6;
+   */
+  authorisations: Authorisation[];
+
+  /**
+   * The seed; empty where the sender has none.
+   *
+   * @generated from field: bytes seed = 7;
+   */
+  seed: Uint8Array;
+
+  /**
+   * The cluster whose seed it is.
+   *
+   * @generated from field: bytes seed_cluster_id = 8;
+   */
+  seedClusterId: Uint8Array;
+
+  /**
+   * Where it came from.
+   *
+   * @generated from field: witan.peer.v1.RecoveryNotice.SeedSource seed_source = 9;
+   */
+  seedSource: RecoveryNotice_SeedSource;
+
+  /**
+   * The sender takes up no reopening of an earlier epoch than this any more.
+   *
+   * @generated from field: uint64 promised = 10;
+   */
+  promised: bigint;
+};
+
+/**
+ * Describes the message witan.peer.v1.RecoveryNotice.
+ * Use `create(RecoveryNoticeSchema)` to create a new message.
+ */
+export declare const RecoveryNoticeSchema: GenMessage<RecoveryNotice>;
+
+/**
+ * Where the seed came from.
+ *
+ * @generated from enum witan.peer.v1.RecoveryNotice.SeedSource
+ */
+export enum RecoveryNotice_SeedSource {
+  /**
+   * Not said, or no seed.
+   *
+   * @generated from enum value: SEED_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A surviving incarnation kept it in memory.
+   *
+   * @generated from enum value: SEED_SOURCE_MEMORY = 1;
+   */
+  MEMORY = 1,
+
+  /**
+   * A threshold of owners handed in their shares.
+   *
+   * @generated from enum value: SEED_SOURCE_SHARES = 2;
+   */
+  SHARES = 2,
+}
+
+/**
+ * Describes the enum witan.peer.v1.RecoveryNotice.SeedSource.
+ */
+export declare const RecoveryNotice_SeedSourceSchema: GenEnum<RecoveryNotice_SeedSource>;
+
+/**
+ * How far the log of one incarnation reaches.
+ *
+ * @generated from message witan.peer.v1.HeldState
+ */
+export declare type HeldState = Message<"witan.peer.v1.HeldState"> & {
+  /**
+   * Whose log it is.
+   *
+   * @generated from field: bytes incarnation = 1;
+   */
+  incarnation: Uint8Array;
+
+  /**
+   * Cluster id.
+   *
+   * @generated from field: bytes cluster_id = 2;
+   */
+  clusterId: Uint8Array;
+
+  /**
+   * Epoch.
+   *
+   * @generated from field: uint64 epoch = 3;
+   */
+  epoch: bigint;
+
+  /**
+   * Hash of the recovery record that began the epoch; empty in the first.
+   *
+   * @generated from field: bytes opening = 4;
+   */
+  opening: Uint8Array;
+
+  /**
+   * Term of the last entry.
+   *
+   * @generated from field: uint64 term = 5;
+   */
+  term: bigint;
+
+  /**
+   * Index of the last entry.
+   *
+   * @generated from field: uint64 index = 6;
+   */
+  index: bigint;
+
+  /**
+   * Generation of the manifest.
+   *
+   * @generated from field: uint64 generation = 7;
+   */
+  generation: bigint;
+
+  /**
+   * Hash of the newest transition.
+   *
+   * @generated from field: bytes transition_hash = 8;
+   */
+  transitionHash: Uint8Array;
+
+  /**
+   * Voters of the last configuration.
+   *
+   * @generated from field: repeated witan.peer.v1.HeldState.Voter voters = 9;
+   */
+  voters: HeldState_Voter[];
+
+  /**
+   * The outgoing half of a joint one.
+   *
+   * @generated from field: repeated witan.peer.v1.HeldState.Voter voters_outgoing = 10;
+   */
+  votersOutgoing: HeldState_Voter[];
+};
+
+/**
+ * Describes the message witan.peer.v1.HeldState.
+ * Use `create(HeldStateSchema)` to create a new message.
+ */
+export declare const HeldStateSchema: GenMessage<HeldState>;
+
+/**
+ * A voter of a configuration.
+ *
+ * @generated from message witan.peer.v1.HeldState.Voter
+ */
+export declare type HeldState_Voter = Message<"witan.peer.v1.HeldState.Voter"> & {
+  /**
+   * Its slot.
+   *
+   * @generated from field: string slot = 1;
+   */
+  slot: string;
+
+  /**
+   * Its incarnation.
+   *
+   * @generated from field: bytes incarnation = 2;
+   */
+  incarnation: Uint8Array;
+};
+
+/**
+ * Describes the message witan.peer.v1.HeldState.Voter.
+ * Use `create(HeldState_VoterSchema)` to create a new message.
+ */
+export declare const HeldState_VoterSchema: GenMessage<HeldState_Voter>;
+
+/**
+ * What one owner authorised.
+ *
+ * @generated from message witan.peer.v1.Authorisation
+ */
+export declare type Authorisation = Message<"witan.peer.v1.Authorisation"> & {
+  /**
+   * SHA-256 of the owner's public key.
+   *
+   * @generated from field: bytes owner = 1;
+   */
+  owner: Uint8Array;
+
+  /**
+   * The floor that the owner presented, as packages/manifest encodes it; empty for none.
+   *
+   * @generated from field: bytes floor = 2;
+   */
+  floor: Uint8Array;
+
+  /**
+   * Slots that the owner gives up.
+   *
+   * @generated from field: repeated string accept_missing = 3;
+   */
+  acceptMissing: string[];
+};
+
+/**
+ * Describes the message witan.peer.v1.Authorisation.
+ * Use `create(AuthorisationSchema)` to create a new message.
+ */
+export declare const AuthorisationSchema: GenMessage<Authorisation>;
+
+/**
+ * A part of a reopening: the first message of a stream holds `header`, the others a chunk each.
+ *
+ * @generated from message witan.peer.v1.DeliverReopeningRequest
+ */
+export declare type DeliverReopeningRequest = Message<"witan.peer.v1.DeliverReopeningRequest"> & {
+  /**
+   * What is coming.
+   *
+   * @generated from field: witan.peer.v1.ReopeningHeader header = 1;
+   */
+  header?: ReopeningHeader | undefined;
+
+  /**
+   * The next part of the state, at most 64 KiB.
+   *
+   * @generated from field: bytes chunk = 2;
+   */
+  chunk: Uint8Array;
+};
+
+/**
+ * Describes the message witan.peer.v1.DeliverReopeningRequest.
+ * Use `create(DeliverReopeningRequestSchema)` to create a new message.
+ */
+export declare const DeliverReopeningRequestSchema: GenMessage<DeliverReopeningRequest>;
+
+/**
+ * A reopening without its state.
+ *
+ * @generated from message witan.peer.v1.ReopeningHeader
+ */
+export declare type ReopeningHeader = Message<"witan.peer.v1.ReopeningHeader"> & {
+  /**
+   * Cluster id.
+   *
+   * @generated from field: bytes cluster_id = 1;
+   */
+  clusterId: Uint8Array;
+
+  /**
+   * The root secret. Only ever on an attested channel (invariant I1).
+   *
+   * @generated from field: bytes seed = 2;
+   */
+  seed: Uint8Array;
+
+  /**
+   * The voters of the first configuration of the epoch.
+   *
+   * @generated from field: repeated witan.common.v1.Member members = 3;
+   */
+  members: Member[];
+
+  /**
+   * All slot names.
+   *
+   * @generated from field: repeated string slots = 4;
+   */
+  slots: string[];
+
+  /**
+   * The epoch that begins.
+   *
+   * @generated from field: uint64 epoch = 5;
+   */
+  epoch: bigint;
+
+  /**
+   * Hash of its recovery record.
+   *
+   * @generated from field: bytes opening = 6;
+   */
+  opening: Uint8Array;
+
+  /**
+   * Length of the state in bytes.
+   *
+   * @generated from field: uint64 size_bytes = 7;
+   */
+  sizeBytes: bigint;
+};
+
+/**
+ * Describes the message witan.peer.v1.ReopeningHeader.
+ * Use `create(ReopeningHeaderSchema)` to create a new message.
+ */
+export declare const ReopeningHeaderSchema: GenMessage<ReopeningHeader>;
+
+/**
+ * Whether the reopening was taken up.
+ *
+ * @generated from message witan.peer.v1.DeliverReopeningResponse
+ */
+export declare type DeliverReopeningResponse = Message<"witan.peer.v1.DeliverReopeningResponse"> & {
+  /**
+   * True when the receiver now belongs to the epoch.
+   *
+   * @generated from field: bool accepted = 1;
+   */
+  accepted: boolean;
+
+  /**
+   * Why not, as a stable code.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message witan.peer.v1.DeliverReopeningResponse.
+ * Use `create(DeliverReopeningResponseSchema)` to create a new message.
+ */
+export declare const DeliverReopeningResponseSchema: GenMessage<DeliverReopeningResponse>;
+
+/**
  * For replicas only.
  *
  * @generated from service witan.peer.v1.PeerService
@@ -991,6 +1436,27 @@ export declare const PeerService: GenService<{
     methodKind: "unary";
     input: typeof ConfirmLogRequestSchema;
     output: typeof ConfirmLogResponseSchema;
+  },
+  /**
+   * Tells what one holds of a cluster that lost its majority, and is told the same. Answered by
+   * replicas without a working cluster.
+   *
+   * @generated from rpc witan.peer.v1.PeerService.Recover
+   */
+  recover: {
+    methodKind: "unary";
+    input: typeof RecoverRequestSchema;
+    output: typeof RecoverResponseSchema;
+  },
+  /**
+   * Hands the reopening of a cluster to an incarnation that it lists, in chunks.
+   *
+   * @generated from rpc witan.peer.v1.PeerService.DeliverReopening
+   */
+  deliverReopening: {
+    methodKind: "client_streaming";
+    input: typeof DeliverReopeningRequestSchema;
+    output: typeof DeliverReopeningResponseSchema;
   },
 }>;
 

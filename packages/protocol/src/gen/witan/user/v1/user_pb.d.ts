@@ -492,6 +492,13 @@ export declare type GetStatusResponse = Message<"witan.user.v1.GetStatusResponse
    * @generated from field: bool high_water_mark_confirmed = 20;
    */
   highWaterMarkConfirmed: boolean;
+
+  /**
+   * How far a full recovery is; absent where none is under way.
+   *
+   * @generated from field: witan.user.v1.RecoveryProgress recovery = 21;
+   */
+  recovery?: RecoveryProgress | undefined;
 };
 
 /**
@@ -608,6 +615,334 @@ export enum GetStatusResponse_Phase {
  * Describes the enum witan.user.v1.GetStatusResponse.Phase.
  */
 export declare const GetStatusResponse_PhaseSchema: GenEnum<GetStatusResponse_Phase>;
+
+/**
+ * An owner's word.
+ *
+ * @generated from message witan.user.v1.SubmitShareRequest
+ */
+export declare type SubmitShareRequest = Message<"witan.user.v1.SubmitShareRequest"> & {
+  /**
+   * The opened share, as packages/keys encodes it.
+   *
+   * @generated from field: bytes share = 1;
+   */
+  share: Uint8Array;
+
+  /**
+   * The floor, as packages/manifest encodes it; empty for none.
+   *
+   * @generated from field: bytes floor = 2;
+   */
+  floor: Uint8Array;
+
+  /**
+   * Slots that the owner gives up: their state need not answer.
+   *
+   * @generated from field: repeated string accept_missing = 3;
+   */
+  acceptMissing: string[];
+};
+
+/**
+ * Describes the message witan.user.v1.SubmitShareRequest.
+ * Use `create(SubmitShareRequestSchema)` to create a new message.
+ */
+export declare const SubmitShareRequestSchema: GenMessage<SubmitShareRequest>;
+
+/**
+ * What came of it.
+ *
+ * @generated from message witan.user.v1.SubmitShareResponse
+ */
+export declare type SubmitShareResponse = Message<"witan.user.v1.SubmitShareResponse"> & {
+  /**
+   * SHA-256 of the public key of the owner whose share it is.
+   *
+   * @generated from field: bytes owner = 1;
+   */
+  owner: Uint8Array;
+
+  /**
+   * How far the recovery is now.
+   *
+   * @generated from field: witan.user.v1.RecoveryProgress progress = 2;
+   */
+  progress?: RecoveryProgress | undefined;
+};
+
+/**
+ * Describes the message witan.user.v1.SubmitShareResponse.
+ * Use `create(SubmitShareResponseSchema)` to create a new message.
+ */
+export declare const SubmitShareResponseSchema: GenMessage<SubmitShareResponse>;
+
+/**
+ * Nothing to choose.
+ *
+ * @generated from message witan.user.v1.GetRecoveryRequest
+ */
+export declare type GetRecoveryRequest = Message<"witan.user.v1.GetRecoveryRequest"> & {
+};
+
+/**
+ * Describes the message witan.user.v1.GetRecoveryRequest.
+ * Use `create(GetRecoveryRequestSchema)` to create a new message.
+ */
+export declare const GetRecoveryRequestSchema: GenMessage<GetRecoveryRequest>;
+
+/**
+ * How far the recovery is.
+ *
+ * @generated from message witan.user.v1.GetRecoveryResponse
+ */
+export declare type GetRecoveryResponse = Message<"witan.user.v1.GetRecoveryResponse"> & {
+  /**
+   * Absent where no recovery is under way.
+   *
+   * @generated from field: witan.user.v1.RecoveryProgress progress = 1;
+   */
+  progress?: RecoveryProgress | undefined;
+};
+
+/**
+ * Describes the message witan.user.v1.GetRecoveryResponse.
+ * Use `create(GetRecoveryResponseSchema)` to create a new message.
+ */
+export declare const GetRecoveryResponseSchema: GenMessage<GetRecoveryResponse>;
+
+/**
+ * How far a full recovery is. Holds nothing secret.
+ *
+ * @generated from message witan.user.v1.RecoveryProgress
+ */
+export declare type RecoveryProgress = Message<"witan.user.v1.RecoveryProgress"> & {
+  /**
+   * Cluster id; empty while nobody says which cluster it was.
+   *
+   * @generated from field: bytes cluster_id = 1;
+   */
+  clusterId: Uint8Array;
+
+  /**
+   * Shares received.
+   *
+   * @generated from field: uint32 shares_received = 2;
+   */
+  sharesReceived: number;
+
+  /**
+   * Shares that open the seed; 0 while no recovery header is known.
+   *
+   * @generated from field: uint32 shares_threshold = 3;
+   */
+  sharesThreshold: number;
+
+  /**
+   * Owners whose share is here, SHA-256 of their public keys.
+   *
+   * @generated from field: repeated bytes owners = 4;
+   */
+  owners: Uint8Array[];
+
+  /**
+   * Owners whose share is not here.
+   *
+   * @generated from field: repeated bytes owners_missing = 5;
+   */
+  ownersMissing: Uint8Array[];
+
+  /**
+   * Where the seed came from.
+   *
+   * @generated from field: witan.user.v1.RecoveryProgress.SeedSource seed = 6;
+   */
+  seed: RecoveryProgress_SeedSource;
+
+  /**
+   * Slots of the last known configuration.
+   *
+   * @generated from field: repeated string slots_expected = 7;
+   */
+  slotsExpected: string[];
+
+  /**
+   * Those that have answered with their state.
+   *
+   * @generated from field: repeated string slots_answered = 8;
+   */
+  slotsAnswered: string[];
+
+  /**
+   * Best known state: epoch; 0 while there is none.
+   *
+   * @generated from field: uint64 best_epoch = 9;
+   */
+  bestEpoch: bigint;
+
+  /**
+   * Its term.
+   *
+   * @generated from field: uint64 best_term = 10;
+   */
+  bestTerm: bigint;
+
+  /**
+   * Its index.
+   *
+   * @generated from field: uint64 best_index = 11;
+   */
+  bestIndex: bigint;
+
+  /**
+   * Its generation.
+   *
+   * @generated from field: uint64 best_generation = 12;
+   */
+  bestGeneration: bigint;
+
+  /**
+   * Hash of its newest transition.
+   *
+   * @generated from field: bytes best_transition_hash = 13;
+   */
+  bestTransitionHash: Uint8Array;
+
+  /**
+   * Whether the best state was read with the seed; otherwise it is what disks claim.
+   *
+   * @generated from field: bool best_verified = 14;
+   */
+  bestVerified: boolean;
+
+  /**
+   * Slots that owners give up.
+   *
+   * @generated from field: repeated witan.user.v1.RecoveryProgress.GivenUp given_up = 15;
+   */
+  givenUp: RecoveryProgress_GivenUp[];
+
+  /**
+   * Why the cluster is not open; absent when it opens.
+   *
+   * @generated from field: witan.user.v1.RecoveryProgress.Obstacle obstacle = 16;
+   */
+  obstacle?: RecoveryProgress_Obstacle | undefined;
+};
+
+/**
+ * Describes the message witan.user.v1.RecoveryProgress.
+ * Use `create(RecoveryProgressSchema)` to create a new message.
+ */
+export declare const RecoveryProgressSchema: GenMessage<RecoveryProgress>;
+
+/**
+ * A slot that owners give up.
+ *
+ * @generated from message witan.user.v1.RecoveryProgress.GivenUp
+ */
+export declare type RecoveryProgress_GivenUp = Message<"witan.user.v1.RecoveryProgress.GivenUp"> & {
+  /**
+   * The slot.
+   *
+   * @generated from field: string slot = 1;
+   */
+  slot: string;
+
+  /**
+   * SHA-256 of the public keys of the owners who said so.
+   *
+   * @generated from field: repeated bytes owners = 2;
+   */
+  owners: Uint8Array[];
+};
+
+/**
+ * Describes the message witan.user.v1.RecoveryProgress.GivenUp.
+ * Use `create(RecoveryProgress_GivenUpSchema)` to create a new message.
+ */
+export declare const RecoveryProgress_GivenUpSchema: GenMessage<RecoveryProgress_GivenUp>;
+
+/**
+ * Why the cluster is not open.
+ *
+ * @generated from message witan.user.v1.RecoveryProgress.Obstacle
+ */
+export declare type RecoveryProgress_Obstacle = Message<"witan.user.v1.RecoveryProgress.Obstacle"> & {
+  /**
+   * Stable code.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * Slots that it is about, where it is about slots.
+   *
+   * @generated from field: repeated string slots = 2;
+   */
+  slots: string[];
+
+  /**
+   * What was expected, for people.
+   *
+   * @generated from field: string expected = 3;
+   */
+  expected: string;
+
+  /**
+   * What was found, for people.
+   *
+   * @generated from field: string found = 4;
+   */
+  found: string;
+
+  /**
+   * SHA-256 of the public key of the owner whose floor stands in the way.
+   *
+   * @generated from field: bytes owner = 5;
+   */
+  owner: Uint8Array;
+};
+
+/**
+ * Describes the message witan.user.v1.RecoveryProgress.Obstacle.
+ * Use `create(RecoveryProgress_ObstacleSchema)` to create a new message.
+ */
+export declare const RecoveryProgress_ObstacleSchema: GenMessage<RecoveryProgress_Obstacle>;
+
+/**
+ * Where the seed came from.
+ *
+ * @generated from enum witan.user.v1.RecoveryProgress.SeedSource
+ */
+export enum RecoveryProgress_SeedSource {
+  /**
+   * The seed is not here yet.
+   *
+   * @generated from enum value: SEED_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A surviving incarnation kept it in memory.
+   *
+   * @generated from enum value: SEED_SOURCE_MEMORY = 1;
+   */
+  MEMORY = 1,
+
+  /**
+   * A threshold of owners handed in their shares.
+   *
+   * @generated from enum value: SEED_SOURCE_SHARES = 2;
+   */
+  SHARES = 2,
+}
+
+/**
+ * Describes the enum witan.user.v1.RecoveryProgress.SeedSource.
+ */
+export declare const RecoveryProgress_SeedSourceSchema: GenEnum<RecoveryProgress_SeedSource>;
 
 /**
  * Which certificates.
@@ -777,6 +1112,35 @@ export declare const UserService: GenService<{
     methodKind: "unary";
     input: typeof GetStatusRequestSchema;
     output: typeof GetStatusResponseSchema;
+  },
+}>;
+
+/**
+ * Full recovery: for owners who hold shares. Answered by any replica without a working cluster, and
+ * by one of a living cluster that says so.
+ *
+ * @generated from service witan.user.v1.RecoveryService
+ */
+export declare const RecoveryService: GenService<{
+  /**
+   * Hands in an owner's share, the floor that the owner has seen and the slots that are given up.
+   *
+   * @generated from rpc witan.user.v1.RecoveryService.SubmitShare
+   */
+  submitShare: {
+    methodKind: "unary";
+    input: typeof SubmitShareRequestSchema;
+    output: typeof SubmitShareResponseSchema;
+  },
+  /**
+   * How far the recovery is.
+   *
+   * @generated from rpc witan.user.v1.RecoveryService.GetRecovery
+   */
+  getRecovery: {
+    methodKind: "unary";
+    input: typeof GetRecoveryRequestSchema;
+    output: typeof GetRecoveryResponseSchema;
   },
 }>;
 

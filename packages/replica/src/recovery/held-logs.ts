@@ -1,0 +1,147 @@
+/**
+ * The logs that a replica can answer with in a recovery: those on its slot's disk, once there is a
+ * seed that opens them, and its own, when it survived. Also keeps the seed, and where it came from.
+ */
+import { Secret, describeError, type ClusterId } from '@witan/core';
+import type { Seed } from '../ports.ts';
+import { furthestFirst, type HeldState } from './decide-recovery.ts';
+import type { ClaimedLog, FormerLog, RecoveryPorts, SeedSource } from './ports.ts';
+import { replayFormerLog, type HeldLog, type ReplayOptions } from './replay.ts';
+
+/** A seed that opens what this replica, or a peer that told it, holds. */
+export interface KnownSeed {
+  readonly seed: Secret;
+  readonly clusterId: ClusterId;
+  readonly source: SeedSource;
+}
+
+/** See the head of this file. */
+export class HeldLogs<ReferenceValues> {
+  readonly #options: ReplayOptions<ReferenceValues> & { readonly ports: RecoveryPorts };
+  #claims: readonly ClaimedLog[] | undefined;
+  #logs: readonly HeldLog<ReferenceValues>[] = [];
+  #memory: HeldLog<ReferenceValues> | undefined;
+  #seed: KnownSeed | undefined;
+  /** Whether the disks were read with that seed. */
+  #opened = false;
+  /** How many shares and headers there were when they opened nothing here. */
+  #triedWith = '';
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(options: ReplayOptions<ReferenceValues> & { readonly ports: RecoveryPorts }) {
+    this.#options = options;
+  }
+
+  /** Known once it has opened something, here or at a peer, and the disks here were read. */
+  get seed(): KnownSeed | undefined {
+    return this.#opened ? this.#seed : undefined;
+  }
+
+  /** Reads the disks' claims, once. */
+  readClaims(): Promise<void> {
+    return this.#oneByOne(async () => {
+      if (this.#claims !== undefined) return;
+      const { shares, disks } = this.#options.ports;
+      this.#claims = await disks.claims();
+      for (const { header } of this.#claims) {
+        if (header.byteLength > 0) shares.learn(header);
+      }
+    });
+  }
+
+  /** Opens the disks, when there is a seed by now. */
+  open(): Promise<void> {
+    return this.#oneByOne(() => this.#open());
+  }
+
+  /** A peer's seed: it has opened that peer's disk, or was in its memory. */
+  takeSeed(known: KnownSeed): void {
+    const { clusterId } = known;
+    const claimed = this.#claims ?? [];
+    // Replicas of another cluster may answer here, and theirs is not the seed that is missing.
+    const isForeign = !claimed.some(({ held }) => held.clusterId === clusterId);
+    if (this.#seed !== undefined || (claimed.length > 0 && isForeign)) return;
+    this.#seed = { ...known, seed: new Secret(known.seed.expose()) };
+  }
+
+  /** What this incarnation itself has held; it takes part in that cluster no more. */
+  takeMemory(log: FormerLog, seed: Seed): void {
+    this.#memory = replayFormerLog(log, this.#options);
+    this.#seed = { seed, clusterId: log.clusterId, source: 'memory' };
+    this.#opened = false;
+  }
+
+  /** What can be answered with: read with the seed, or else what the disks claim. */
+  held(): readonly HeldState[] {
+    if (this.seed !== undefined) return this.#all().map(({ held }) => held);
+    return (this.#claims ?? []).map(({ held }) => held);
+  }
+
+  find(state: HeldState): HeldLog<ReferenceValues> | undefined {
+    return this.#all().find(
+      ({ held }) => held.opening === state.opening && furthestFirst(held, state) === 0,
+    );
+  }
+
+  /** The furthest of all; undefined before the seed is here. */
+  furthest(): HeldLog<ReferenceValues> | undefined {
+    return this.#all().toSorted((left, right) => furthestFirst(left.held, right.held))[0];
+  }
+
+  clear(): void {
+    this.#logs = [];
+    this.#memory = undefined;
+    this.#seed = undefined;
+    this.#opened = false;
+    this.#triedWith = '';
+  }
+
+  #all(): readonly HeldLog<ReferenceValues>[] {
+    return this.#memory === undefined ? this.#logs : [this.#memory, ...this.#logs];
+  }
+
+  async #open(): Promise<void> {
+    if (this.#opened) return;
+    const seed = this.#seed;
+    if (seed !== undefined) {
+      this.#logs = await this.#read(seed.seed, seed.clusterId);
+      this.#opened = true;
+      return;
+    }
+    const { shares } = this.#options.ports;
+    const tried = `${shares.headers().length}/${shares.count().received}`;
+    if (tried === this.#triedWith) return;
+    this.#triedWith = tried;
+    for (const candidate of shares.seeds()) {
+      const logs = await this.#read(candidate.seed, candidate.clusterId);
+      if (logs.length === 0) continue;
+      this.#seed = { ...candidate, source: 'shares' };
+      this.#logs = logs;
+      this.#opened = true;
+      return;
+    }
+  }
+
+  async #read(seed: Seed, clusterId: ClusterId): Promise<readonly HeldLog<ReferenceValues>[]> {
+    const { ports, onEvent } = this.#options;
+    const former = await ports.disks.open(seed);
+    return former
+      .filter((log) => log.clusterId === clusterId)
+      .flatMap((log) => {
+        try {
+          return [replayFormerLog(log, this.#options)];
+        } catch (error) {
+          const fields = { incarnation: log.incarnation, error: describeError(error) };
+          onEvent('former log refused', fields);
+          return [];
+        }
+      });
+  }
+
+  /** Rounds and notices overlap; the disks are read by one of them at a time. */
+  #oneByOne(run: () => Promise<void>): Promise<void> {
+    const next = this.#reading.then(run);
+    this.#reading = next.catch(() => undefined);
+    return next;
+  }
+}

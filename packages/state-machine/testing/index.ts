@@ -1,0 +1,6 @@
+/**
+ * A state with real keys and signatures, for tests of what is built on it. Nothing shipped imports
+ * this.
+ */
+export { approvalOf, nodeCrypto, parseReferenceValues, signWith } from './keys.ts';
+export { historyKey, key, manifestBytes, owner, setManifest } from './support.ts';
