@@ -1,6 +1,19 @@
 /** Full recoveries as `verify` and `history` show them (I7). */
 import type { VerifiedRecovery } from '@witan/client';
+import type { Trusted } from './commands/trust.ts';
+import { parseStored } from './context.ts';
 import { table, type Json } from './printer.ts';
+
+/** Names of owners by fingerprint, as far as the manifests that the user has say them. */
+export function ownerNames({
+  expected,
+  pinned,
+}: Pick<Trusted, 'expected' | 'pinned'>): (fingerprint: string) => string | undefined {
+  const known = pinned === undefined ? [] : parseStored(pinned.manifest).owners;
+  const owners = [...known, ...(expected?.owners ?? [])];
+  const names = new Map(owners.map(({ name, fingerprint }) => [String(fingerprint), name]));
+  return (fingerprint) => names.get(fingerprint);
+}
 
 export function recoveriesToJson(recoveries: readonly VerifiedRecovery[]): Json {
   return recoveries.map((recovery) => ({

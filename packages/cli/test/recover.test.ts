@@ -77,7 +77,7 @@ describe('owners with shares', () => {
         replicas  3 of 3: witan-0, witan-1, witan-2
         state     generation 1 index 8, epoch 1, term 3, as disks claim
                   HASH
-        missing   shares of carol, alice
+        missing   shares of alice, carol
       More owners have to hand in a share. Needed: 2 shares; here: 1.
       Next: let another owner run witan recover, at any replica.
       "

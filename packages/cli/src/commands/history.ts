@@ -5,12 +5,13 @@
 import { recoveriesOf } from '@witan/client';
 import type { CommandContext } from '../context.ts';
 import { SIMULATED_WARNING, table } from '../printer.ts';
-import { describeRecoveries, recoveriesToJson } from '../recoveries.ts';
+import { describeRecoveries, ownerNames, recoveriesToJson } from '../recoveries.ts';
 import { trusted, type TrustOptions } from './trust.ts';
 
 /** @throws CliError, ClientError */
 export async function history(context: CommandContext, options: TrustOptions): Promise<void> {
-  const { client } = await trusted(context, options);
+  const trust = await trusted(context, options);
+  const { client } = trust;
   try {
     const { history: verified, recovered, simulated } = await client.getHistory();
     const recoveries = recoveriesOf(recovered);
@@ -35,7 +36,7 @@ export async function history(context: CommandContext, options: TrustOptions): P
     context.printer.result(
       { ok: true, simulated, transitions: records, recoveries: recoveriesToJson(recoveries) },
       `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}` +
-        describeRecoveries(recoveries) +
+        describeRecoveries(recoveries, ownerNames(trust)) +
         'The chain is unbroken and signed by the cluster.\n',
     );
   } finally {

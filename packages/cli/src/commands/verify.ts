@@ -3,7 +3,7 @@ import { ClientError, type VerifyCheck, type VerifyReport } from '@witan/client'
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
-import { describeRecoveries, recoveriesToJson } from '../recoveries.ts';
+import { describeRecoveries, ownerNames, recoveriesToJson } from '../recoveries.ts';
 import { trusted, type TrustOptions } from './trust.ts';
 
 /**
@@ -11,7 +11,8 @@ import { trusted, type TrustOptions } from './trust.ts';
  *   printed
  */
 export async function verify(context: CommandContext, options: TrustOptions): Promise<void> {
-  const { client, expected, pinned } = await trusted(context, options);
+  const trust = await trusted(context, options);
+  const { client, expected, pinned } = trust;
   let report: VerifyReport;
   try {
     report = await client.verify(expected);
@@ -19,7 +20,8 @@ export async function verify(context: CommandContext, options: TrustOptions): Pr
     client.close();
   }
   const first = pinned === undefined;
-  context.printer.result(reportToJson(report, first), describe(report, first));
+  const text = describe(report, first, ownerNames(trust));
+  context.printer.result(reportToJson(report, first), text);
   if (report.ok) return;
   const failed = report.checks.filter(({ kind }) => kind === 'failed').map(({ name }) => name);
   const fields = { checks: failed.join(', ') };
@@ -49,7 +51,11 @@ function reportToJson(report: VerifyReport, first: boolean): { readonly [name: s
   };
 }
 
-function describe(report: VerifyReport, first: boolean): string {
+function describe(
+  report: VerifyReport,
+  first: boolean,
+  nameOf: ReturnType<typeof ownerNames>,
+): string {
   const head = [
     ['cluster', report.clusterId ?? 'unknown'],
     ['generation', String(report.generation ?? 'unknown')],
@@ -62,7 +68,7 @@ function describe(report: VerifyReport, first: boolean): string {
     incarnation === undefined ? '' : `${incarnation.slice(0, 16)}…`,
     kind === 'verified' ? (platform ?? '') : detail,
   ]);
-  const shown = describeRecoveries(report.recoveries);
+  const shown = describeRecoveries(report.recoveries, nameOf);
   const recoveries = shown === '' ? '' : `${shown}\n`;
   const note = first && report.ok ? 'First contact: trust anchors and floor are pinned now.\n' : '';
   return (

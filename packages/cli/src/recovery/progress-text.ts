@@ -16,7 +16,7 @@ export function describeProgress(view: RecoveryView, nameOf: NameOf): string {
     ...givenUp.map(({ slot, owners }) => `  given up  ${slot} by ${owners.map(nameOf).join(', ')}`),
   ];
   if (shares.missing.length > 0 && obstacle?.code === 'SHARES_MISSING') {
-    lines.push(`  missing   shares of ${shares.missing.map(nameOf).join(', ')}`);
+    lines.push(`  missing   shares of ${shares.missing.map(nameOf).toSorted().join(', ')}`);
   }
   return `${lines.join('\n')}\n${describeObstacle(obstacle, nameOf)}`;
 }
@@ -113,7 +113,7 @@ function sayings(about: {
 }
 
 function sharesOf(view: RecoveryView, nameOf: NameOf): string {
-  return `${counted(view)}${listed(view.shares.owners.map(nameOf), ': ')}`;
+  return `${counted(view)}${listed(view.shares.owners.map(nameOf).toSorted(), ': ')}`;
 }
 
 function counted({ shares, seed }: RecoveryView): string {

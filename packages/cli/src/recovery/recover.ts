@@ -22,6 +22,7 @@ import {
 } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { SIMULATED_WARNING, type Json } from '../printer.ts';
+import { ownerNames } from '../recoveries.ts';
 import { describeProgress, progressToJson, type NameOf } from './progress-text.ts';
 import { readShares } from './given-shares.ts';
 import { furthestView, watchRecovery, type Watched } from './watch.ts';
@@ -103,7 +104,7 @@ async function planOf(
     manifest,
     expected: pinned === undefined ? { clusterId } : expectationsOf(pinned),
     floor: isWithout ? undefined : pinned?.floor,
-    nameOf: namesIn(manifest),
+    nameOf: named(ownerNames({ expected: manifest, pinned })),
   };
 }
 
@@ -199,15 +200,15 @@ function openText({ mark, clusterId, transitionHash, simulated }: SettledDeploym
 
 /** What each replica says, and nothing is handed in. */
 async function showStatus(context: CommandContext, options: RecoverOptions): Promise<void> {
-  const { client, expected, pinned } = await trusted(context, options);
+  const trust = await trusted(context, options);
+  const { client } = trust;
   let answers: readonly EndpointStatus[];
   try {
     answers = await client.getStatus();
   } finally {
     client.close();
   }
-  const known = expected ?? (pinned === undefined ? undefined : parseStored(pinned.manifest));
-  const nameOf = namesIn(known);
+  const nameOf = named(ownerNames(trust));
   const view = furthestView(answers);
   const reached = answers.filter(({ kind }) => kind === 'ok').length;
   context.printer.result(
@@ -241,9 +242,9 @@ function describeReplica(answer: EndpointStatus, nameOf: NameOf): string {
   return `${head}${describeProgress(recovery, nameOf)}`;
 }
 
-function namesIn(manifest: ValidatedManifest<ReferenceValues> | undefined): NameOf {
-  const names = new Map(manifest?.owners.map(({ name, fingerprint }) => [`${fingerprint}`, name]));
-  return (fingerprint) => names.get(fingerprint) ?? `owner ${fingerprint.slice(0, 12)}…`;
+/** A name where there is one. */
+function named(names: ReturnType<typeof ownerNames>): NameOf {
+  return (fingerprint) => names(fingerprint) ?? `owner ${fingerprint.slice(0, 12)}…`;
 }
 
 /** @throws CliError CLI_USAGE */
