@@ -3,7 +3,7 @@
  * supervisor that starts a new incarnation when one ends. Everything follows from the seed.
  */
 import { createHash } from 'node:crypto';
-import { CodedError, incarnationId, slotName, utf8, type Crypto, type SlotName } from '@witan/core';
+import { CodedError, incarnationId, slotName, utf8, type SlotName } from '@witan/core';
 import {
   Replica,
   withoutRecovery,
@@ -13,11 +13,13 @@ import {
   type Configuration,
   type EngineTuning,
   type Genesis,
+  type PeerCalls,
   type PeerIdentity,
   type ReplicaOptions,
 } from '@witan/replica';
 import { nodeIdOf } from '@witan/state-machine';
 import { CrashFs } from '@witan/journal/testing';
+import { simCrypto } from './crypto.ts';
 import { checkInvention, checkJournal } from './disk-checks.ts';
 import type { DiskImage } from '@witan/journal/testing';
 import { Disk, fated } from './disk.ts';
@@ -34,17 +36,6 @@ import { Timeline } from './timeline.ts';
 
 const CALL_TIMEOUT_MS = 2_000;
 const RESTART_MS = 500;
-
-const simCrypto: Crypto = {
-  hash: (algorithm, ...parts) => {
-    const hash = createHash(algorithm);
-    for (const part of parts) hash.update(part);
-    return new Uint8Array(hash.digest());
-  },
-  verify: () => false,
-};
-
-const NOBODY = { kind: 'not-leader' } as const;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -106,9 +97,7 @@ export class World {
   }
 
   #guardAsync(run: Promise<void>): void {
-    run.catch((error: unknown) => {
-      this.options.onViolation(error);
-    });
+    run.catch(this.options.onViolation);
   }
 
   event(process: SimProcess, event: string, fields: object = {}): void {
@@ -117,8 +106,6 @@ export class World {
     const at = this.timeline.nowMs.toFixed(1);
     onEvent(`${at} ${process.self.slot}/${process.birth} ${event} ${JSON.stringify(fields)}`);
   }
-
-  // --- processes --------------------------------------------------------------------------------
 
   /** Starts a process of a slot. @param as keeps an earlier identity, against I2 */
   start(slot: number, as?: SimProcess): SimProcess {
@@ -262,37 +249,11 @@ export class World {
     holdsSealedState: boolean,
   ): ReplicaOptions<unknown> {
     const random = new SimRandom(this.options.seed, 1_000 + this.processes.length);
-    const target = (slot: SlotName): SimProcess | undefined =>
-      this.names.get(this.slotNames.indexOf(slot));
     return {
       self: process.self,
       slots: this.slotNames,
       holdsSealedState,
-      peers: {
-        greet: (slot, own) => this.#call(process, target(slot), (to) => to.replica.greeted(own)),
-        deliverGenesis: async (slot, receiver, genesis) => {
-          this.geneses.set(process.self.nodeId, genesis);
-          const answer = await this.#call(process, target(slot), (to) => {
-            if (to.self.incarnation !== receiver) throw new Error('another incarnation');
-            this.geneses.set(to.self.nodeId, genesis);
-            return to.replica.genesisDelivered(genesis, process.self.incarnation);
-          });
-          return answer.value;
-        },
-        join: (slot, request) =>
-          this.#call(process, target(slot), (to) =>
-            to.replica.joinAsked(request, process.self.incarnation),
-          ),
-        confirmLog: (slot, request) =>
-          this.#call(process, target(slot), async ({ replica: { cluster } }) =>
-            cluster === undefined ? NOBODY : cluster.confirmLog(request, process.self.incarnation),
-          ),
-        recover: (slot, receiver, notice) =>
-          this.#call(process, target(slot), (to) => {
-            if (to.self.incarnation !== receiver) throw new Error('another incarnation');
-            return to.replica.recoveryNoticed(notice, process.self.incarnation);
-          }),
-      },
+      peers: this.#peerCalls(process),
       recovery: withoutRecovery(),
       ...(this.options.reuses ? { readFormerLog: () => this.#formerLog(process, image) } : {}),
       send: (to, messages) => this.#send(process, to, messages),
@@ -339,12 +300,44 @@ export class World {
     return process.former;
   }
 
+  #peerCalls(process: SimProcess): PeerCalls {
+    const target = (slot: SlotName): SimProcess | undefined =>
+      this.names.get(this.slotNames.indexOf(slot));
+    const from = process.self.incarnation;
+    return {
+      greet: (slot, own) => this.#call(process, target(slot), (to) => to.replica.greeted(own)),
+      deliverGenesis: async (slot, receiver, genesis) => {
+        this.geneses.set(process.self.nodeId, genesis);
+        const answer = await this.#call(process, target(slot), (to) => {
+          if (to.self.incarnation !== receiver) throw new Error('another incarnation');
+          this.geneses.set(to.self.nodeId, genesis);
+          return to.replica.genesisDelivered(genesis, from);
+        });
+        return answer.value;
+      },
+      join: (slot, request) =>
+        this.#call(process, target(slot), (to) => to.replica.joinAsked(request, from)),
+      confirmLog: (slot, request) =>
+        this.#call(process, target(slot), async ({ replica: { cluster } }) =>
+          cluster === undefined
+            ? { kind: 'not-leader' as const }
+            : cluster.confirmLog(request, from),
+        ),
+      recover: (slot, receiver, notice) =>
+        this.#call(process, target(slot), (to) => {
+          if (to.self.incarnation !== receiver) throw new Error('another incarnation');
+          return to.replica.recoveryNoticed(notice, from);
+        }),
+    };
+  }
+
   #removed(process: SimProcess): void {
-    if (!process.alive) return;
-    this.timeline.after(0, () => {
-      this.kill(process, false, 'kept');
-      this.supervise(process.slot);
-    });
+    if (process.alive) this.timeline.after(0, () => this.#replace(process));
+  }
+
+  #replace(process: SimProcess): void {
+    this.kill(process, false, 'kept');
+    this.supervise(process.slot);
   }
 
   #fatal(process: SimProcess, error: unknown): void {
@@ -354,8 +347,7 @@ export class World {
     const isDisk = error instanceof CodedError && String(error.code).startsWith('JOURNAL_');
     if (!isDisk || !process.mayFail) this.options.onViolation(error);
     process.diskTrouble = 'none';
-    this.kill(process, false, 'kept');
-    this.supervise(process.slot);
+    this.#replace(process);
   }
 
   async #call<Value>(
