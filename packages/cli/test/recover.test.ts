@@ -35,7 +35,7 @@ beforeEach(async () => {
   await desk.write('manifest.json', scene.manifestJson({ owners, recoveryThreshold: 2 }));
   const files = ['--manifest', desk.path('manifest.json'), '--owner-key', key('alice')];
   const said = await desk.witan(['set', ...files, '--shares', desk.path(), ...endpoints()]);
-  expect(said.code, said.stderr).toBe(0);
+  if (said.code !== 0) throw new Error(said.stderr);
 });
 
 afterEach(async () => {
