@@ -40,6 +40,11 @@ export type PeerClaims =
       readonly generation: number;
     };
 
+/** Whether a peer may only let this replica in, as `PeerRule` says. */
+export function isListed(claims: PeerClaims | undefined): boolean {
+  return claims?.kind === 'replica' && claims.rule === 'listed';
+}
+
 export interface RulesOptions {
   readonly self: SelfEvidence;
   /** Further peers that the measured configuration lists. */

@@ -35,6 +35,7 @@ import {
 } from '@witan/replica';
 import type { CommandResult } from '@witan/state-machine';
 import { TransportError } from '@witan/transport';
+import { isListed } from '../evidence/rules.ts';
 import { CoordinatorError } from '../errors.ts';
 import { decodeResult, type Operation } from '../operations.ts';
 import type { LeadAnswer } from '../services/lead.ts';
@@ -114,9 +115,7 @@ export class PeerNetwork implements PeerCalls {
     if (line.incarnation !== receiver) return { accepted: false, code: 'ANOTHER_INCARNATION' };
     const { claims } = line.connection.peer;
     // Nor to one that may only let this replica in (decision record 0045).
-    if (claims?.kind === 'replica' && claims.rule === 'listed') {
-      return { accepted: false, code: 'NOT_SIMILAR' };
-    }
+    if (isListed(claims)) return { accepted: false, code: 'NOT_SIMILAR' };
     const { reopening } = genesis;
     if (reopening !== undefined) return deliverReopening(line.connection, genesis, reopening);
     const { accepted, code } = await line.connection.unary(

@@ -1,6 +1,7 @@
 /** What full recovery asks of another replica, over the channel to it. */
 import { PeerService } from '@witan/protocol';
 import type { Genesis, RecoveryNotice, Reopening } from '@witan/replica';
+import { isListed } from '../evidence/rules.ts';
 import type { PeerConnection } from './attested-peers.ts';
 import { noticeFromWire, noticeToWire, withoutSecrets } from './recovery-wire.ts';
 import { reopeningMessages } from './reopening.ts';
@@ -17,8 +18,7 @@ export async function exchangeNotices(
 ): Promise<RecoveryNotice> {
   const { peer } = connection;
   // A peer that is only listed may tell what it knows, and is told no secret (see services/peer).
-  const isListed = peer.claims?.kind === 'replica' && peer.claims.rule === 'listed';
-  const told = noticeToWire(isListed ? withoutSecrets(notice) : notice);
+  const told = noticeToWire(isListed(peer.claims) ? withoutSecrets(notice) : notice);
   const response = await connection.unary(
     PeerService.method.recover,
     { notice: told },

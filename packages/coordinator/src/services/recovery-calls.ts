@@ -3,12 +3,11 @@ import { incarnationId } from '@witan/core';
 import type { PeerService } from '@witan/protocol';
 import { ReplicaError, type RecoveryNotice } from '@witan/replica';
 import { PublicError, type Handlers } from '@witan/transport';
-import type { PeerClaims } from '../evidence/rules.ts';
+import { isListed, type PeerClaims } from '../evidence/rules.ts';
 import { noticeFromWire, noticeToWire, withoutSecrets } from '../peers/recovery-wire.ts';
 import { ReopeningInbox } from '../peers/reopening.ts';
 import type { ServiceContext } from './context.ts';
 import { notYourself } from './raft-streams.ts';
-import { isStranger } from './stranger.ts';
 
 /** The handlers of these calls. */
 export function recoveryCalls(
@@ -22,8 +21,8 @@ export function recoveryCalls(
       if (notice.self.incarnation !== peer.spkiSha256) throw notYourself();
       context.heardFrom(notice.self.slot);
       const answer = await noticed(context, notice);
-      // A listed peer may help this replica, and is helped by it once the manifest says so.
-      const told = isStranger(context, peer) ? withoutSecrets(answer) : answer;
+      // A listed peer may help this replica, and is helped by it once it was judged by a manifest.
+      const told = isListed(peer.claims) ? withoutSecrets(answer) : answer;
       return { notice: noticeToWire(told) };
     },
 

@@ -1,6 +1,6 @@
 /** Peers that may let this replica in, and get nothing from it before a manifest says so. */
 import { PublicError, type AttestedPeer } from '@witan/transport';
-import type { PeerClaims } from '../evidence/rules.ts';
+import { isListed, type PeerClaims } from '../evidence/rules.ts';
 import type { ServiceContext } from './context.ts';
 
 /**
@@ -14,11 +14,7 @@ export function refuseStranger(context: ServiceContext, peer: AttestedPeer<PeerC
 }
 
 /** Whether no manifest is in force here and the peer is only listed. */
-export function isStranger(
-  { replica }: ServiceContext,
-  { claims }: AttestedPeer<PeerClaims>,
-): boolean {
-  const isListed = claims?.kind === 'replica' && claims.rule === 'listed';
+function isStranger({ replica }: ServiceContext, { claims }: AttestedPeer<PeerClaims>): boolean {
   // Judged before the manifest came into force; the channel is judged again at once.
-  return isListed && replica.manifestInForce === undefined;
+  return isListed(claims) && replica.manifestInForce === undefined;
 }
