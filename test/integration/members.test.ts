@@ -2,8 +2,9 @@
  * What operators ask about members, on a real cluster: through any replica, answered by the leader
  * after a ReadIndex round (I5).
  */
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { allServe, waitForStatuses } from '@witan/devcluster';
+import { allServe, sleepMs, waitForStatuses } from '@witan/devcluster';
 import { runWitan, useDeployment } from '../support/deployment.ts';
 
 const test = useDeployment();
@@ -75,6 +76,29 @@ describe('witan cluster', () => {
     const now = await waitForStatuses(dev, 'a leader', (all) => allServe(dev, all));
     expect(now.every((status) => status.leader === ended.json['to'])).toBe(true);
     expect(ended.json['to']).not.toBe(leader);
+  });
+
+  it('puts a stop off until the rest keeps its quorum, and then hands over', async () => {
+    const { cluster: dev } = test.current;
+    const [first, second] = dev.slots;
+    if (first === undefined || second === undefined) throw new Error('three slots');
+    await dev.killSlot(first.slot);
+    await dev.startSlot(first.slot, { env: { WITAN_STOP_WAIT: '60' } });
+    await waitForStatuses(dev, 'all vote', (all) => allServe(dev, all));
+    await dev.signalSlot(second.slot, 'SIGSTOP');
+    await dev.signalSlot(first.slot, 'SIGTERM');
+    let hasEnded = false;
+    const ended = dev.tee.wait(dev.slot(first.slot).guestId).then((exit) => {
+      hasEnded = true;
+      return exit;
+    });
+    const log = dev.layout.log(first.slot);
+    while (!(await readFile(log, 'utf8')).includes('QUORUM_WOULD_BE_LOST')) await sleepMs(50);
+    expect(hasEnded).toBe(false);
+    await dev.signalSlot(second.slot, 'SIGCONT');
+    expect(await ended).toMatchObject({ exitCode: 0 });
+    await dev.startSlot(first.slot);
+    await waitForStatuses(dev, 'all vote', (all) => allServe(dev, all));
   });
 
   it('refuses what it cannot read', async () => {

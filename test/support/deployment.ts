@@ -10,6 +10,7 @@ import {
   startDeployment,
   type Acknowledged,
   type Deployment,
+  type DevCluster,
   type TeeChoice,
 } from '@witan/devcluster';
 
@@ -26,13 +27,20 @@ export function useDeployment(
     readonly tee?: TeeChoice;
     readonly allowOverrides?: boolean;
     readonly recoveryOwners?: Readonly<Record<string, OwnerKeyType>>;
+    /** Runs once the cluster is founded, with a directory of the test's own. */
+    readonly prepare?: (cluster: DevCluster, directory: string) => Promise<void>;
   } = {},
 ): DeploymentUnderTest {
   let deployment: Deployment | undefined;
   let directory = '';
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'witan-'));
-    deployment = await startDeployment(directory, options);
+    const { prepare, ...rest } = options;
+    const where = directory;
+    deployment = await startDeployment(directory, {
+      ...rest,
+      ...(prepare === undefined ? {} : { prepare: (cluster) => prepare(cluster, where) }),
+    });
   });
   afterAll(async () => {
     await deployment?.cluster.shutdown();
@@ -87,8 +95,11 @@ export async function runWitan(
 export async function listCoordinators(
   deployment: Deployment,
   coordinators: readonly unknown[],
+  endpoints: readonly string[] = deployment.cluster.endpoints,
 ): Promise<void> {
-  const { manifestFile, ownerKeyFile, options } = deployment;
+  const { manifestFile, ownerKeyFile } = deployment;
+  const [, , ...rest] = deployment.options;
+  const options = ['--endpoint', endpoints.join(','), ...rest];
   const document = JSON.parse(await readFile(manifestFile, 'utf8')) as object;
   await writeFile(manifestFile, JSON.stringify({ ...document, coordinators }, null, 2));
   const { code, stderr } = await runWitan(

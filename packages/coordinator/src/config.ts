@@ -28,6 +28,8 @@ export interface CoordinatorConfig {
   /** File with the measured initdata. */
   readonly initdataFile: string;
   readonly logLevel: string;
+  /** How long a stop waits until the rest keeps its quorum without this replica, in ms. */
+  readonly stopWaitMs: number;
   /** Where endorsements come from that evidence does not bring. */
   readonly endorsements: EndorsementSettings;
 }
@@ -43,6 +45,7 @@ Runs one Coordinator replica. Settings may also come from the environment.
   --peer NAME=HOST:PORT  address of a slot; once for each slot   (WITAN_PEERS, comma separated)
   --data DIR             directory for the sealed journal        (WITAN_DATA)
   --initdata FILE        measured configuration                  (WITAN_INITDATA)
+  --stop-wait SECONDS    wait before a stop until it is safe     (WITAN_STOP_WAIT, default 0)
   --log-level LEVEL      debug, info, warn or error              (WITAN_LOG_LEVEL, default info)
   --help                 show this text
 
@@ -63,10 +66,12 @@ const OPTIONS = {
   data: { type: 'string' },
   initdata: { type: 'string' },
   'log-level': { type: 'string' },
+  'stop-wait': { type: 'string' },
   ...ENDORSEMENT_OPTIONS,
   help: { type: 'boolean' },
 } as const;
 
+const STOP_WAIT_SECONDS_MAX = 3600;
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
 
 /**
@@ -99,8 +104,15 @@ export function parseConfig(
     dataDirectory: given('data', 'WITAN_DATA'),
     initdataFile: given('initdata', 'WITAN_INITDATA'),
     logLevel,
+    stopWaitMs: readSeconds(values['stop-wait'] ?? env['WITAN_STOP_WAIT'] ?? '0'),
     endorsements: readEndorsements(values, env),
   };
+}
+
+function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (seconds >= 0 && seconds <= STOP_WAIT_SECONDS_MAX && text !== '') return seconds * 1000;
+  throw usage('--stop-wait', `0 to ${STOP_WAIT_SECONDS_MAX} seconds`, text);
 }
 
 function readEndorsements(

@@ -20,6 +20,7 @@ import {
   type SlotName,
 } from '@witan/core';
 import { nodeCrypto } from '@witan/keys';
+import type { CoordinatorConfig } from './config.ts';
 import { CoordinatorError } from './errors.ts';
 import { parseTransitSettings, type TransitSettings } from './sealing/settings.ts';
 
@@ -169,4 +170,17 @@ function invalid(path: string, expected: string, found: string): CoordinatorErro
   const message = 'the measured configuration is not valid';
   const fields = { path, expected, found: found.slice(0, 80) };
   return new CoordinatorError('COORDINATOR_INITDATA_INVALID', message, { fields });
+}
+
+/** The host gives addresses; the measured configuration says which slots there are. */
+export function checkSlots(
+  config: Pick<CoordinatorConfig, 'peers'>,
+  initdata: CoordinatorInitdata,
+): void {
+  const expected = [...initdata.slots].toSorted().join(',');
+  const found = [...config.peers.keys()].toSorted().join(',');
+  if (expected !== found) {
+    const message = 'the addresses given are not those of the measured slots; check --peer';
+    throw new CoordinatorError('COORDINATOR_USAGE', message, { fields: { expected, found } });
+  }
 }

@@ -26,7 +26,6 @@ import { nodeIdOf, type CommandResult } from '@witan/state-machine';
 import { createAttestedServer, type AttestedServer } from '@witan/transport';
 import type { ProgramEndorsements } from '@witan/endorsements';
 import type { CoordinatorConfig } from './config.ts';
-import { CoordinatorError } from './errors.ts';
 import { endorsementsOf, proverOf } from './evidence/endorsements.ts';
 import { Rules, type PeerClaims } from './evidence/rules.ts';
 import { settled } from './evidence/settled.ts';
@@ -36,14 +35,14 @@ import {
   type CoordinatorTee,
   type SelfEvidence,
 } from './evidence/self.ts';
-import { readInitdata, type CoordinatorInitdata } from './initdata.ts';
+import { checkSlots, readInitdata, type CoordinatorInitdata } from './initdata.ts';
 import type { EventLog } from './log.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { attestedPeers } from './peers/attested-peers.ts';
 import { PeerNetwork } from './peers/network.ts';
 import { eventLog } from './event-log.ts';
 import { recoveryPorts } from './recovery/ports.ts';
-import { handOver } from './hand-over.ts';
+import { handOver, waitUntilSafe } from './hand-over.ts';
 import { nodeScheduler } from './scheduler.ts';
 import type { Metrics } from '@witan/telemetry';
 import { servicesByRole } from './services/by-role.ts';
@@ -72,6 +71,8 @@ export interface NodeOptions {
 export interface CoordinatorNode {
   readonly port: number;
   readonly identity: PeerIdentity;
+  /** Returns when the rest keeps its quorum without this replica, or when time is up. */
+  waitUntilSafe(timeoutMs: number): Promise<void>;
   /** Hands leadership over where it has it, then stops. */
   stop(): Promise<void>;
 }
@@ -113,6 +114,7 @@ class Wiring {
   readonly #network: PeerNetwork;
   readonly #replica: Replica<ReferenceValues>;
   readonly #server: AttestedServer<PeerClaims>;
+  readonly #services: ServiceContext;
   readonly #rules: Rules;
   #log: SealedLog | undefined;
   #claims: ClaimsNoter | undefined;
@@ -172,7 +174,8 @@ class Wiring {
       onEvent: this.#event,
     });
     this.#replica = this.#createReplica(initdata);
-    const services = servicesByRole(this.#context(self));
+    this.#services = this.#context(self);
+    const services = servicesByRole(this.#services);
     this.#server = createAttestedServer<PeerClaims>({
       identity: channelIdentity,
       prover,
@@ -181,10 +184,7 @@ class Wiring {
         initializer: this.#rules.workloadVerifier(),
       },
       clock: systemClock,
-      helloClusterId: () => {
-        const id = this.#replica.cluster?.clusterId;
-        return id === undefined ? undefined : fromHex(id);
-      },
+      helloClusterId: () => idBytesOf(this.#replica.cluster),
       services: (peer) => services[peer.role],
       onEvent: transportLog(options),
     });
@@ -200,7 +200,12 @@ class Wiring {
     });
     this.#replica.start();
     this.#scheduleReverify();
-    return { port, identity: this.#peer, stop: () => this.#stop() };
+    return {
+      port,
+      identity: this.#peer,
+      waitUntilSafe: (timeoutMs) => waitUntilSafe(this.#services, timeoutMs, this.#event),
+      stop: () => this.#stop(),
+    };
   }
 
   #createReplica(initdata: CoordinatorInitdata): Replica<ReferenceValues> {
@@ -346,9 +351,17 @@ class Wiring {
 
   /** Whoever no longer meets the rules loses the connection (system design, attested channel). */
   #reverify(): void {
-    Promise.all([this.#network.reverify(), this.#server.reverifyConnections()]).catch(
+    const { log, counters } = this.#options;
+    Promise.all([this.#network.reverify(), this.#server.reverifyConnections()]).then(
+      ([out, into]) => {
+        if (out + into === 0) return;
+        counters.count('connections_dropped', out + into);
+        log.warn('connections of peers that no longer meet the rules closed', {
+          closed: out + into,
+        });
+      },
       (error: unknown) => {
-        this.#options.log.warn('connections not judged again', { error: describeError(error) });
+        log.warn('connections not judged again', { error: describeError(error) });
       },
     );
   }
@@ -373,12 +386,6 @@ class Wiring {
   }
 }
 
-/** The host gives addresses; the measured configuration says which slots there are. */
-function checkSlots(config: CoordinatorConfig, initdata: CoordinatorInitdata): void {
-  const expected = [...initdata.slots].toSorted().join(',');
-  const found = [...config.peers.keys()].toSorted().join(',');
-  if (expected !== found) {
-    const message = 'the addresses given are not those of the measured slots; check --peer';
-    throw new CoordinatorError('COORDINATOR_USAGE', message, { fields: { expected, found } });
-  }
+function idBytesOf(cluster: { readonly clusterId: ClusterId } | undefined): Uint8Array | undefined {
+  return cluster === undefined ? undefined : fromHex(cluster.clusterId);
 }

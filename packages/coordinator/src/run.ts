@@ -82,6 +82,8 @@ async function serve(
   }
   const code = await ends.promise;
   log.info('stopping', { code });
+  // A process that was replaced, or cannot go on, holds nobody up.
+  if (code === EXIT_OK) await node.waitUntilSafe(config.stopWaitMs);
   const deadline = setTimeout(() => process.exit(code), STOP_MS);
   try {
     await node.stop();

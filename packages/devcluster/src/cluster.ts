@@ -208,6 +208,8 @@ export class DevCluster {
       readonly tee?: Tee;
       /** Hardware that is not as it should be; decides over `tee`. */
       readonly hardware?: HardwarePlan;
+      /** Another version of the Coordinator, and the file with its measured configuration. */
+      readonly version?: { readonly program: ProgramSpec; readonly initdataFile: string };
       /** Further settings, as the host gives them. */
       readonly env?: Readonly<Record<string, string>>;
     } = {},
@@ -219,8 +221,10 @@ export class DevCluster {
     const peers = this.#file.slots.map((item) => `${item.slot}=${item.address}`).join(',');
     const guest = await this.tee.launch({
       ...hardware,
-      program: this.coordinator,
-      initdata: new Uint8Array(await readFile(this.layout.initdata)),
+      program: change.version?.program ?? this.coordinator,
+      initdata: new Uint8Array(
+        await readFile(change.version?.initdataFile ?? this.layout.initdata),
+      ),
       chip: `chip-${slot}`,
       env: {
         ...change.env,

@@ -39,6 +39,8 @@ export async function startDeployment(
     /** Owners who only hold a recovery share, beside alice: name and type of key. */
     readonly recoveryOwners?: Readonly<Record<string, OwnerKeyType>>;
     readonly signal?: AbortSignal;
+    /** Runs once the cluster is founded, before anything is generated. */
+    readonly prepare?: (cluster: DevCluster) => Promise<void>;
   } = {},
 ): Promise<Deployment> {
   const slotCount = settings.slotCount ?? 3;
@@ -60,6 +62,7 @@ export async function startDeployment(
     (all) => all.length === slotCount && all.every(({ leader }) => leader !== ''),
     WAIT_MS,
   );
+  await settings.prepare?.(cluster);
   const witan = witanRunner(() => undefined);
   const made = join(directory, 'deployment');
   const ownerKeyFile = join(made, 'owner', 'alice.key.pem');

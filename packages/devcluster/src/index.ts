@@ -21,5 +21,6 @@ export {
 export { layoutOf, readClusterFile, type Layout, type SlotState } from './layout.ts';
 export { freePorts, isRunning, sleepMs } from './processes.ts';
 export { TEE_CHOICES, type Tee, type TeeChoice } from './reference-values.ts';
+export { NEXT_VERSION, prepareNextVersion, type NextVersion } from './next-version.ts';
 export { resizeCluster } from './resize.ts';
 export { Relay } from './relay.ts';

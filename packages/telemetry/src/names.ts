@@ -10,6 +10,7 @@ export const FIELDS = {
   address: 'host and port that this process connects to',
   answer: 'how a request was answered',
   bytes: 'a size in bytes',
+  closed: 'number of connections that were closed',
   clusterId: 'id of the cluster, 64 hex digits',
   code: 'a stable code (docs/errors.md), or an exit code',
   durationMs: 'how long something took, in milliseconds',

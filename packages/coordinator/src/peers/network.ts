@@ -262,10 +262,11 @@ export class PeerNetwork implements PeerCalls {
     state.redialMs = REDIAL_MS;
   }
 
-  /** Judges every connected peer again, because the rules have changed. */
-  async reverify(): Promise<void> {
+  /** Judges every connected peer again, as the rules have changed. @returns how many were cut */
+  async reverify(): Promise<number> {
     const lines = [...this.#slots.values()].flatMap(({ line }) => line ?? []);
-    await Promise.all(lines.map(({ connection }) => connection.reverify()));
+    const good = await Promise.all(lines.map(({ connection }) => connection.reverify()));
+    return good.filter((isGood) => !isGood).length;
   }
 
   close(): void {

@@ -66,12 +66,18 @@ export function leadService(context: ServiceContext): ServiceRegistration<PeerCl
   });
 }
 
-/** Asks whoever leads, until somebody decides. @throws PublicError */
+/**
+ * Asks whoever leads, until somebody decides.
+ *
+ * @param endsAtMs on the monotonic clock: no later than this
+ * @throws PublicError
+ */
 export async function askLeader<Name extends Kind>(
   context: ServiceContext,
   question: Question<Name>,
+  endsAtMs: number = Infinity,
 ): Promise<Answers[Name]> {
-  const untilMs = performance.now() + QUESTION_MS;
+  const untilMs = Math.min(endsAtMs, performance.now() + QUESTION_MS);
   let delayMs = RETRY_MS;
   let code = 'REPLICA_NO_LEADER';
   while (performance.now() < untilMs) {
