@@ -5,7 +5,7 @@ import type { KeyObject } from 'node:crypto';
 import type { ReferenceValues } from '@witan/attestation';
 import { Secret } from '@witan/core';
 import { loadOwnerPrivateKey, spkiFingerprint, spkiOf } from '@witan/keys';
-import type { ValidatedManifest } from '@witan/manifest';
+import { approvalRule, type ValidatedManifest } from '@witan/manifest';
 import { CliError } from '../errors.ts';
 import { readInput } from '../files.ts';
 
@@ -18,18 +18,21 @@ export interface OwnerKey {
 
 /**
  * @param inForce the manifest whose owners decide
+ * @param action what they approve: a manifest, or a change of slots
  * @throws CliError CLI_KEY_NOT_AN_OWNER, CLI_THRESHOLD_NOT_MET; KeysError
  */
 export async function readOwnerKeys(
   paths: readonly string[],
   inForce: ValidatedManifest<ReferenceValues>,
+  action: 'update' | 'membership' = 'update',
 ): Promise<readonly OwnerKey[]> {
   const keys = new Map<string, OwnerKey>();
+  const { role, threshold } = approvalRule(inForce, action);
   for (const path of paths) {
     const key = loadOwnerPrivateKey(new Secret(await readInput(path, 'owner key')));
     const fingerprint = spkiFingerprint(spkiOf(key));
     const owner = inForce.owners.find((item) => item.fingerprint === fingerprint);
-    if (owner?.roles.includes('update') !== true) {
+    if (owner?.roles.includes(role) !== true) {
       const expected = inForce.owners
         .map(({ name, fingerprint: id }) => `${name} ${id}`)
         .join(', ');
@@ -38,7 +41,6 @@ export async function readOwnerKeys(
     }
     keys.set(fingerprint, { name: owner.name, fingerprint, key });
   }
-  const threshold = inForce.updateThreshold ?? 0;
   if (keys.size < threshold) {
     const fields = { expected: threshold, found: keys.size };
     throw new CliError('CLI_THRESHOLD_NOT_MET', 'more owners have to approve', { fields });

@@ -75,7 +75,7 @@ async function change(
       const message = 'slots can be changed once a manifest says who the owners are';
       throw new CliError('CLI_USAGE', message, { fields: { expected: 'a manifest', found: '' } });
     }
-    const keys = await readOwnerKeys(options.ownerKey, deployment.manifest);
+    const keys = await readOwnerKeys(options.ownerKey, deployment.manifest, 'membership');
     const before = await client.getMembers();
     const to = next(before).map(slotOf);
     const sent =
