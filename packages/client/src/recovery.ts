@@ -49,7 +49,7 @@ export interface RecoveryView {
     readonly missing: readonly string[];
   };
   /** Where the seed came from; `none` while it is not there. */
-  readonly seed: 'none' | 'memory' | 'shares';
+  readonly seed: 'none' | 'memory' | 'shares' | 'provider';
   /** Slots of the best known state's configuration, and those that have answered. */
   readonly expected: readonly string[];
   readonly answered: readonly string[];
@@ -79,6 +79,7 @@ const SEEDS: Readonly<Record<RecoveryProgress_SeedSource, RecoveryView['seed']>>
   [RecoveryProgress_SeedSource.UNSPECIFIED]: 'none',
   [RecoveryProgress_SeedSource.MEMORY]: 'memory',
   [RecoveryProgress_SeedSource.SHARES]: 'shares',
+  [RecoveryProgress_SeedSource.PROVIDER]: 'provider',
 };
 const TEXT_CHARS_MAX = 300;
 const LIST_MAX = 64;

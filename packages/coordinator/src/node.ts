@@ -229,6 +229,7 @@ class Wiring {
         directories: this.#directory.earlier,
         incarnation: this.#peer.incarnation,
         onEvent: this.#event,
+        providerSeeds: this.#sealing?.seeds,
       }),
       openDurableLog: (seed, clusterId, epoch) => this.#openLog(seed, clusterId, epoch),
       readFormerLog: formerLogReader({ earlier: this.#directory.earlier, onEvent: this.#event }),

@@ -43,9 +43,11 @@ export type RecoveryKey =
   /** A surviving incarnation still had it in attested memory: no share was needed. */
   | 'memory'
   /** A threshold of owners handed in their shares. */
-  | 'shares';
+  | 'shares'
+  /** A sealing provider opened it: nobody took part. */
+  | 'provider';
 
-const KEYS: readonly RecoveryKey[] = ['memory', 'shares'];
+const KEYS: readonly RecoveryKey[] = ['memory', 'shares', 'provider'];
 
 /** One full recovery. */
 export interface Recovery {

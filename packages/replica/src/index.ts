@@ -54,6 +54,7 @@ export type {
   FormerLog,
   RecoveryNotice,
   RecoveryPorts,
+  SeedCandidate,
   SeedSource,
   ShareCount,
   ShareDesk,

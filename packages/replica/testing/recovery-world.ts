@@ -19,6 +19,7 @@ import {
   type PeerIdentity,
   type RecoveryPorts,
   type Seed,
+  type SeedCandidate,
   type ShareSubmission,
 } from '@witan/replica';
 import { encodeCommand } from '@witan/state-machine';
@@ -57,6 +58,8 @@ const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => nodeCrypto.hash(
 export class RecoveryWorld extends World {
   /** What lies on the disks, by slot. */
   readonly disks = new Map<string, readonly Journal[]>();
+  /** What a sealing provider gives: the cluster's seed, another one, or nothing. */
+  provider: 'right' | 'wrong' | 'silent' = 'silent';
   #seed: Uint8Array | undefined;
   #clusterId: ClusterId | undefined;
   #writes = 0;
@@ -174,7 +177,14 @@ export class RecoveryWorld extends World {
     const fail = (): never => {
       throw new Error('no cluster yet');
     };
+    const given = new Map<string, readonly SeedCandidate[]>([['silent', []]]);
     return {
+      providerSeeds: () => {
+        const seed = this.provider === 'right' ? secret() : new Secret(utf8('w'.repeat(32)));
+        const list = given.get(this.provider) ?? [{ seed, clusterId: clusterId() }];
+        given.set(this.provider, list);
+        return Promise.resolve(list);
+      },
       shares: {
         learn: () => undefined,
         headers: () => [],

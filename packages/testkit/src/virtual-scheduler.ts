@@ -45,5 +45,5 @@ export class VirtualScheduler implements Scheduler {
 
 /** Lets promises that are ready run their continuations. */
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 12; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 32; turn += 1) await Promise.resolve();
 }

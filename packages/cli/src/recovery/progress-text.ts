@@ -118,6 +118,7 @@ function sharesOf(view: RecoveryView, nameOf: NameOf): string {
 
 function counted({ shares, seed }: RecoveryView): string {
   if (seed === 'memory') return 'none needed, a survivor has the seed';
+  if (seed === 'provider') return 'none needed, a sealing provider has opened the seed';
   const of = shares.threshold === 0 ? '' : ` of ${shares.threshold}`;
   return `${shares.received}${of} shares`;
 }

@@ -45,8 +45,8 @@ export interface VerifiedRecovery {
     readonly index: number;
     readonly generation: number;
   };
-  /** `memory`: a surviving replica had the seed. `shares`: owners handed in theirs. */
-  readonly key: 'memory' | 'shares';
+  /** `memory`: a replica had kept the seed. `shares`: owners' shares. `provider`: a service. */
+  readonly key: 'memory' | 'shares' | 'provider';
   /** Fingerprints of the owners who authorised it. */
   readonly owners: readonly string[];
   /** Slots that took part, with their incarnations. */

@@ -48,6 +48,7 @@ const VOTERS_MAX: number = 2 * SLOTS_MAX;
 const SOURCES: Readonly<Record<SeedSource, RecoveryNotice_SeedSource>> = {
   memory: RecoveryNotice_SeedSource.MEMORY,
   shares: RecoveryNotice_SeedSource.SHARES,
+  provider: RecoveryNotice_SeedSource.PROVIDER,
 };
 
 /** Holds secrets: for an attested channel only (I1). */

@@ -11,11 +11,13 @@ export interface RecoveryPartsOptions {
   readonly directories: readonly string[];
   readonly incarnation: IncarnationId;
   readonly onEvent: FormerDisksOptions['onEvent'];
+  readonly providerSeeds?: RecoveryPorts['providerSeeds'] | undefined;
 }
 
 /** See the head of this file. */
 export function recoveryPorts(options: RecoveryPartsOptions): RecoveryPorts {
   const shares = new CollectedShares();
+  const { providerSeeds } = options;
   const onTried = shares.tried.bind(shares);
   return {
     shares,
@@ -25,5 +27,6 @@ export function recoveryPorts(options: RecoveryPartsOptions): RecoveryPorts {
       return { recovery, signature: signP256(key, recoveryBytes(recovery)) };
     },
     nowMs: () => systemClock.now(),
+    ...(providerSeeds === undefined ? {} : { providerSeeds }),
   };
 }

@@ -44,6 +44,8 @@ export class SealingDesk {
   readonly #unwrapped: UnwrappedSeeds;
   /** Read at once: the journals go when this incarnation votes. */
   readonly #wrapped: Promise<readonly WrappedSeed[]>;
+  /** Candidates for a recovery; see `RecoveryPorts.providerSeeds`. */
+  readonly seeds: () => Promise<readonly UnwrappedSeed[]>;
   #claims: Pick<ClaimsNoter, 'seedWrapped'> | undefined;
   #keeps: ClusterId | undefined;
   #isNew = false;
@@ -53,6 +55,7 @@ export class SealingDesk {
     onEvent('seed can be opened by a provider', { provider: name, reason: freshness });
     this.#wrapped = readWrappedSeeds(earlier, onEvent);
     this.#unwrapped = new UnwrappedSeeds(provider, () => scheduler.monotonicMs(), onEvent);
+    this.seeds = async () => this.#unwrapped.find(await this.#wrapped);
     this.#keeper = new SeedKeeper({
       provider,
       scheduler,
@@ -67,15 +70,12 @@ export class SealingDesk {
   /** The state that is in force has changed, or who notes claims about it. */
   changed(cluster: SealedCluster | undefined, claims: ClaimsNoter | undefined): void {
     this.#claims = claims;
+    // A cluster lives: what was opened for its recovery is needed no more.
+    if (cluster !== undefined) this.#unwrapped.wipe();
     if (cluster === undefined || cluster.generation === 0) return;
     if (this.#keeps !== cluster.clusterId) void this.#carryOver(cluster.clusterId);
     this.#keeps = cluster.clusterId;
     this.#keeper.keep(cluster.clusterId, cluster.seed);
-  }
-
-  /** Candidates for a recovery. Never rejects. */
-  async seeds(): Promise<readonly UnwrappedSeed[]> {
-    return this.#unwrapped.find(await this.#wrapped);
   }
 
   stop(): void {

@@ -14,6 +14,7 @@ import type { RecoveryObstacle, RecoveryProgress, SeedSource } from '@witan/repl
 const SOURCES: Readonly<Record<SeedSource, RecoveryProgress_SeedSource>> = {
   memory: RecoveryProgress_SeedSource.MEMORY,
   shares: RecoveryProgress_SeedSource.SHARES,
+  provider: RecoveryProgress_SeedSource.PROVIDER,
 };
 
 /** As owners and operators are told. Nothing secret is in it. */
@@ -52,7 +53,9 @@ export function explainProgress(progress: RecoveryProgress): string {
 
 function whatIsThere({ shares, seed, expected, answered, best }: RecoveryProgress): string {
   const of = shares.threshold === 0 ? '' : ` of ${shares.threshold}`;
-  const keys = seed === 'memory' ? 'seed in memory' : `${shares.received}${of} shares`;
+  const counted = `${shares.received}${of} shares`;
+  const known = { memory: 'seed in memory', provider: 'seed from a provider', shares: counted };
+  const keys = seed === undefined ? counted : known[seed];
   const replicas = `${answered.length} of ${expected.length} replicas`;
   if (best === undefined) return `${keys}, no state`;
   const index = best.index.toLocaleString('en-US');

@@ -82,7 +82,10 @@ export interface RecoveryFacts {
   readonly unproven: readonly Authorisation[];
   /** Distinct shares that open the seed. */
   readonly shareThreshold: number;
-  /** Whether the seed is there without shares: a surviving incarnation kept it in memory. */
+  /**
+   * Whether the seed is there without shares: a surviving incarnation kept it in memory, or a
+   * sealing provider opened it. Neither says that nothing newer exists.
+   */
   readonly seedInMemory: boolean;
 }
 

@@ -5,7 +5,7 @@
 import { Secret, describeError, type ClusterId } from '@witan/core';
 import type { Seed } from '../ports.ts';
 import { furthestFirst, type HeldState } from './decide-recovery.ts';
-import type { ClaimedLog, FormerLog, RecoveryPorts, SeedSource } from './ports.ts';
+import type { ClaimedLog, FormerLog, RecoveryPorts, SeedCandidate, SeedSource } from './ports.ts';
 import { replayFormerLog, type HeldLog, type ReplayOptions } from './replay.ts';
 
 /** A seed that opens what this replica, or a peer that told it, holds. */
@@ -26,6 +26,8 @@ export class HeldLogs<ReferenceValues> {
   #opened = false;
   /** How many shares and headers there were when they opened nothing here. */
   #triedWith = '';
+  /** What a provider gave that opened nothing here. */
+  #triedOf: readonly SeedCandidate[] = [];
   #reading: Promise<void> = Promise.resolve();
 
   constructor(options: ReplayOptions<ReferenceValues> & { readonly ports: RecoveryPorts }) {
@@ -94,6 +96,7 @@ export class HeldLogs<ReferenceValues> {
     this.#seed = undefined;
     this.#opened = false;
     this.#triedWith = '';
+    this.#triedOf = [];
   }
 
   #all(): readonly HeldLog<ReferenceValues>[] {
@@ -108,18 +111,33 @@ export class HeldLogs<ReferenceValues> {
       this.#opened = true;
       return;
     }
-    const { shares } = this.#options.ports;
+    const { shares, providerSeeds } = this.#options.ports;
+    if (providerSeeds !== undefined && (await this.#tryProvider(providerSeeds))) return;
     const tried = `${shares.headers().length}/${shares.count().received}`;
     if (tried === this.#triedWith) return;
     this.#triedWith = tried;
-    for (const candidate of shares.seeds()) {
-      const logs = await this.#read(candidate.seed, candidate.clusterId);
+    await this.#try(shares.seeds(), 'shares');
+  }
+
+  async #tryProvider(providerSeeds: NonNullable<RecoveryPorts['providerSeeds']>): Promise<boolean> {
+    const given = await providerSeeds();
+    if (given === this.#triedOf) return false;
+    this.#triedOf = given;
+    return this.#try(given, 'provider');
+  }
+
+  /** @returns whether one of them opens something here */
+  async #try(candidates: readonly SeedCandidate[], source: SeedSource): Promise<boolean> {
+    for (const { seed, clusterId } of candidates) {
+      const logs = await this.#read(seed, clusterId);
       if (logs.length === 0) continue;
-      this.#seed = { ...candidate, source: 'shares' };
+      // A copy: the cluster that opens with it lives longer than whoever gave it.
+      this.#seed = { seed: new Secret(seed.expose()), clusterId, source };
       this.#logs = logs;
       this.#opened = true;
-      return;
+      return true;
     }
+    return false;
   }
 
   async #read(seed: Seed, clusterId: ClusterId): Promise<readonly HeldLog<ReferenceValues>[]> {

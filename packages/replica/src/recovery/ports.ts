@@ -42,7 +42,7 @@ export interface ShareDesk {
    * What opens with the shares: one for each header with enough of them. More than one where a host
    * forged a header; a disk that opens tells which is true. Their bytes are the desk's.
    */
-  seeds(): readonly { readonly seed: Seed; readonly clusterId: ClusterId }[];
+  seeds(): readonly SeedCandidate[];
   /**
    * Whose word counts where this seed is the cluster's: the owners of a set of shares that opens
    * it. Whoever made up a header has made up its owners too, and they open another seed.
@@ -52,6 +52,12 @@ export interface ShareDesk {
   authorisers(seed: Seed): Pick<ShareCount, 'threshold' | 'owners'> | undefined;
   /** Overwrites what was collected. */
   wipe(): void;
+}
+
+/** A seed that may be the cluster's: it is when it opens a disk. */
+export interface SeedCandidate {
+  readonly seed: Seed;
+  readonly clusterId: ClusterId;
 }
 
 /** The log of an earlier incarnation, opened with the seed: authentic, but perhaps old (I4). */
@@ -83,6 +89,11 @@ export interface FormerDisks {
 export interface RecoveryPorts {
   readonly shares: ShareDesk;
   readonly disks: FormerDisks;
+  /**
+   * Candidates that a sealing provider opened, the same list until there are others; their bytes
+   * are the provider's. Absent where there is none. Never rejects.
+   */
+  readonly providerSeeds?: () => Promise<readonly SeedCandidate[]>;
   /** Signs with the history key that the seed gives. */
   readonly sign: (seed: Seed, recovery: Recovery) => SignedRecovery;
   /** The wall clock, for the record. Informative. */
@@ -90,7 +101,7 @@ export interface RecoveryPorts {
 }
 
 /** Where the seed of a recovery came from. */
-export type SeedSource = 'memory' | 'shares';
+export type SeedSource = 'memory' | 'shares' | 'provider';
 
 /**
  * What a replica without a working cluster tells the others, and is told by them. Over attested

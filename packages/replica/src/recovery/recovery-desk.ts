@@ -230,7 +230,7 @@ export class RecoveryDesk<ReferenceValues> {
     const decision = decideRecovery({
       reports: [this.#report(), ...others],
       ...this.#authorised(seed.seed),
-      seedInMemory: seed.source === 'memory',
+      seedInMemory: seed.source !== 'shares',
     });
     this.#decision = decision;
     if (decision.kind === 'wait' || decision.at !== this.#options.self.slot) return undefined;

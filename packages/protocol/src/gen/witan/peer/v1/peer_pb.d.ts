@@ -1093,6 +1093,13 @@ export enum RecoveryNotice_SeedSource {
    * @generated from enum value: SEED_SOURCE_SHARES = 2;
    */
   SHARES = 2,
+
+  /**
+   * A sealing provider opened it.
+   *
+   * @generated from enum value: SEED_SOURCE_PROVIDER = 3;
+   */
+  PROVIDER = 3,
 }
 
 /**
