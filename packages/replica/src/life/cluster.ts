@@ -65,7 +65,8 @@ export class Cluster<ReferenceValues> {
 
   constructor(options: ClusterOptions<ReferenceValues>) {
     const { founders } = options;
-    this.#options = options;
+    // What is reused lives in the engine's log from now on, and goes with it.
+    this.#options = { ...options, reused: undefined };
     this.#wasMember = founders !== undefined;
     this.#refusals = new Refusals(options.onEvent);
     this.#directory = new Directory(founders ?? [], founders === undefined ? options.known : []);

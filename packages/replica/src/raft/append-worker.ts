@@ -64,7 +64,7 @@ export class AppendWorker {
   #promised: Pick<HardState, 'term' | 'vote'> = { term: 0, vote: NO_NODE };
 
   constructor(options: AppendWorkerOptions) {
-    this.#options = options;
+    this.#options = { ...options, start: undefined };
     if (options.start === undefined) return;
     this.#open = true;
     this.#push({ kind: 'start', make: options.start });

@@ -66,7 +66,7 @@ export class RaftEngine implements ConsensusEngine {
   #stopped = false;
 
   constructor(options: RaftEngineOptions) {
-    this.#options = options;
+    this.#options = { ...options, reused: undefined };
     this.#tuning = { ...DEFAULT_TUNING, ...options.tuning };
     const { tickMs, electionTicks, waitersMax, readRetryMs } = this.#tuning;
     this.#proposer = new Proposer({

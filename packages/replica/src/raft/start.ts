@@ -53,8 +53,9 @@ export function startSnapshot(
   storage: EngineStorage,
 ): (() => Promise<Snapshot>) | undefined {
   if (reused === undefined) return undefined;
+  const { index } = reused.mark;
   return async () => {
-    await applier.waitApplied(reused.mark.index, APPLY_MS);
+    await applier.waitApplied(index, APPLY_MS);
     return storage.snapshot();
   };
 }
