@@ -18,6 +18,7 @@ const DESCRIPTIONS: Readonly<Record<DrillName, string>> = {
   clone: 'run a slot’s replica a second time: on its disk, on a copy, under its name',
   zombie: 'bring a replica back after it was replaced, and the disk that it had',
   pause: 'stop the leader past an election, and let it go on with reads at its door',
+  'total-loss': 'end all replicas, put all disks back, and leave one alone; owners recover',
   'double-genesis': 'let fresh pods found a second cluster, beside the old one and in its place',
 };
 

@@ -2,7 +2,14 @@
 import type { StepReport } from '../quickstart/steps.ts';
 
 /** Every drill, in the order in which all of them run. */
-export const DRILL_NAMES = ['rollback', 'clone', 'zombie', 'pause', 'double-genesis'] as const;
+export const DRILL_NAMES = [
+  'rollback',
+  'clone',
+  'zombie',
+  'pause',
+  'total-loss',
+  'double-genesis',
+] as const;
 
 /** What an attack is called on the command line. */
 export type DrillName = (typeof DRILL_NAMES)[number];

@@ -9,6 +9,7 @@ import type { DrillName, DrillReport } from './report.ts';
 import { rollback } from './rollback.ts';
 import { describe, DrillScene, initialize, type DrillOptions } from './scene.ts';
 import { COMMON_NEEDLES, filesBelow, foundIn } from './search.ts';
+import { totalLoss } from './total-loss.ts';
 import { zombie } from './zombie.ts';
 
 const DRILLS: Readonly<Record<DrillName, (scene: DrillScene) => Promise<void>>> = {
@@ -16,6 +17,7 @@ const DRILLS: Readonly<Record<DrillName, (scene: DrillScene) => Promise<void>>> 
   clone,
   zombie,
   pause,
+  'total-loss': totalLoss,
   'double-genesis': doubleGenesis,
 };
 
