@@ -107,6 +107,43 @@ describe('after the loss of all processes', () => {
     expect(machineOf(world).recoveries[0]?.recovery.acceptedMissing).toEqual(acceptMissing);
   });
 
+  it('gives nothing up by the word of owners whom a host made up (I7)', async () => {
+    const world = await lost();
+    world.revive('witan-0');
+    world.revive('witan-1');
+    await world.scheduler.run(1_000);
+    const acceptMissing = [slotName('witan-2')];
+    for (const forged of [10, 11]) world.submit('witan-1', forged, { acceptMissing });
+    world.submit('witan-0', 0);
+    world.submit('witan-0', 1);
+    const missing = (): unknown => world.at('witan-0').replica.recoveryProgress()?.obstacle;
+    // In steps, because much that is awaited here waits for no timer.
+    for (let step = 0; step < 10; step += 1) await world.scheduler.run(1_000);
+    expect(world.epochs()).toEqual([]);
+    expect(missing()).toEqual({ code: 'STATE_MISSING', slots: ['witan-2'] });
+    for (const owner of [0, 1]) world.submit('witan-0', owner, { acceptMissing });
+    await world.scheduler.run(1_000);
+    await serving(world, 2, 2);
+    const { owners } = machineOf(world).recoveries[0]?.recovery ?? { owners: [] };
+    expect(owners).toEqual([ownerOf(0), ownerOf(1)].toSorted());
+  });
+
+  it('has committed nothing before its first leader has: old disks are needed so long', async () => {
+    const world = await lost();
+    for (const slot of THREE) world.revive(slot);
+    await world.until(() => world.live().every(({ replica }) => replica.phase() === 'sealed'));
+    world.submit('witan-1', 0);
+    world.submit('witan-1', 1);
+    const openers = () => world.live().filter(({ replica }) => replica.cluster?.epoch === 2);
+    await world.until(() => openers().length > 0);
+    expect(openers().map(({ replica }) => replica.cluster?.hasCommitted)).not.toContain(true);
+    await serving(world, 2);
+    await world.until(() => openers().every(({ replica }) => replica.cluster?.hasCommitted));
+    const newcomer = world.restart('witan-2');
+    await world.until(() => newcomer.replica.phase() === 'serving');
+    expect(newcomer.replica.cluster?.hasCommitted).toBe(true);
+  });
+
   it('asks for a slot whose disk is empty, or old, as for one that is missing (I4)', async () => {
     const world = new RecoveryWorld();
     await world.found();

@@ -69,16 +69,19 @@ export function progressOf(known: KnownOfRecovery): RecoveryProgress {
         .filter(({ acceptMissing }) => acceptMissing.includes(slot))
         .map(({ owner }) => owner),
     })),
-    obstacle: obstacleOf(known, best),
+    obstacle: obstacleOf(known, best, absent),
   };
 }
 
 function obstacleOf(
-  { share, decision }: KnownOfRecovery,
+  { share, seed, decision }: KnownOfRecovery,
   best: HeldState | undefined,
+  absent: readonly SlotName[],
 ): RecoveryObstacle | undefined {
   if (decision !== undefined) return decision.kind === 'wait' ? decision.obstacle : undefined;
   if (best === undefined) return { code: 'NO_STATE' };
+  // The seed has just come, and the next round decides.
+  if (seed !== undefined) return { code: 'PROMISES_MISSING', slots: [...absent].toSorted() };
   const isComplete = share.threshold > 0 && share.received >= share.threshold;
   if (isComplete) return { code: 'SEED_UNCONFIRMED' };
   const expected = Math.max(1, share.threshold);
