@@ -128,7 +128,7 @@ describe('after the loss of all processes', () => {
     expect(owners).toEqual([ownerOf(0), ownerOf(1)].toSorted());
   });
 
-  it('has committed nothing before its first leader has: old disks are needed so long', async () => {
+  it('needs its old disks until the first leader of the epoch has committed', async () => {
     const world = await lost();
     for (const slot of THREE) world.revive(slot);
     await world.until(() => world.live().every(({ replica }) => replica.phase() === 'sealed'));
