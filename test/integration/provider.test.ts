@@ -115,4 +115,16 @@ describe('a sealing provider', () => {
     expect(verified.stdout).toContain('provider');
     await until('wrapped again', () => logsHold('seed wrapped', 2));
   });
+
+  it('leaves disks that newcomers of the new epoch reuse', async () => {
+    const { cluster } = current;
+    await cluster.killSlot('witan-2');
+    await cluster.startSlot('witan-2');
+    const all = await waitForStatuses(cluster, 'all slots vote', (found) =>
+      allServe(cluster, found),
+    );
+    const counters = all.find(({ slot }) => slot === 'witan-2')?.counters;
+    expect(counters?.['reused_index']).toBeGreaterThan(0);
+    expect(counters?.['snapshot_bytes_received']).toBe(0);
+  });
 });
