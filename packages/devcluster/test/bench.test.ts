@@ -1,13 +1,14 @@
 import { expect, it } from 'vitest';
-import { swappedMs } from '../src/bench/swap.ts';
+import { isSwapOf, parsed } from '../src/bench/logged.ts';
 
 it('tells when a slot’s newcomer was swapped in, and no other line', () => {
-  const time = '2026-11-28T18:00:00.250Z';
-  const line = (fields: object): string => JSON.stringify({ time, ...fields });
+  const line = (fields: object): string => JSON.stringify(fields);
+  const isIt = (text: string, slot: string): boolean => isSwapOf(parsed(text) ?? {}, slot);
   const swap = line({ msg: 'newcomer swapped in', peer: 'witan-1' });
-  expect(swappedMs(swap, 'witan-1')).toBe(Date.parse(time));
-  expect(swappedMs(line({ msg: 'vacant slot filled', peer: 'witan-1' }), 'witan-1')).toBeDefined();
-  expect(swappedMs(swap, 'witan-2')).toBeUndefined();
-  expect(swappedMs(line({ msg: 'joined', peer: 'witan-1' }), 'witan-1')).toBeUndefined();
-  expect(swappedMs(swap.slice(0, -5), 'witan-1')).toBeUndefined();
+  expect(isIt(swap, 'witan-1')).toBe(true);
+  expect(isIt(line({ msg: 'vacant slot filled', peer: 'witan-1' }), 'witan-1')).toBe(true);
+  expect(isIt(swap, 'witan-2')).toBe(false);
+  expect(isIt(line({ msg: 'joined', peer: 'witan-1' }), 'witan-1')).toBe(false);
+  expect(isIt(swap.slice(0, -5), 'witan-1')).toBe(false);
+  expect(isIt('witan-coordinator: COORDINATOR_USAGE', 'witan-1')).toBe(false);
 });
