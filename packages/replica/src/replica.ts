@@ -118,7 +118,9 @@ export class Replica<ReferenceValues> {
   ): { readonly accepted: boolean; readonly code: string } {
     const life = lifeOf(genesis);
     if (this.#isIn(life)) return { accepted: true, code: '' };
-    const refusal = refuseGenesis(genesis, this.standing(), from, this.#recovering.promised);
+    const { promised } = this.#recovering;
+    const rules = { promised, crypto: this.#options.crypto };
+    const refusal = refuseGenesis(genesis, this.standing(), from, rules);
     const isOver = this.#removed || this.#stopped || this.#hasLeft(life);
     if (refusal !== undefined || isOver) return { accepted: false, code: refusal ?? 'STOPPING' };
     this.#takeUp(genesis);
@@ -326,8 +328,7 @@ export class Replica<ReferenceValues> {
   // --- founding ---------------------------------------------------------------------------------
 
   #found(members: readonly PeerIdentity[]): void {
-    const { random, slots } = this.#options;
-    const genesis = foundingOf(random, slots, members);
+    const genesis = foundingOf(this.#options, this.#options.slots, members);
     this.#event('cluster founded', { clusterId: genesis.clusterId, members: members.length });
     this.#takeUp(genesis);
     this.#lookMs = LOOK_MS;

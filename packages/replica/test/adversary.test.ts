@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
-  clusterId,
   epoch,
   incarnationId,
   Secret,
+  sha256Hex,
   slotName,
   utf8,
   type Crypto,
@@ -24,6 +24,7 @@ import { NO_TRANSITION } from '@witan/manifest';
 import { nodeIdOf } from '@witan/state-machine';
 import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
 import { AdmissionDesk } from '../src/life/admission.ts';
+import { clusterIdOf } from '../src/life/cluster-id.ts';
 import { Directory } from '../src/life/directory.ts';
 import { wasReplaced } from '../src/life/look.ts';
 
@@ -132,8 +133,8 @@ const [first, second, self] = [peer(0), peer(1), peer(2)];
 const clone = peer(0, 1);
 
 function genesisOf(letter: string, members: readonly PeerIdentity[]): Genesis {
-  const id = clusterId(letter.repeat(64));
-  return { clusterId: id, seed: new Secret(new Uint8Array(32)), slots: SLOTS, members };
+  const seed = new Secret(utf8(letter.repeat(32)));
+  return { clusterId: clusterIdOf(crypto, seed), seed, slots: SLOTS, members };
 }
 
 function memberOf(genesis: Genesis, process: PeerIdentity): Standing {
@@ -255,4 +256,31 @@ it('sees that it was replaced also from within the joint configuration that did 
   const answers = (standing: Standing) => new Map([[first.slot, standing]]);
   expect(wasReplaced(own, joint, answers(ahead))).toBe(false);
   expect(wasReplaced(own, joint, answers({ ...ahead, ...(cluster && { cluster }) }))).toBe(true);
+});
+
+describe('a seed that a host made up for the id of a true cluster (I6)', () => {
+  const members = [self, second, peer(0)];
+  const truth = genesisOf('a', members);
+  const forged: Genesis = { ...truth, seed: new Secret(utf8('b'.repeat(32))) };
+
+  it('founds nothing, and opens no later epoch', () => {
+    const { replica } = playedReplica(truth, memberOf(truth, second));
+    const refused = { accepted: false, code: 'SEED_MISMATCH' };
+    expect(replica.genesisDelivered(forged, second.incarnation)).toEqual(refused);
+    const opening = sha256Hex('11'.repeat(32));
+    const reopening = { epoch: epoch(2), opening, state: new Uint8Array(0) };
+    const answer = replica.genesisDelivered({ ...forged, reopening }, second.incarnation);
+    expect(answer).toEqual(refused);
+    expect(replica.cluster).toBeUndefined();
+    expect(replica.genesisDelivered(truth, second.incarnation)).toMatchObject({ accepted: true });
+  });
+
+  it('lets nobody in', async () => {
+    const { replica, scheduler, script } = playedReplica(forged, memberOf(truth, second));
+    replica.start();
+    await scheduler.run(3_000);
+    expect(script.joins).toBeGreaterThan(0);
+    expect(replica.cluster).toBeUndefined();
+    await replica.stop();
+  });
 });

@@ -189,6 +189,23 @@ describe('after the loss of all processes', () => {
   });
 });
 
+describe('a host that makes up a whole cluster under the id of a true one', () => {
+  it('finds its seed refused, whatever shares and disks it brings (I6)', async () => {
+    const world = await lost();
+    // Disks and shares go on fitting each other, and the id is the true one.
+    world.forgeSeed();
+    for (const slot of THREE) world.revive(slot);
+    await world.scheduler.run(2_000);
+    world.submit('witan-0', 0);
+    world.submit('witan-1', 1);
+    await world.scheduler.run(10_000);
+    expect(world.epochs()).toEqual([]);
+    const progress = world.at('witan-0').replica.recoveryProgress();
+    expect(progress).toMatchObject({ shares: { received: 2 }, seed: undefined });
+    expect(world.events.some((event) => event.includes('seed refused'))).toBe(true);
+  });
+});
+
 describe('after the loss of a majority', () => {
   it('goes on without shares while one incarnation has the seed in memory', async () => {
     const world = new RecoveryWorld();

@@ -135,6 +135,11 @@ export class RecoveryWorld extends World {
     return this.start(slot, { holdsSealedState: this.held(slot).length > 0 });
   }
 
+  /** From now on shares give another seed, and the disks open with it. */
+  forgeSeed(): void {
+    this.#seed = utf8('a seed that the host has made up');
+  }
+
   killAll(): void {
     for (const node of this.live()) this.kill(node);
   }

@@ -1,33 +1,22 @@
 /** Founding a cluster: the secret that it starts from, and handing it to those whom it lists. */
-import {
-  clusterId as toClusterId,
-  describeError,
-  Secret,
-  toHex,
-  type Random,
-  type SlotName,
-} from '@witan/core';
+import { describeError, Secret, type Crypto, type Random, type SlotName } from '@witan/core';
 import type { PeerCalls, Scheduler } from '../ports.ts';
 import type { Genesis, PeerIdentity, Standing } from '../standing.ts';
+import { clusterIdOf } from './cluster-id.ts';
 import { within } from './sleep.ts';
 
 const SEED_BYTES = 32;
-const CLUSTER_ID_BYTES = 32;
 /** A call without an answer for so long is given up, in milliseconds. */
 const ANSWER_MS = 2_000;
 
 /** A new cluster of these incarnations. */
 export function foundingOf(
-  random: Random,
+  { random, crypto }: { readonly random: Random; readonly crypto: Crypto },
   slots: readonly SlotName[],
   members: readonly PeerIdentity[],
 ): Genesis {
-  return {
-    clusterId: toClusterId(toHex(random.bytes(CLUSTER_ID_BYTES))),
-    seed: new Secret(random.bytes(SEED_BYTES)),
-    slots,
-    members,
-  };
+  const seed = new Secret(random.bytes(SEED_BYTES));
+  return { clusterId: clusterIdOf(crypto, seed), seed, slots, members };
 }
 
 /**

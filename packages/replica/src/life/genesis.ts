@@ -1,8 +1,9 @@
 /** Checks of a founding before it is taken up. */
-import { epoch as toEpoch, type Epoch, type IncarnationId } from '@witan/core';
+import { epoch as toEpoch, type Crypto, type Epoch, type IncarnationId } from '@witan/core';
 import { NO_TRANSITION } from '@witan/manifest';
 import { nodeIdOf } from '@witan/state-machine';
 import type { ClusterLife, Genesis, PeerIdentity, Standing } from '../standing.ts';
+import { clusterIdOf } from './cluster-id.ts';
 
 const FIRST_EPOCH = 1;
 
@@ -13,7 +14,9 @@ export type GenesisRefusal =
   | 'SLOTS_DIFFER'
   | 'MEMBERS_MALFORMED'
   /** A reopening of an earlier epoch than this replica has promised. */
-  | 'EPOCH_TOO_LOW';
+  | 'EPOCH_TOO_LOW'
+  /** The cluster id is not that of the seed. */
+  | 'SEED_MISMATCH';
 
 /** The life of a cluster that a founding or reopening begins. */
 export function lifeOf({ clusterId, reopening }: Genesis): ClusterLife {
@@ -25,20 +28,21 @@ export function lifeOf({ clusterId, reopening }: Genesis): ClusterLife {
 /**
  * @param own this replica's standing
  * @param from the identity that the channel has proved
- * @param promised no reopening of an earlier epoch is taken up
+ * @param rules.promised no reopening of an earlier epoch is taken up
  * @returns why the founding must not be taken up; undefined when it may
  */
 export function refuseGenesis(
   genesis: Genesis,
   own: Standing,
   from: IncarnationId,
-  promised: Epoch,
+  { promised, crypto }: { readonly promised: Epoch; readonly crypto: Crypto },
 ): GenesisRefusal | undefined {
   const { reopening, slots } = genesis;
   if (own.kind !== 'new' && own.kind !== (reopening === undefined ? 'unsettled' : 'sealed')) {
     return 'ALREADY_IN_A_CLUSTER';
   }
   if (reopening !== undefined && reopening.epoch < promised) return 'EPOCH_TOO_LOW';
+  if (clusterIdOf(crypto, genesis.seed) !== genesis.clusterId) return 'SEED_MISMATCH';
   const isSlotKnown = slots.includes(own.self.slot);
   const areSlotsFine = reopening === undefined ? slots.join() === own.slots.join() : isSlotKnown;
   if (!areSlotsFine) return 'SLOTS_DIFFER';

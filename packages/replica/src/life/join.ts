@@ -1,9 +1,10 @@
 /** A newcomer's side of joining: whom to ask, and for how long. */
-import { describeError, type IncarnationId, type SlotName } from '@witan/core';
+import { describeError, type Crypto, type IncarnationId, type SlotName } from '@witan/core';
 import { ReplicaError } from '../errors.ts';
 import type { PeerCalls, Scheduler } from '../ports.ts';
 import type { JoinAnswer, JoinRequest } from '../standing.ts';
 import type { Cluster } from './cluster.ts';
+import { clusterIdOf } from './cluster-id.ts';
 import { within } from './sleep.ts';
 
 /**
@@ -22,12 +23,13 @@ export async function askToJoin(
   options: {
     readonly peers: PeerCalls;
     readonly scheduler: Scheduler;
+    readonly crypto: Crypto;
     readonly onEvent: (event: string, fields: Readonly<Record<string, string>>) => void;
   },
   request: JoinRequest,
   at: readonly SlotName[],
 ): Promise<JoinAnswer | undefined> {
-  const { peers, scheduler, onEvent } = options;
+  const { peers, scheduler, crypto, onEvent } = options;
   const asked = new Set<SlotName>([request.self.slot]);
   const waiting = [...at];
   for (let slot = waiting.shift(); slot !== undefined; slot = waiting.shift()) {
@@ -38,6 +40,10 @@ export async function askToJoin(
     });
     const answer = await within(scheduler, ANSWER_MS, call);
     const value = answer?.value;
+    if (value?.kind === 'admitted' && clusterIdOf(crypto, value.seed) !== value.clusterId) {
+      onEvent('not admitted', { code: 'SEED_MISMATCH' });
+      continue;
+    }
     if (value?.kind === 'not-leader' && value.leader !== undefined) {
       waiting.unshift(value.leader.slot);
     }

@@ -3,6 +3,7 @@
  * seed that opens them, and its own, when it survived. Also keeps the seed, and where it came from.
  */
 import { Secret, describeError, type ClusterId } from '@witan/core';
+import { clusterIdOf } from '../life/cluster-id.ts';
 import type { Seed } from '../ports.ts';
 import { furthestFirst, type HeldState } from './decide-recovery.ts';
 import type { ClaimedLog, FormerLog, RecoveryPorts, SeedCandidate, SeedSource } from './ports.ts';
@@ -63,6 +64,7 @@ export class HeldLogs<ReferenceValues> {
     // Replicas of another cluster may answer here, and theirs is not the seed that is missing.
     const isForeign = !claimed.some(({ held }) => held.clusterId === clusterId);
     if (this.#seed !== undefined || (claimed.length > 0 && isForeign)) return;
+    if (clusterIdOf(this.#options.crypto, known.seed) !== clusterId) return;
     this.#seed = { ...known, seed: new Secret(known.seed.expose()) };
   }
 
@@ -142,6 +144,11 @@ export class HeldLogs<ReferenceValues> {
 
   async #read(seed: Seed, clusterId: ClusterId): Promise<readonly HeldLog<ReferenceValues>[]> {
     const { ports, onEvent } = this.#options;
+    if (clusterIdOf(this.#options.crypto, seed) !== clusterId) {
+      // Made up, with all that it opens: what owners have approved is for another seed.
+      onEvent('seed refused', { clusterId });
+      return [];
+    }
     const former = await ports.disks.open(seed);
     return former
       .filter((log) => log.clusterId === clusterId)
