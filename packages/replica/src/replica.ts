@@ -118,8 +118,7 @@ export class Replica<ReferenceValues> {
   ): { readonly accepted: boolean; readonly code: string } {
     const life = lifeOf(genesis);
     if (this.#isIn(life)) return { accepted: true, code: '' };
-    const { promised } = this.#recovering;
-    const rules = { promised, crypto: this.#options.crypto };
+    const rules = { promised: this.#recovering.promised, crypto: this.#options.crypto };
     const refusal = refuseGenesis(genesis, this.standing(), from, rules);
     const isOver = this.#removed || this.#stopped || this.#hasLeft(life);
     if (refusal !== undefined || isOver) return { accepted: false, code: refusal ?? 'STOPPING' };

@@ -1,7 +1,7 @@
 /**
- * A cluster's id follows from its seed. Owners approve manifests for a cluster id, so that what they
- * have approved counts for one seed only: a host that makes up a seed, and with it disks, a recovery
- * header and a history, cannot have the approvals of the true cluster count in it (I6).
+ * A cluster id follows from its seed. Owners approve manifests for a cluster id, so that what they
+ * have approved counts for one seed only: a host that makes up a seed, and with it disks, a
+ * recovery header and a history, cannot have the approvals of the true cluster count in it (I6).
  *
  * This is the one derivation whose label holds no cluster id, because it gives the id (I9).
  */
