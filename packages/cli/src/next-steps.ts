@@ -16,7 +16,7 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   CLIENT_HISTORY_FORKED: 'do not trust the answer; keep your files and tell the other owners',
   CLIENT_NO_MANIFEST: 'set the first manifest with witan set',
   CLIENT_OTHER_CLUSTER: 'check the address; for a new cluster on purpose give --cluster new',
-  CLIENT_PIN_MISMATCH: 'do not trust the answer; the anchors of a cluster never change',
+  CLIENT_PIN_MISMATCH: 'do not trust the answer; anchors change by signed links of roots alone',
   CLIENT_UNREACHABLE: 'check the addresses, and what witan status says of each replica',
   KUBERNETES_IMAGE_NOT_PINNED: 'write the image as name@sha256:DIGEST',
   KUBERNETES_NO_WORKLOAD: 'set runtimeClassName to one that starts with kata-',

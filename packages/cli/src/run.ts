@@ -3,6 +3,7 @@ import { CommanderError, createProgram, type ExtraCommands } from './program.ts'
 import type { RunCommand } from './finish.ts';
 import { addCluster } from './commands/cluster-group.ts';
 import { addEndorsements } from './commands/endorsements-group.ts';
+import { addRotate } from './commands/rotate-group.ts';
 import { addShare } from './commands/share-group.ts';
 import { addEvidence } from './evidence/add-evidence.ts';
 import type { ProviderOf } from './evidence/collect.ts';
@@ -46,6 +47,7 @@ export async function run(options: RunOptions): Promise<number> {
   const provider = options.evidenceProvider ?? machineProvider;
   addEvidence(program, runCommand, { clock: systemClock, provider });
   addCluster(program, runCommand);
+  addRotate(program, runCommand);
   addShare(program, runCommand);
   addRecover(program, runCommand);
   addEndorsements(program, runCommand);

@@ -17,12 +17,15 @@ import {
 } from '@witan/manifest';
 import { ClientError } from './errors.ts';
 import type { Expectations } from './options.ts';
+import { leadsTo, type RootLink } from './root-links.ts';
 
 /** What an answer says about its cluster. */
 export interface AnswerAnchors {
   readonly clusterId: ClusterId;
   /** Absent where the answer carries none. */
   readonly rootCertificate?: Uint8Array;
+  /** How it came from the roots before it; absent where the answer says nothing of them. */
+  readonly rootLinks?: readonly RootLink[];
   readonly historyPublicKey: Uint8Array;
   readonly mark: SignedHighWaterMark;
   /** The newest recovery, checked; absent in the first epoch and in answers that carry none. */
@@ -70,7 +73,7 @@ export class Anchors {
     this.checkCluster(answer.clusterId);
     checkPin('history key', known.historyPublicKey, answer.historyPublicKey);
     if (answer.rootCertificate !== undefined) {
-      checkPin('root certificate', known.rootCertificate, answer.rootCertificate);
+      checkRoot(known.rootCertificate, answer.rootCertificate, answer.rootLinks ?? []);
     }
     const mark = this.#verifyMark(answer);
     if (mark.clusterId !== answer.clusterId) throw otherCluster(answer.clusterId, mark.clusterId);
@@ -164,6 +167,16 @@ export function refuseBelow(
 
 function otherCluster(expected: string, found: string): ClientError {
   return new ClientError('CLIENT_OTHER_CLUSTER', { expected, found });
+}
+
+/** The pinned root, or one that it leads to by links that each root has signed for the next. */
+function checkRoot(
+  pinned: Uint8Array | undefined,
+  found: Uint8Array,
+  links: readonly RootLink[],
+): void {
+  if (pinned !== undefined && !bytesEqual(pinned, found) && leadsTo(pinned, found, links)) return;
+  checkPin('root certificate', pinned, found);
 }
 
 function checkPin(what: string, expected: Uint8Array | undefined, found: Uint8Array): void {

@@ -25,7 +25,17 @@ import { fetchIdentities, IDENTITIES_MAX, type RecordedIdentity } from './identi
 import type { ClientOptions, Expectations } from './options.ts';
 import { sendShare, type ShareSubmission, type SubmittedShare } from './recovery.ts';
 import { sendManifest, type SetManifestRequest, type SetManifestResult } from './set-manifest.ts';
+import {
+  fetchRevocations,
+  fetchRotations,
+  sendRotation,
+  type RecordedRotation,
+  type RevocationsAnswer,
+  type RotateRequest,
+  type RotationsAnswer,
+} from './rotations.ts';
 import { fetchStatus, type ReplicaStatus } from './status.ts';
+import { fetchTrust, type Trust } from './trust.ts';
 import type { VerifyReport } from './verify/report.ts';
 import { verifyReplicas } from './verify/verify.ts';
 import type { HighWaterMark } from '@witan/manifest';
@@ -58,6 +68,14 @@ export interface Client {
   changeSlots(request: ChangeSlotsRequest): Promise<RecordedSlotChange>;
   /** Hands in an owner's share for a full recovery, at whichever replica takes it. */
   submitShare(submission: ShareSubmission): Promise<SubmittedShare>;
+  /** For initializers: what to trust now, and when to ask for credentials again. */
+  getTrust(): Promise<Trust>;
+  /** What was rotated, and where each rotation stands. */
+  getRotations(): Promise<RotationsAnswer>;
+  /** Sends a step of a rotation once; repeats it under the same key until it is answered. */
+  rotate(request: RotateRequest): Promise<RecordedRotation>;
+  /** Certificates that count no longer, and the lists that say so. */
+  getRevocations(): Promise<RevocationsAnswer>;
   /** Asks every endpoint for its own view, all at once. */
   getStatus(): Promise<readonly EndpointStatus[]>;
   /** Attests every endpoint and checks the whole deployment. What is good is kept. */
@@ -128,9 +146,7 @@ class CoordinatorClient implements Client {
   }
 
   async getIdentities(serials: readonly string[]): Promise<readonly RecordedIdentity[]> {
-    if (this.#anchors.known.historyPublicKey === undefined) await this.getDeployment();
-    const { historyPublicKey } = this.#anchors.known;
-    if (historyPublicKey === undefined) throw new ClientError('CLIENT_NO_MANIFEST');
+    const historyPublicKey = await this.#historyPublicKey();
     const all: RecordedIdentity[] = [];
     for (let first = 0; first < serials.length; first += IDENTITIES_MAX) {
       const some = serials.slice(first, first + IDENTITIES_MAX);
@@ -162,6 +178,32 @@ class CoordinatorClient implements Client {
 
   submitShare(submission: ShareSubmission): Promise<SubmittedShare> {
     return this.#run((attempt) => sendShare(attempt, submission, this.#anchors));
+  }
+
+  async getTrust(): Promise<Trust> {
+    const { result, answer } = await this.#run((attempt) =>
+      fetchTrust(attempt, this.#anchors, this.#connector.settings),
+    );
+    this.#anchors.accept(answer, answer.mark.mark);
+    return result;
+  }
+
+  getRotations(): Promise<RotationsAnswer> {
+    return this.#run((attempt) => fetchRotations(attempt, this.#anchors));
+  }
+
+  rotate(request: RotateRequest): Promise<RecordedRotation> {
+    const requestKey = this.#requestKey();
+    return this.#run((attempt) => sendRotation(attempt, request, requestKey, this.#anchors));
+  }
+
+  async getRevocations(): Promise<RevocationsAnswer> {
+    const historyPublicKey = await this.#historyPublicKey();
+    const { result, answer } = await this.#run((attempt) =>
+      fetchRevocations(attempt, this.#anchors, historyPublicKey),
+    );
+    this.#anchors.accept(answer, answer.mark.mark);
+    return result;
   }
 
   async getStatus(): Promise<readonly EndpointStatus[]> {
@@ -200,6 +242,14 @@ class CoordinatorClient implements Client {
     this.#connector.close();
   }
 
+  /** @throws ClientError CLIENT_NO_MANIFEST */
+  async #historyPublicKey(): Promise<Uint8Array> {
+    if (this.#anchors.known.historyPublicKey === undefined) await this.getDeployment();
+    const { historyPublicKey } = this.#anchors.known;
+    if (historyPublicKey === undefined) throw new ClientError('CLIENT_NO_MANIFEST');
+    return historyPublicKey;
+  }
+
   async #run<Value>(operation: (attempt: Attempt) => Promise<Value>): Promise<Value> {
     await this.#recallOnce();
     return await this.#connector.run(operation);
@@ -220,11 +270,13 @@ class CoordinatorClient implements Client {
   }
 
   async #keepDeployment(deployment: SettledDeployment): Promise<void> {
-    const { clusterId, rootCertificate, historyPublicKey, mark, manifest, recovery } = deployment;
+    const { clusterId, rootCertificate, rootLinks, historyPublicKey, mark } = deployment;
+    const { manifest, recovery } = deployment;
     const signature = new Uint8Array();
     const newest = recovery === undefined ? {} : { recovery };
     const signed = { mark, signature };
-    const answer = { clusterId, rootCertificate, historyPublicKey, mark: signed, ...newest };
+    const anchors = { clusterId, rootCertificate, rootLinks, historyPublicKey };
+    const answer = { ...anchors, mark: signed, ...newest };
     await this.#keep(answer, mark, manifest.bytes);
   }
 
@@ -238,7 +290,8 @@ class CoordinatorClient implements Client {
       floor !== undefined;
     if (!complete) return;
     const { endpoints } = this.#connector;
-    const anchors = { clusterId, rootCertificate, historyPublicKey, floor };
+    const { rootLinks = [] } = answer;
+    const anchors = { clusterId, rootCertificate, rootLinks, historyPublicKey, floor };
     const newest = recovery === undefined ? {} : { recovery };
     await this.#options.store?.save({ ...anchors, manifest, endpoints, ...newest });
   }

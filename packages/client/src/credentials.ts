@@ -27,6 +27,8 @@ import type { Attempt } from './connector.ts';
 import { checkListed, type AppraisalSettings } from './coordinator-verifier.ts';
 import { isSimulated, readManifest } from './deployment.ts';
 import { ClientError } from './errors.ts';
+import { rootLinksFromWire } from './root-links.ts';
+import { trustFromWire, type Trust } from './trust.ts';
 import { clusterIdFromWire, generationFromWire, markFromWire } from './wire.ts';
 
 /** What is signed with the channel binding to prove possession of a key (proto/witan/workload). */
@@ -42,6 +44,12 @@ export interface CredentialsRequest {
   readonly workload?: string;
 }
 
+/** A secret in one version. */
+export interface VersionedSecret {
+  readonly version: number;
+  readonly secret: Secret;
+}
+
 /** A workload's credentials; every part was verified against the others. */
 export interface Credentials {
   readonly workload: string;
@@ -51,8 +59,11 @@ export interface Credentials {
   readonly meshCaCertificate: Uint8Array;
   /** DER. */
   readonly rootCertificate: Uint8Array;
-  /** By name, as in the manifest. */
+  /** Current versions by name, as in the manifest. */
   readonly secrets: ReadonlyMap<string, Secret>;
+  /** All versions that were given, by name, the current one first. */
+  readonly secretVersions: ReadonlyMap<string, readonly VersionedSecret[]>;
+  readonly trust: Trust;
   readonly clusterId: ClusterId;
   readonly generation: Generation;
   readonly notAfter: UnixMillis;
@@ -96,6 +107,7 @@ export async function fetchCredentials(
   const answer: AnswerAnchors = {
     clusterId: clusterIdFromWire(wire.clusterId),
     rootCertificate: wire.rootCertificate,
+    rootLinks: rootLinksFromWire(wire.trust?.rootLinks ?? []),
     historyPublicKey: wire.historyPublicKey,
     mark: markFromWire(wire.highWaterMark),
   };
@@ -109,6 +121,7 @@ export async function fetchCredentials(
   }
   const workload = workloadOf(manifest, wire.workload, request.workload);
   const notAfter = checkCertificates(wire, workload, publicKey, settings);
+  const secretVersions = secretsOf(wire, workload);
   const simulated =
     isSimulated(manifest, wire.rootCertificate) ||
     connection.peer.claims?.claims.simulated === true;
@@ -119,7 +132,9 @@ export async function fetchCredentials(
       certificate: wire.certificate,
       meshCaCertificate: wire.meshCaCertificate,
       rootCertificate: wire.rootCertificate,
-      secrets: secretsOf(wire, workload),
+      secrets: new Map([...secretVersions].map(([name, all]) => [name, currentOf(all)])),
+      secretVersions,
+      trust: trustFromWire(wire.trust, wire.rootCertificate, wire.meshCaCertificate),
       clusterId: answer.clusterId,
       generation,
       notAfter,
@@ -128,6 +143,11 @@ export async function fetchCredentials(
       simulated,
     },
   };
+}
+
+function currentOf([current]: readonly VersionedSecret[]): Secret {
+  if (current === undefined) throw new Error('a secret is entered with a version');
+  return current.secret;
 }
 
 function workloadOf(
@@ -189,24 +209,26 @@ function plainAddress(address: string): string {
   return new URL(`http://[${address}]/`).hostname;
 }
 
+/** Every granted secret, the current version first and older ones behind it, and no other. */
 function secretsOf(
   wire: IssueCredentialsResponse,
   workload: Workload<ReferenceValues>,
-): ReadonlyMap<string, Secret> {
-  const secrets = new Map<string, Secret>();
-  for (const { name, value } of wire.secrets) {
-    const isGranted = workload.secrets.includes(name) && !secrets.has(name);
-    if (!isGranted || value.byteLength !== SECRET_BYTES) {
-      const fields = { part: 'secrets', expected: workload.secrets.join(', '), found: name };
-      throw new ClientError('CLIENT_ANSWER_INCONSISTENT', fields);
-    }
-    secrets.set(name, new Secret(value));
+): ReadonlyMap<string, readonly VersionedSecret[]> {
+  const secrets = new Map<string, VersionedSecret[]>();
+  const refused = (found: string): ClientError => {
+    const expected = workload.secrets.map(({ name }) => name).join(', ');
+    return new ClientError('CLIENT_ANSWER_INCONSISTENT', { part: 'secrets', expected, found });
+  };
+  for (const { name, value, version } of wire.secrets) {
+    const grant = workload.secrets.find((one) => one.name === name);
+    const versions = secrets.get(name) ?? [];
+    const before = versions.at(-1)?.version;
+    const isNext = before === undefined ? version >= (grant?.version ?? 0) : version === before - 1;
+    const isGranted = grant !== undefined && isNext && versions.length <= grant.keep;
+    if (!isGranted || value.byteLength !== SECRET_BYTES) throw refused(`${name} v${version}`);
+    secrets.set(name, [...versions, { version, secret: new Secret(value) }]);
     value.fill(0);
   }
-  if (secrets.size !== workload.secrets.length) {
-    const found = [...secrets.keys()].join(', ');
-    const fields = { part: 'secrets', expected: workload.secrets.join(', '), found };
-    throw new ClientError('CLIENT_ANSWER_INCONSISTENT', fields);
-  }
+  if (secrets.size !== workload.secrets.length) throw refused([...secrets.keys()].join(', '));
   return secrets;
 }

@@ -20,6 +20,7 @@ import { checkListed, type AppraisalSettings } from './coordinator-verifier.ts';
 import { ClientError } from './errors.ts';
 import { fetchHistory } from './history.ts';
 import { checkNewestRecovery } from './recoveries.ts';
+import { rootLinksFromWire, type RootLink } from './root-links.ts';
 import { recoveryHeaderFromWire } from './recovery-shares.ts';
 import { clusterIdFromWire, digestFromWire, epochFromWire, markFromWire } from './wire.ts';
 
@@ -52,6 +53,8 @@ export interface SettledDeployment extends DeploymentBase {
   readonly manifest: ValidatedManifest<ReferenceValues>;
   /** DER. */
   readonly rootCertificate: Uint8Array;
+  /** How it came from the roots before it. */
+  readonly rootLinks: readonly RootLink[];
   /** DER. */
   readonly meshCaCertificate: Uint8Array;
   /** DER SubjectPublicKeyInfo. */
@@ -96,6 +99,7 @@ export async function fetchDeployment(
   const anchorsOfAnswer: AnswerAnchors = {
     clusterId: base.clusterId,
     rootCertificate: answer.rootCertificate,
+    rootLinks: rootLinksFromWire(answer.rootLinks),
     historyPublicKey: answer.historyPublicKey,
     mark: markFromWire(answer.highWaterMark),
   };
@@ -117,6 +121,7 @@ export async function fetchDeployment(
     simulated: base.simulated || isSimulated(manifest, answer.rootCertificate),
     manifest,
     rootCertificate: answer.rootCertificate,
+    rootLinks: anchorsOfAnswer.rootLinks ?? [],
     meshCaCertificate: answer.meshCaCertificate,
     historyPublicKey: answer.historyPublicKey,
     mark,

@@ -39,3 +39,12 @@ export {
   type VerifyCheckName,
   type VerifyReport,
 } from './verify/report.ts';
+export type {
+  CaProgress,
+  RecordedRotation,
+  RevocationsAnswer,
+  RevokedIdentity,
+  RotateRequest,
+  RotationsAnswer,
+} from './rotations.ts';
+export type { Trust } from './trust.ts';

@@ -258,6 +258,20 @@ export class TestCluster {
     this.meshCa = loadCertificateAuthority(meshCaKey, der);
   }
 
+  /** The mesh CA in use, signed by another root. */
+  async meshCaUnder(root: CertificateAuthority): Promise<Uint8Array> {
+    const number = generation(this.manifests.length);
+    return createMeshCaCertificate({
+      ...root.validity,
+      simulated: true,
+      serial: randomSerial(),
+      root,
+      meshCaKey: deriveMeshCaKey(this.seed, this.clusterId, number, this.head),
+      generation: number,
+      transition: this.head,
+    });
+  }
+
   idBytes(): Uint8Array {
     return fromHex(this.clusterId);
   }

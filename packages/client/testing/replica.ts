@@ -2,7 +2,7 @@
 import { appraise, decodeEvidence, type Claims, type ReferenceValues } from '@witan/attestation';
 import { concatBytes, fromHex, unixMillis, utf8 } from '@witan/core';
 import {
-  deriveWorkloadSecret,
+  deriveSecret,
   issueLeafCertificate,
   nodeCrypto,
   randomSerial,
@@ -18,6 +18,7 @@ import {
   type GetHistoryRequest,
   type GetHistoryResponseSchema,
   type GetStatusResponseSchema,
+  type GetTrustResponseSchema,
   type IssueCredentialsRequest,
   type IssueCredentialsResponseSchema,
   type SetManifestResponseSchema,
@@ -47,6 +48,9 @@ export interface Faults {
   status?: Change<typeof GetStatusResponseSchema>;
   set?: Change<typeof SetManifestResponseSchema>;
   issue?: Change<typeof IssueCredentialsResponseSchema>;
+  trust?: Change<typeof GetTrustResponseSchema>;
+  /** In place of the lifetime in the manifest. */
+  lifetimeMs?: number;
 }
 
 export interface TestReplica {
@@ -197,8 +201,16 @@ function workloadService(
   return serviceRegistration<typeof WorkloadService, Claims>(WorkloadService, {
     issueCredentials: async (request, { peer }) => {
       await enter('issueCredentials');
-      const answer = await issue(cluster, request, peer);
+      const answer = await issue(cluster, request, peer, faults.lifetimeMs);
       return faults.issue?.(answer) ?? answer;
+    },
+    getTrust: async () => {
+      await enter('getTrust');
+      const { rootCertificate, meshCaCertificate, historyPublicKey } = anchorsOf(cluster);
+      const highWaterMark = cluster.mark();
+      const anchors = { rootCertificate, meshCaCertificate, historyPublicKey, highWaterMark };
+      const answer = { ...anchors, clusterId: cluster.idBytes(), trust: { version: 1n } };
+      return faults.trust?.(answer) ?? answer;
     },
   });
 }
@@ -207,6 +219,7 @@ async function issue(
   cluster: TestCluster,
   request: IssueCredentialsRequest,
   peer: Peer,
+  lifetimeMs?: number,
 ): Promise<Plain<typeof IssueCredentialsResponseSchema>> {
   const { manifest, meshCa, root } = cluster;
   const proved = nodeCrypto.verify({
@@ -223,7 +236,8 @@ async function issue(
   if (manifest === undefined || meshCa === undefined || root === undefined || !workload) {
     throw new PublicError('PERMISSION_DENIED', 'EVIDENCE_REFUSED', 'no');
   }
-  const notAfter = unixMillis(Date.now() + workload.certificateLifetimeSeconds * 1000);
+  const lasting = lifetimeMs ?? workload.certificateLifetimeSeconds * 1000;
+  const notAfter = unixMillis(Date.now() + lasting);
   return {
     workload: workload.name,
     certificate: await issueLeafCertificate(meshCa, {
@@ -239,10 +253,17 @@ async function issue(
     }),
     meshCaCertificate: meshCa.certificateDer,
     rootCertificate: root.certificateDer,
-    secrets: workload.secrets.map((name) => ({
+    secrets: workload.secrets.map(({ name }) => ({
       name,
+      version: 1,
       value: Uint8Array.from(
-        deriveWorkloadSecret(cluster.seed, cluster.clusterId, workload.name, name, 1).expose(),
+        deriveSecret(
+          cluster.seed,
+          cluster.clusterId,
+          { kind: 'workload', workload: workload.name },
+          name,
+          1,
+        ).expose(),
       ),
     })),
     clusterId: cluster.idBytes(),
@@ -251,6 +272,7 @@ async function issue(
     highWaterMark: cluster.mark(),
     manifest: manifest.bytes,
     notAfterMs: BigInt(notAfter),
+    trust: { version: 1n },
   };
 }
 

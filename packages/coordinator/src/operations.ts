@@ -15,13 +15,8 @@ import {
   type SlotName,
 } from '@witan/core';
 import {
-  createMeshCaCertificate,
-  createRootCertificate,
   dealShares,
   deriveHistorySigningKey,
-  deriveMeshCaKey,
-  deriveRootCaKey,
-  loadCertificateAuthority,
   randomSerial,
   signP256,
   spkiOf,
@@ -33,9 +28,8 @@ import {
   parseManifest,
   shareHolders,
   transitionBytes,
-  transitionHash,
   type Approval,
-  type Transition,
+  type RotationStep,
   type ValidatedManifest,
 } from '@witan/manifest';
 import type { CommandOutcome, Prepared } from '@witan/replica';
@@ -46,6 +40,7 @@ import {
   type SetManifestCommand,
   type StateMachine,
 } from '@witan/state-machine';
+import { createCertificates, rotationCertificates } from './authorities.ts';
 import { CoordinatorError } from './errors.ts';
 
 export type Operation =
@@ -54,6 +49,14 @@ export type Operation =
       readonly requestKey: RequestKey;
       readonly manifest: Uint8Array;
       readonly previousTransition: Sha256Hex;
+      readonly approvals: readonly Approval[];
+    }
+  | {
+      readonly kind: 'rotate';
+      readonly requestKey: RequestKey;
+      readonly previousTransition: Sha256Hex;
+      readonly number: number;
+      readonly step: RotationStep;
       readonly approvals: readonly Approval[];
     }
   | {
@@ -74,14 +77,8 @@ export type Operation =
       readonly servedBy: SlotName;
     };
 
-const HOUR_MS = 3_600_000;
-const YEAR_MS = 365 * 24 * HOUR_MS;
-const ROOT_LIFETIME_MS = 20 * YEAR_MS;
-const MESH_CA_LIFETIME_MS = 10 * YEAR_MS;
 /** Certificates begin a little early, for verifiers whose clocks are behind. */
 const CLOCK_SKEW_MS = 5 * 60_000;
-/** Root and mesh CA begin earlier still, so that every leaf fits into their validity. */
-const CA_CLOCK_SKEW_MS = 24 * HOUR_MS;
 
 export interface PreparerOptions {
   readonly seed: Seed;
@@ -119,9 +116,27 @@ export function prepareOperation(
         () => encodeCommand({ ...operation, timeMs: options.clock.now() }),
         options,
       );
+    case 'rotate':
+      return prepareRotation(operation, options);
     default:
       return operation satisfies never;
   }
+}
+
+/** What a step brings is made only once everything else about it is right. */
+async function prepareRotation(
+  operation: Operation & { kind: 'rotate' },
+  options: PreparerOptions,
+): Promise<Prepared<CommandResult>> {
+  const { view, crypto, clock } = options;
+  const timeMs = clock.now();
+  const plain = encodeCommand({ ...operation, timeMs, certificates: [] });
+  const result = view.preview(plain, crypto);
+  const isDue = result.kind === 'refused' && result.code === 'ROTATION_CERTIFICATES_UNFIT';
+  if (!isDue) return preparePlain(() => plain, options);
+  const simulated = view.manifest !== undefined && isSimulated(view.manifest);
+  const certificates = await rotationCertificates(options, operation.step, timeMs, simulated);
+  return preparePlain(() => encodeCommand({ ...operation, timeMs, certificates }), options);
 }
 
 /**
@@ -151,7 +166,7 @@ async function preparePlain(
 }
 
 function isTaken(result: CommandResult): boolean {
-  return ['manifest-set', 'issued', 'slots-changed'].includes(result.kind);
+  return ['manifest-set', 'issued', 'slots-changed', 'rotated'].includes(result.kind);
 }
 
 function ordered(command: Uint8Array, opensJournal: boolean): Prepared<CommandResult> {
@@ -228,42 +243,6 @@ async function commandParts(
   };
 }
 
-async function createCertificates(
-  { seed, view, crypto }: PreparerOptions,
-  transition: Transition,
-  simulated: boolean,
-): Promise<{ readonly root: Uint8Array; readonly meshCa: Uint8Array }> {
-  const { clusterId } = view;
-  const notBefore = unixMillis(transition.timeMs - CA_CLOCK_SKEW_MS);
-  const rootKey = deriveRootCaKey(seed, clusterId);
-  const root =
-    view.rootCertificate ??
-    (await createRootCertificate({
-      rootKey,
-      clusterId,
-      serial: randomSerial(),
-      notBefore,
-      notAfter: unixMillis(transition.timeMs + ROOT_LIFETIME_MS),
-      simulated,
-    }));
-  const hash = transitionHash(transition, crypto);
-  const { generation } = transition;
-  const authority = loadCertificateAuthority(rootKey, root);
-  const meshCa = await createMeshCaCertificate({
-    root: authority,
-    meshCaKey: deriveMeshCaKey(seed, clusterId, generation, hash),
-    generation,
-    transition: hash,
-    serial: randomSerial(),
-    notBefore,
-    notAfter: unixMillis(
-      Math.min(transition.timeMs + MESH_CA_LIFETIME_MS, authority.validity.notAfter),
-    ),
-    simulated,
-  });
-  return { root, meshCa };
-}
-
 function identityCommand(
   operation: Operation & { kind: 'issue' },
   { view, clock }: PreparerOptions,
@@ -301,6 +280,7 @@ const LEADER_CODES: readonly string[] = [
   'RECOVERY_HEADER_MISSING',
   'RECOVERY_HEADER_UNFIT',
   'RECOVERY_HEADER_UNDUE',
+  'ROTATION_CERTIFICATES_UNFIT',
 ];
 
 /** Results travel between replicas of this program as JSON: plain data, no binary parts. */

@@ -85,6 +85,16 @@ describe('the peer protocol', () => {
   it('carries operations and results', () => {
     const operations: Operation[] = [
       {
+        kind: 'rotate',
+        requestKey: requestKey(new Uint8Array(16).fill(3)),
+        previousTransition: sha256Hex('00'.repeat(32)),
+        number: 4,
+        step: { target: 'root', step: 'activate', force: true },
+        approvals: [
+          { ownerFingerprint: sha256Hex('11'.repeat(32)), signature: new Uint8Array(64) },
+        ],
+      },
+      {
         kind: 'set-manifest',
         requestKey: requestKey(new Uint8Array(16).fill(1)),
         manifest: Uint8Array.of(1, 2),

@@ -3,7 +3,7 @@
  * is synced; then each file takes its place by a rename. The key comes last but for `cert.pem`,
  * whose appearance says that all the rest is there. A reader never sees half a file.
  */
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InitializerError } from './errors.ts';
 
@@ -35,6 +35,30 @@ export async function writeOutput(directory: string, files: readonly OutputFile[
     throw new InitializerError('INITIALIZER_OUTPUT_FAILED', message, options);
   } finally {
     await rm(staging, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+/**
+ * Removes older versions of secrets that are not given out any more.
+ *
+ * @param current all files of secrets that shall stay
+ * @throws InitializerError INITIALIZER_OUTPUT_FAILED
+ */
+export async function removeOldVersions(
+  directory: string,
+  current: readonly OutputFile[],
+): Promise<void> {
+  const kept = new Set(current.map(({ name }) => name));
+  try {
+    const found = await readdir(join(directory, 'secrets')).catch(() => []);
+    for (const name of found) {
+      const isOld = /\.v[0-9]+$/.test(name) && !kept.has(`secrets/${name}`);
+      if (isOld) await rm(join(directory, 'secrets', name));
+    }
+  } catch (cause) {
+    const message = 'an older version of a secret cannot be removed';
+    const options = { fields: { directory }, cause };
+    throw new InitializerError('INITIALIZER_OUTPUT_FAILED', message, options);
   }
 }
 

@@ -19,7 +19,7 @@ import {
   type Expectations,
 } from '@witan/client';
 import { bytesEqual, CodedError, describeError, toHex } from '@witan/core';
-import { certificatePem, nodeRandom, systemClock } from '@witan/keys';
+import { nodeRandom, systemClock } from '@witan/keys';
 import { standaloneReportData } from '@witan/transport';
 import {
   developmentRootsOf,
@@ -28,8 +28,10 @@ import {
   type ProgramEndorsements,
 } from '@witan/endorsements';
 import { InitializerError } from './errors.ts';
-import { writeOutput, type OutputFile } from './files.ts';
+import { removeOldVersions, writeOutput } from './files.ts';
 import { readWorkloadInitdata, type WorkloadInitdata } from './initdata.ts';
+import { outputFiles, secretFiles, trustFiles } from './output.ts';
+import { keepRenewed } from './renew.ts';
 import { INITIALIZER_USAGE, parseSettings, type Settings } from './settings.ts';
 
 /** Kinds of evidence that an initializer may run on. */
@@ -145,32 +147,63 @@ interface Task {
   readonly signal: AbortSignal;
 }
 
+/** Gets credentials, trying again as the settings say, and renews them where that was asked for. */
 async function obtain(task: Task): Promise<number> {
   const { settings, stderr, signal } = task;
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  const known = await knownCluster(settings);
   const deadlineMs = performance.now() + settings.timeoutMs;
+  // Settings that can never work are refused here, and not tried again and again.
+  clientFor(task, ATTEMPT_MS, await knownCluster(settings)).close();
   for (let attempt = 0; ; attempt += 1) {
     const leftMs = deadlineMs - performance.now();
-    const client = clientFor(task, Math.min(leftMs, ATTEMPT_MS), known);
     try {
-      const { workload } = task.initdata;
-      const credentials = await client.issueCredentials({ privateKey, workload });
-      await writeOutput(settings.outputDirectory, outputFiles(credentials, privateKey));
-      stderr(describeDone(credentials, settings.outputDirectory));
+      const credentials = await once(task, privateKey, Math.min(leftMs, ATTEMPT_MS));
+      if (!settings.renew) return EXIT_OK;
+      await keepRenewed(credentials, {
+        checkMs: settings.checkMs,
+        signal,
+        stderr,
+        renew: () => once(task, privateKey, ATTEMPT_MS),
+        trust: () => withClient(task, ATTEMPT_MS, (client) => client.getTrust()),
+        writeTrust: (trust) => writeOutput(settings.outputDirectory, trustFiles(trust)),
+      });
       return EXIT_OK;
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
       stderr(`witan-initializer: ${describeError(error)}\n`);
       if (settings.once) return isRefusal(error) ? EXIT_REFUSED : EXIT_GAVE_UP;
-    } finally {
-      client.close();
     }
     const delayMs = backoffMs(attempt + 1, BACKOFF, nodeRandom);
     if (signal.aborted || performance.now() + delayMs >= deadlineMs) return EXIT_GAVE_UP;
     stderr(`witan-initializer: trying again in ${(delayMs / 1000).toFixed(1)} s\n`);
     await pause(delayMs, signal).catch(() => undefined);
     if (signal.aborted) return EXIT_GAVE_UP;
+  }
+}
+
+/** One attempt; what it gets is written. */
+async function once(task: Task, privateKey: KeyObject, timeoutMs: number): Promise<Credentials> {
+  const { outputDirectory } = task.settings;
+  return await withClient(task, timeoutMs, async (client) => {
+    const { workload } = task.initdata;
+    const credentials = await client.issueCredentials({ privateKey, workload });
+    await writeOutput(outputDirectory, outputFiles(credentials, privateKey));
+    await removeOldVersions(outputDirectory, secretFiles(credentials));
+    task.stderr(describeDone(credentials, outputDirectory));
+    return credentials;
+  });
+}
+
+async function withClient<Value>(
+  task: Task,
+  timeoutMs: number,
+  use: (client: Client) => Promise<Value>,
+): Promise<Value> {
+  const client = clientFor(task, timeoutMs, await knownCluster(task.settings));
+  try {
+    return await use(client);
+  } finally {
+    client.close();
   }
 }
 
@@ -215,22 +248,6 @@ function clientFor(task: Task, timeoutMs: number, known: Expectations): Client {
       stderr(describeEvent(event));
     },
   });
-}
-
-function outputFiles(credentials: Credentials, privateKey: KeyObject): readonly OutputFile[] {
-  const chain = [credentials.certificate, credentials.meshCaCertificate].map(certificatePem);
-  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  return [
-    { name: 'ca.pem', content: certificatePem(credentials.rootCertificate), mode: 0o444 },
-    { name: 'mesh-ca.pem', content: certificatePem(credentials.meshCaCertificate), mode: 0o444 },
-    ...[...credentials.secrets].map(([name, secret]): OutputFile => ({
-      name: `secrets/${name}`,
-      content: secret.expose(),
-      mode: 0o400,
-    })),
-    { name: 'key.pem', content: key, mode: 0o400 },
-    { name: 'cert.pem', content: chain.join(''), mode: 0o444 },
-  ];
 }
 
 function describeDone(credentials: Credentials, directory: string): string {

@@ -21,6 +21,10 @@ export interface Settings {
   /** Give up after this long; Infinity: never. */
   readonly timeoutMs: number;
   readonly once: boolean;
+  /** Stay, and renew what was written. */
+  readonly renew: boolean;
+  /** Between two questions whether something has changed, in milliseconds. */
+  readonly checkMs: number;
   /** Where endorsements come from that evidence does not bring. */
   readonly endorsements: EndorsementSettings;
 }
@@ -36,6 +40,8 @@ Attests this pod to the Coordinators, then writes its certificate, key, trust an
   --floor DIR          keep the highest state seen here      (WITAN_FLOOR, default: do not)
   --timeout SECONDS    give up after this long               (WITAN_TIMEOUT, default: never)
   --once               try once, do not wait for a manifest
+  --renew              stay, and renew what was written       (WITAN_RENEW=true)
+  --check SECONDS      with --renew, how often to ask         (WITAN_CHECK, default 60)
   --help               show this text
 
 ${ENDORSEMENT_USAGE}
@@ -53,6 +59,8 @@ const OPTIONS = {
   floor: { type: 'string' },
   timeout: { type: 'string' },
   once: { type: 'boolean' },
+  renew: { type: 'boolean' },
+  check: { type: 'string' },
   ...ENDORSEMENT_OPTIONS,
   help: { type: 'boolean' },
 } as const;
@@ -76,8 +84,17 @@ export function parseSettings(
     floorDirectory: values.floor ?? env['WITAN_FLOOR'] ?? '',
     timeoutMs: readTimeout(values.timeout ?? env['WITAN_TIMEOUT']),
     once: values.once ?? false,
+    renew: values.renew ?? env['WITAN_RENEW'] === 'true',
+    checkMs: readCheck(values.check ?? env['WITAN_CHECK'] ?? '60'),
     endorsements: readEndorsements(values, env),
   };
+}
+
+function readCheck(text: string): number {
+  const seconds = Number(text);
+  const fits = text !== '' && seconds >= 1 && seconds <= 86_400;
+  if (!fits) throw usage('--check', '1 to 86400 seconds', text);
+  return seconds * 1000;
 }
 
 function readEndorsements(

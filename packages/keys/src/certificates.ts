@@ -49,6 +49,8 @@ interface CommonRequest extends Validity {
 export interface RootCertificateRequest extends CommonRequest {
   readonly rootKey: KeyObject;
   readonly clusterId: ClusterId;
+  /** How often the root was rotated; 0 where absent. */
+  readonly rotation?: number;
 }
 
 /** What a mesh CA certificate says. */
@@ -58,6 +60,8 @@ export interface MeshCaCertificateRequest extends CommonRequest {
   readonly generation: Generation;
   /** Hash of the transition that set the generation. */
   readonly transition: Sha256Hex;
+  /** Number of the rotation that made it; 0, where absent, for none. */
+  readonly rotation?: number;
 }
 
 /** What a workload's certificate says. */
@@ -134,7 +138,8 @@ export async function createRootCertificate(
   assertP256(request.rootKey);
   const spki = spkiOf(request.rootKey);
   const keyId = keyIdOf(spki);
-  const subject = subjectName(`Witan root ${request.clusterId.slice(0, 16)}`, request.simulated);
+  const commonName = `Witan root ${request.clusterId.slice(0, 16)}${suffixOf(request.rotation)}`;
+  const subject = subjectName(commonName, request.simulated);
   const signer = { key: signingKeyOf(request.rootKey), name: subject.toArrayBuffer(), keyId };
   return sign(signer, undefined, {
     ...request,
@@ -142,6 +147,62 @@ export async function createRootCertificate(
     spki,
     extensions: [...caExtensions(undefined), ...keyIdentifiers(keyId, keyId)],
   });
+}
+
+/**
+ * Makes the link from a root to the one that follows it: the later root's name and key, signed by
+ * the earlier. Who trusts the earlier alone accepts what the later one signs (RFC 4210 section
+ * 4.4, "new with old").
+ *
+ * @param earlier the root that is left
+ * @param later certificate of the root that follows, DER
+ * @param request serial, and a validity inside that of the earlier
+ * @returns DER
+ * @throws KeysError KEYS_CERTIFICATE_UNREADABLE, KEYS_CERTIFICATE_FIELD_INVALID,
+ *   KEYS_CERTIFICATE_VALIDITY
+ */
+export async function createCrossCertificate(
+  earlier: CertificateAuthority,
+  later: Uint8Array,
+  request: CommonRequest,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const subject = new x509.Name(parseCertificate(later).subjectName.toArrayBuffer());
+  const spki = new Uint8Array(
+    new X509Certificate(later).publicKey.export({ type: 'spki', format: 'der' }),
+  );
+  return sign(earlier.signer, earlier.validity, {
+    ...request,
+    simulated: request.simulated || earlier.simulated,
+    subject,
+    spki,
+    extensions: [...caExtensions(1), ...keyIdentifiers(keyIdOf(spki), earlier.signer.keyId)],
+  });
+}
+
+type MeshCaPlace = Pick<
+  MeshCaCertificateRequest,
+  'generation' | 'transition' | 'rotation' | 'simulated'
+>;
+
+/** The transition tells apart two clusters' or two histories' CAs of the same generation. */
+function meshCaName({ generation, transition, rotation, simulated }: MeshCaPlace): x509.Name {
+  const name = `Witan mesh CA ${generation} ${transition.slice(0, 16)}`;
+  return subjectName(`${name}${suffixOf(rotation)}`, simulated);
+}
+
+/** The signing side of a mesh CA whose certificate is not at hand, for its revocation list. */
+export function meshCaSigner(meshCaKey: KeyObject, place: MeshCaPlace): CertificateSigner {
+  assertP256(meshCaKey);
+  return {
+    key: signingKeyOf(meshCaKey),
+    name: meshCaName(place).toArrayBuffer(),
+    keyId: keyIdOf(spkiOf(meshCaKey)),
+  };
+}
+
+/** Tells apart the names of what rotations made; what comes without one keeps its name. */
+function suffixOf(rotation = 0): string {
+  return rotation === 0 ? '' : ` r${rotation}`;
 }
 
 /**
@@ -154,15 +215,13 @@ export async function createMeshCaCertificate(
   request: MeshCaCertificateRequest,
 ): Promise<Uint8Array<ArrayBuffer>> {
   assertP256(request.meshCaKey);
-  const { root, generation, transition } = request;
+  const { root } = request;
   const simulated = request.simulated || root.simulated;
   const spki = spkiOf(request.meshCaKey);
-  // The transition tells apart two clusters' or two histories' CAs of the same generation.
-  const commonName = `Witan mesh CA ${generation} ${transition.slice(0, 16)}`;
   return sign(root.signer, root.validity, {
     ...request,
     simulated,
-    subject: subjectName(commonName, simulated),
+    subject: meshCaName({ ...request, simulated }),
     spki,
     extensions: [...caExtensions(0), ...keyIdentifiers(keyIdOf(spki), root.signer.keyId)],
   });

@@ -46,6 +46,15 @@ export interface DerivationContexts {
   readonly 'ca/mesh': readonly [Generation, Sha256Hex];
   readonly 'history/signing': readonly [];
   readonly 'workload/secret': readonly [workload: string, secretName: string, version: number];
+  readonly 'shared/secret': readonly [secretName: string, version: number];
+  readonly 'pod/secret': readonly [
+    workload: string,
+    secretName: string,
+    version: number,
+    spkiSha256: Sha256Hex,
+  ];
+  readonly 'ca/root-rotated': readonly [number: number];
+  readonly 'ca/mesh-rotated': readonly [Generation, Sha256Hex, number: number];
 }
 
 /** A label of the table. */
@@ -96,7 +105,27 @@ export const DERIVATIONS: Readonly<Record<DerivationLabel, Derivation>> = {
   'workload/secret': {
     parts: ['text', 'text', 'number'],
     byteLength: 32,
-    purpose: 'secret of a workload by name and version',
+    purpose: 'secret that all pods of one workload hold, by name and version',
+  },
+  'shared/secret': {
+    parts: ['text', 'number'],
+    byteLength: 32,
+    purpose: 'secret that all workloads hold that list it, by name and version',
+  },
+  'pod/secret': {
+    parts: ['text', 'text', 'number', 'digest'],
+    byteLength: 32,
+    purpose: 'secret of one pod alone: of the attested key that it had certified',
+  },
+  'ca/root-rotated': {
+    parts: ['number'],
+    byteLength: P256_SEED_BYTES,
+    purpose: 'P-256 key of the root CA after so many rotations, from 1',
+  },
+  'ca/mesh-rotated': {
+    parts: ['number', 'digest', 'number'],
+    byteLength: P256_SEED_BYTES,
+    purpose: 'P-256 key of the mesh CA of one generation, by the number of the rotation',
   },
 };
 
@@ -201,9 +230,17 @@ export function deriveSealingRoot(
   }
 }
 
-/** The root CA's private key. */
-export function deriveRootCaKey(seed: Seed, clusterId: ClusterId): KeyObject {
-  return p256KeyFromUniformBytes(derive(seed, clusterId, 'ca/root', []));
+/**
+ * The root CA's private key.
+ *
+ * @param rotation how often the root was rotated; 0 for the founding's
+ */
+export function deriveRootCaKey(seed: Seed, clusterId: ClusterId, rotation = 0): KeyObject {
+  const bytes =
+    rotation === 0
+      ? derive(seed, clusterId, 'ca/root', [])
+      : derive(seed, clusterId, 'ca/root-rotated', [rotation]);
+  return p256KeyFromUniformBytes(bytes);
 }
 
 /**
@@ -211,14 +248,20 @@ export function deriveRootCaKey(seed: Seed, clusterId: ClusterId): KeyObject {
  * generation are no longer trusted by newer ones.
  *
  * @param transition hash of the transition that set this generation
+ * @param rotation number of the rotation that made it; 0 for the one that came with the generation
  */
 export function deriveMeshCaKey(
   seed: Seed,
   clusterId: ClusterId,
   generation: Generation,
   transition: Sha256Hex,
+  rotation = 0,
 ): KeyObject {
-  return p256KeyFromUniformBytes(derive(seed, clusterId, 'ca/mesh', [generation, transition]));
+  const bytes =
+    rotation === 0
+      ? derive(seed, clusterId, 'ca/mesh', [generation, transition])
+      : derive(seed, clusterId, 'ca/mesh-rotated', [generation, transition, rotation]);
+  return p256KeyFromUniformBytes(bytes);
 }
 
 /** The private key that signs transitions and high-water marks. */
@@ -226,20 +269,37 @@ export function deriveHistorySigningKey(seed: Seed, clusterId: ClusterId): KeyOb
   return p256KeyFromUniformBytes(derive(seed, clusterId, 'history/signing', []));
 }
 
+/** Whom a secret belongs to: all workloads that list it, all pods of one workload, or one pod. */
+export type SecretOwner =
+  | { readonly kind: 'shared' }
+  | { readonly kind: 'workload'; readonly workload: string }
+  | { readonly kind: 'pod'; readonly workload: string; readonly spkiSha256: Sha256Hex };
+
 /**
- * A workload's secret: 32 bytes.
+ * A secret: 32 bytes. Owners of different kinds share none, whatever their names (I9).
  *
- * @param workload name in the manifest, 1 to 256 bytes of UTF-8
+ * @param owner its workload's name in the manifest has 1 to 256 bytes of UTF-8
  * @param secretName 1 to 256 bytes of UTF-8
  * @param version a whole number from 0
  * @throws KeysError KEYS_CONTEXT_INVALID
  */
-export function deriveWorkloadSecret(
+export function deriveSecret(
   seed: Seed,
   clusterId: ClusterId,
-  workload: string,
+  owner: SecretOwner,
   secretName: string,
   version: number,
 ): Secret {
-  return derive(seed, clusterId, 'workload/secret', [workload, secretName, version]);
+  switch (owner.kind) {
+    case 'shared':
+      return derive(seed, clusterId, 'shared/secret', [secretName, version]);
+    case 'workload':
+      return derive(seed, clusterId, 'workload/secret', [owner.workload, secretName, version]);
+    case 'pod': {
+      const context = [owner.workload, secretName, version, owner.spkiSha256] as const;
+      return derive(seed, clusterId, 'pod/secret', context);
+    }
+    default:
+      return owner satisfies never;
+  }
 }

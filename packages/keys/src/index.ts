@@ -14,8 +14,9 @@ export {
   deriveHistorySigningKey,
   deriveMeshCaKey,
   deriveRootCaKey,
-  deriveWorkloadSecret,
+  deriveSecret,
   type SealUse,
+  type SecretOwner,
 } from './derivations.ts';
 export { signP256, spkiFingerprint, spkiOf, verifyP256 } from './p256.ts';
 export { SEAL_VERSION, parseSealHeader, type SealHeader } from './seal-header.ts';
@@ -54,15 +55,23 @@ export {
   type Validity,
 } from './certificate-fields.ts';
 export {
+  createCrossCertificate,
   createMeshCaCertificate,
   createRootCertificate,
   issueLeafCertificate,
   loadCertificateAuthority,
+  meshCaSigner,
   type CertificateAuthority,
+  type CertificateSigner,
   type LeafCertificateRequest,
   type MeshCaCertificateRequest,
   type RootCertificateRequest,
 } from './certificates.ts';
+export {
+  createRevocationList,
+  type RevocationListRequest,
+  type RevokedCertificate,
+} from './revocation-list.ts';
 export {
   decodeRecoveryHeaderUnverified,
   dealShares,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import { createHmac, type KeyObject } from 'node:crypto';
+import { createHmac, hkdfSync, type KeyObject } from 'node:crypto';
 import {
   clusterId,
   epoch,
@@ -17,7 +17,7 @@ import {
   deriveHistorySigningKey,
   deriveMeshCaKey,
   deriveRootCaKey,
-  deriveWorkloadSecret,
+  deriveSecret,
   seedFromBytes,
   signP256,
   spkiOf,
@@ -91,7 +91,10 @@ function scalarIn(key: KeyObject): string {
 
 const EPOCH_AND_INCARNATION = [number(5), digest(INCARNATION)];
 
-/** label, what the code gives, what it must be, and that value as frozen when it was written. */
+/**
+ * label, what the code gives, what it must be, and that value as frozen when it was written. The
+ * frozen values were computed with Python's hmac as well.
+ */
 const KNOWN: readonly (readonly [string, string, string, string])[] = [
   [
     'seal/log-command',
@@ -143,11 +146,86 @@ const KNOWN: readonly (readonly [string, string, string, string])[] = [
   ],
   [
     'workload/secret',
-    hexOf(deriveWorkloadSecret(SEED, CLUSTER, 'db', 'disk', 2)),
+    hexOf(deriveSecret(SEED, CLUSTER, { kind: 'workload', workload: 'db' }, 'disk', 2)),
     hkdf(SEED_BYTES, infoOf('workload/secret', name('db'), name('disk'), number(2)), 32),
     '708fa28b8b3aae55e6178d76b99bd0829d757ed63fadbd5aefa563491e76592c',
   ],
+  [
+    'shared/secret',
+    hexOf(deriveSecret(SEED, CLUSTER, { kind: 'shared' }, 'disk', 2)),
+    hkdf(SEED_BYTES, infoOf('shared/secret', name('disk'), number(2)), 32),
+    '2ba0fe2f5fc2f9215e141d1b131235a9828afa142a1bdbf1f71798f1a81c567b',
+  ],
+  [
+    'pod/secret',
+    hexOf(
+      deriveSecret(
+        SEED,
+        CLUSTER,
+        { kind: 'pod', workload: 'db', spkiSha256: TRANSITION },
+        'disk',
+        2,
+      ),
+    ),
+    hkdf(
+      SEED_BYTES,
+      infoOf('pod/secret', name('db'), name('disk'), number(2), digest(TRANSITION)),
+      32,
+    ),
+    '4734e1d6ae8307c8a017373b315b20554cf91793956a21058bf9269caa51abbc',
+  ],
+  [
+    'ca/root-rotated',
+    scalarIn(deriveRootCaKey(SEED, CLUSTER, 2)),
+    scalarOf(hkdf(SEED_BYTES, infoOf('ca/root-rotated', number(2)), 48)),
+    'aa86ec4edee72b12bbe12b97aeec9ee0206642b175d13bfd4a8d30c7b5400d75',
+  ],
+  [
+    'ca/mesh-rotated',
+    scalarIn(deriveMeshCaKey(SEED, CLUSTER, generation(3), TRANSITION, 2)),
+    scalarOf(
+      hkdf(SEED_BYTES, infoOf('ca/mesh-rotated', number(3), digest(TRANSITION), number(2)), 48),
+    ),
+    '67091ccc42aa20a6706d21ce97a5cd1d240ea75d475837764e2623bff7261fb1',
+  ],
 ];
+
+/** RFC 5869 appendix A.1 to A.3: input key, salt, info, output. */
+const RFC_5869: readonly (readonly [string, string, string, string])[] = [
+  [
+    '0b'.repeat(22),
+    '000102030405060708090a0b0c',
+    'f0f1f2f3f4f5f6f7f8f9',
+    '3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865',
+  ],
+  [
+    Buffer.from(Array.from({ length: 80 }, (_, i) => i)).toString('hex'),
+    Buffer.from(Array.from({ length: 80 }, (_, i) => 0x60 + i)).toString('hex'),
+    Buffer.from(Array.from({ length: 80 }, (_, i) => 0xb0 + i)).toString('hex'),
+    'b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c' +
+      '59045a99cac7827271cb41c65e590e09da3275600c2f09b8367793a9aca3db71' +
+      'cc30c58179ec3e87c14c01d5c1f3434f1d87',
+  ],
+  [
+    '0b'.repeat(22),
+    '',
+    '',
+    '8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8',
+  ],
+];
+
+describe('HKDF-SHA-256', () => {
+  it.each(RFC_5869)('gives the answers of RFC 5869: %s', (key, salt, info, expected) => {
+    const [ikm, salted, context] = [key, salt, info].map((hex) => Buffer.from(hex, 'hex'));
+    if (ikm === undefined || salted === undefined || context === undefined) return expect.fail();
+    const byteLength = expected.length / 2;
+    const node = Buffer.from(hkdfSync('sha256', ikm, salted, context, byteLength));
+    expect(node.toString('hex')).toBe(expected);
+    // The other hand, by which the table's answers are checked.
+    const padded = salted.byteLength === 0 ? Buffer.alloc(32) : salted;
+    expect(hkdf(ikm, context, byteLength, padded)).toBe(expected);
+  });
+});
 
 describe('derivations', () => {
   it.each(KNOWN)('%s gives its known answer (I8, I9)', (_label, found, expected, frozen) => {
@@ -187,12 +265,12 @@ describe('derivations', () => {
     const other = clusterId('c2'.repeat(32));
     const otherSeed = createSeed();
     const secrets = [
-      deriveWorkloadSecret(SEED, CLUSTER, 'db', 'disk', 2),
-      deriveWorkloadSecret(SEED, other, 'db', 'disk', 2),
-      deriveWorkloadSecret(otherSeed, CLUSTER, 'db', 'disk', 2),
-      deriveWorkloadSecret(SEED, CLUSTER, 'db2', 'disk', 2),
-      deriveWorkloadSecret(SEED, CLUSTER, 'dbd', 'isk', 2),
-      deriveWorkloadSecret(SEED, CLUSTER, 'db', 'disk', 3),
+      deriveSecret(SEED, CLUSTER, { kind: 'workload', workload: 'db' }, 'disk', 2),
+      deriveSecret(SEED, other, { kind: 'workload', workload: 'db' }, 'disk', 2),
+      deriveSecret(otherSeed, CLUSTER, { kind: 'workload', workload: 'db' }, 'disk', 2),
+      deriveSecret(SEED, CLUSTER, { kind: 'workload', workload: 'db2' }, 'disk', 2),
+      deriveSecret(SEED, CLUSTER, { kind: 'workload', workload: 'dbd' }, 'isk', 2),
+      deriveSecret(SEED, CLUSTER, { kind: 'workload', workload: 'db' }, 'disk', 3),
     ];
     expect(new Set(secrets.map(hexOf)).size).toBe(secrets.length);
   });
@@ -206,7 +284,8 @@ describe('derivations', () => {
     ['db', 'disk', 1.5],
     ['db', 'disk', 2 ** 53],
   ])('refuse the context %j, %j, %j (I10)', (workload, secretName, version) => {
-    expect(() => deriveWorkloadSecret(SEED, CLUSTER, workload, secretName, version)).toThrow(
+    const owner = { kind: 'workload', workload } as const;
+    expect(() => deriveSecret(SEED, CLUSTER, owner, secretName, version)).toThrow(
       expect.objectContaining({ code: 'KEYS_CONTEXT_INVALID' }),
     );
   });

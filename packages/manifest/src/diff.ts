@@ -112,7 +112,7 @@ function byName(owners: JsonArray): JsonObject {
 }
 
 /** Text that is equal for equal values, whatever the order of keys. */
-function identityOf(value: JsonValue): string {
+export function identityOf(value: JsonValue): string {
   return JSON.stringify(value, (_key, inner: JsonValue) =>
     isObject(inner)
       ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))

@@ -10,6 +10,12 @@ export const REFERENCE_VALUES_MAX: number = 64;
 export const WORKLOADS_MAX: number = 1000;
 /** Names, addresses or secrets of one workload, each. */
 export const NAMES_PER_WORKLOAD_MAX: number = 64;
+/** Highest version of a secret. */
+export const SECRET_VERSION_MAX: number = 1_000_000;
+/** Most versions of a secret below the current one that are given out. */
+export const SECRET_KEEP_MAX: number = 16;
+/** Versions below the current one that are given out where the manifest does not say. */
+export const SECRET_KEEP_DEFAULT: number = 1;
 /** Owners in one manifest. */
 export const OWNERS_MAX: number = 64;
 /** Approvals in one request or transition. */

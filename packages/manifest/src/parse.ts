@@ -30,6 +30,7 @@ import * as limits from './limits.ts';
 import { ipAddressKey, isLabel, readHostName, readIpAddress, readLabel } from './names.ts';
 import { clip, itemPath, keyPath, ROOT_PATH } from './path.ts';
 import { decodeOwnerKey, unfitKey } from './public-key.ts';
+import { parseSecrets } from './secrets.ts';
 import type {
   ManifestContent,
   Owner,
@@ -170,7 +171,7 @@ function parseWorkload<ReferenceValues>(
     referenceValues: parseReferences(requiredField(object, 'referenceValues'), parse),
     dnsNames: parseNames(object, 'dnsNames', readHostName),
     ipAddresses: parseNames(object, 'ipAddresses', readIpAddress, ipAddressKey),
-    secrets: parseNames(object, 'secrets', readLabel),
+    secrets: parseSecrets(object),
     certificateLifetimeSeconds:
       lifetime === undefined
         ? limits.CERTIFICATE_LIFETIME_SECONDS_DEFAULT

@@ -33,6 +33,24 @@ export interface Owner {
   readonly roles: readonly OwnerRole[];
 }
 
+/**
+ * Who holds the same secret: every workload that lists the name as `shared`, every pod of one
+ * workload, or one pod alone for as long as it keeps its key.
+ */
+export type SecretKind = 'shared' | 'workload' | 'pod';
+
+/** A secret that a workload receives. */
+export interface SecretGrant {
+  /** A DNS label, unique in the workload. */
+  readonly name: string;
+  /** `workload` where the manifest does not say. */
+  readonly kind: SecretKind;
+  /** The lowest version that may be current, from 1; rotations raise it without a manifest. */
+  readonly version: number;
+  /** How many versions below the current one are given out as well. */
+  readonly keep: number;
+}
+
 /** What the manifest says about one kind of confidential pod. */
 export interface Workload<ReferenceValues> {
   /** A DNS label, unique in the manifest. */
@@ -43,8 +61,8 @@ export interface Workload<ReferenceValues> {
   readonly dnsNames: readonly string[];
   /** IPv4 or IPv6 addresses for the certificate, as written in the manifest. */
   readonly ipAddresses: readonly string[];
-  /** Names of the secrets that this workload receives; see `secretRef`. */
-  readonly secrets: readonly string[];
+  /** Secrets that this workload receives. */
+  readonly secrets: readonly SecretGrant[];
   readonly certificateLifetimeSeconds: number;
 }
 

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { toHex, utf8 } from '@witan/core';
-import { diffManifests, secretRef, type ManifestChange } from '../src/index.ts';
+import { utf8 } from '@witan/core';
+import { diffManifests, type ManifestChange } from '../src/index.ts';
 import {
   bytesOf,
-  codeOf,
   draftManifest,
   edited,
   parse,
@@ -87,19 +86,6 @@ describe('the difference of two manifests', () => {
       'removed coordinators[0]',
       'added coordinators[0]',
     ]);
-  });
-});
-
-describe('secret references', () => {
-  it('differ between workloads, between secrets, and however the parts are cut (I9)', () => {
-    const names = ['a', 'ab', 'b', 'a-b', 'b-a'];
-    const refs = names.flatMap((one) => names.map((two) => toHex(secretRef(one, two))));
-    expect(new Set(refs).size).toBe(names.length ** 2);
-  });
-
-  it('exist for labels alone', () => {
-    expect(codeOf(() => secretRef('a/b', 'c'))).toBe('MANIFEST_BAD_VALUE');
-    expect(codeOf(() => secretRef('a', ''))).toBe('MANIFEST_BAD_VALUE');
   });
 });
 

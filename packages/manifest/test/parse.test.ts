@@ -52,7 +52,7 @@ describe('a valid manifest', () => {
       referenceValues: [{ measurement: 'aa' }],
       dnsNames: ['web.example.org', 'web'],
       ipAddresses: ['192.0.2.7', '2001:db8::7'],
-      secrets: ['database'],
+      secrets: [{ name: 'database', kind: 'workload', version: 1, keep: 1 }],
       certificateLifetimeSeconds: 3600,
     });
     expect(manifest.workloads.get('db')).toMatchObject({

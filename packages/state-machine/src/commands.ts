@@ -24,13 +24,16 @@ import {
   MANIFEST_BYTES_MAX,
   readApproval,
   RECOVERY_HEADER_BYTES_MAX,
+  rotationText,
   SIGNATURE_BYTES,
   writeApproval,
   type Approval,
+  type RotationStep,
 } from '@witan/manifest';
 import { badValue, decodeWith, readHex, writeHex } from './codec.ts';
 import { StateMachineError } from './errors.ts';
 import * as limits from './limits.ts';
+import { readStep } from './rotations.ts';
 
 const COMMAND_LABEL = 'witan/command/v1';
 
@@ -103,6 +106,22 @@ export interface ChangeSlotsCommand {
   readonly timeMs: UnixMillis;
 }
 
+/** Takes one step of a rotation. */
+export interface RotateCommand {
+  readonly kind: 'rotate';
+  readonly requestKey: RequestKey;
+  /** The transition in force that the owners built on. */
+  readonly previousTransition: Sha256Hex;
+  /** How many steps were recorded before, as the owners saw it. */
+  readonly number: number;
+  readonly step: RotationStep;
+  readonly approvals: readonly Approval[];
+  /** The leader's clock. */
+  readonly timeMs: UnixMillis;
+  /** DER; what the leader made for this step, see `certificateCountOf`. */
+  readonly certificates: readonly Uint8Array[];
+}
+
 /** Changes nothing. */
 export interface NoopCommand {
   readonly kind: 'noop';
@@ -110,7 +129,7 @@ export interface NoopCommand {
 
 /** Everything that can be in the log, apart from membership changes. */
 export type Command =
-  SetManifestCommand | IssueCertificateCommand | ChangeSlotsCommand | NoopCommand;
+  SetManifestCommand | IssueCertificateCommand | ChangeSlotsCommand | RotateCommand | NoopCommand;
 /** Commands that a client may retry under the same key. */
 export type KeyedCommand = Exclude<Command, NoopCommand>;
 
@@ -119,6 +138,7 @@ const KINDS: readonly Command['kind'][] = [
   'set-manifest',
   'issue-certificate',
   'change-slots',
+  'rotate',
 ];
 
 /** The canonical encoding of a command. */
@@ -153,6 +173,16 @@ export function encodeCommand(command: Command): Uint8Array {
         .u64(command.notAfterMs)
         .text(command.servedBy)
         .finish();
+    case 'rotate':
+      writeHex(writer, command.requestKey);
+      writeHex(writer, command.previousTransition);
+      return writer
+        .u64(command.number)
+        .text(rotationText(command.step))
+        .list(command.approvals, writeApproval)
+        .u64(command.timeMs)
+        .list(command.certificates, (to, der) => to.bytes(der))
+        .finish();
     case 'change-slots':
       writeHex(writer, command.requestKey);
       writeHex(writer, command.previousTransition);
@@ -181,6 +211,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
         return readIssueCertificate(reader);
       case 'change-slots':
         return readChangeSlots(reader);
+      case 'rotate':
+        return readRotate(reader);
       case undefined:
         throw badValue('another kind of command');
       default:
@@ -227,6 +259,21 @@ function readIssueCertificate(reader: CanonicalReader): IssueCertificateCommand 
   return command;
 }
 
+function readRotate(reader: CanonicalReader): RotateCommand {
+  return {
+    kind: 'rotate',
+    requestKey: readKey(reader),
+    previousTransition: sha256Hex(readHex(reader, 32)),
+    number: reader.u64(),
+    step: readStep(reader),
+    approvals: reader.list(APPROVALS_MAX, readApproval),
+    timeMs: unixMillis(reader.u64()),
+    certificates: reader.list(limits.ROTATION_CERTIFICATES_MAX, (from) =>
+      from.bytes(limits.CERTIFICATE_BYTES_MAX),
+    ),
+  };
+}
+
 function readChangeSlots(reader: CanonicalReader): ChangeSlotsCommand {
   return {
     kind: 'change-slots',
@@ -259,6 +306,11 @@ export function requestDigest(command: KeyedCommand, crypto: Crypto): Sha256Hex 
     case 'change-slots':
       writeHex(writer, command.previousTransition);
       writer.u64(command.number).list(command.slots, (to, slot) => to.text(slot));
+      writer.list(command.approvals, writeApproval);
+      break;
+    case 'rotate':
+      writeHex(writer, command.previousTransition);
+      writer.u64(command.number).text(rotationText(command.step));
       writer.list(command.approvals, writeApproval);
       break;
     default:

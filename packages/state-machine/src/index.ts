@@ -25,6 +25,9 @@ export type {
 } from './results.ts';
 export { transitionFor, type TransitionInput } from './set-manifest.ts';
 export * from './options.ts';
+export type { Revocation } from './revocations.ts';
+export { heldSinceBefore } from './rotate.ts';
+export type { CaState, RootLink, RotationRecord, RotationsView } from './rotations.ts';
 export type { SlotChange } from './slot-changes.ts';
 export * from './state-machine.ts';
 export * from './view.ts';

@@ -57,6 +57,8 @@ export interface NewGeneration<ReferenceValues> {
   readonly founding: FoundingKeys | undefined;
   /** In force with this generation. */
   readonly shares: GivenShares;
+  /** Workloads whose earlier certificates count no longer. */
+  readonly withdrawn: readonly string[];
 }
 
 /** What decoding needs beside the bytes. */

@@ -17,6 +17,10 @@ export const SERIAL_BYTES: number = 16;
 export const CERTIFICATE_BYTES_MAX: number = 16 * 1024;
 /** A public key as DER SubjectPublicKeyInfo, in bytes. */
 export const PUBLIC_KEY_BYTES_MAX: number = 1024;
+/** Steps of rotations that a cluster records. */
+export const ROTATIONS_MAX: number = 4096;
+/** Certificates that one step of a rotation brings. */
+export const ROTATION_CERTIFICATES_MAX: number = 2;
 /** Slots of a cluster. */
 export const SLOTS_MAX: number = 64;
 /** Changes of the slots in the life of one cluster. */

@@ -50,12 +50,26 @@ export type PreparationCode =
   | 'RECOVERY_HEADER_UNFIT'
   /** Shares were dealt although recovery owners and threshold stay. */
   | 'RECOVERY_HEADER_UNDUE'
+  /** A step of a rotation came with other certificates than it takes. */
+  | 'ROTATION_CERTIFICATES_UNFIT'
   /** The new transition is not signed by the history key. */
   | 'TRANSITION_SIGNATURE_INVALID';
 
 /** Reasons of the state machine itself; the others come from manifest validation. */
 export type StateRefusalCode =
   | PreparationCode
+  /** Something can be rotated once a manifest says who the owners are. */
+  | 'ROTATION_NEEDS_MANIFEST'
+  /** As many steps of rotations, or versions of a secret, as a cluster records. */
+  | 'ROTATIONS_FULL'
+  /** Another step of a rotation was recorded since the owners looked. */
+  | 'ROTATION_NUMBER_STALE'
+  /** No workload of the manifest in force lists the secret. */
+  | 'ROTATION_SECRET_UNKNOWN'
+  /** A CA is prepared, activated and retired in this order, and one CA after the other. */
+  | 'ROTATION_STEP_REFUSED'
+  /** Valid certificates are from before the step before, and were not renewed since. */
+  | 'ROTATION_HOLDERS_LEFT'
   /** The history has reached its limit. */
   | 'HISTORY_FULL'
   /** The slots were changed as often as a cluster records. */
@@ -113,6 +127,8 @@ export type CommandResult =
   | { readonly kind: 'serial-taken'; readonly serial: string }
   /** As many certificates as the cluster keeps records of are valid: wait for some to expire. */
   | { readonly kind: 'issued-full'; readonly expected: number }
+  /** A step of a rotation, by its number, and what it brought in. */
+  | { readonly kind: 'rotated'; readonly number: number; readonly version: number }
   | { readonly kind: 'noop' }
   /** The bytes are no command. */
   | { readonly kind: 'malformed'; readonly code: 'COMMAND_MALFORMED'; readonly reason: string };
@@ -120,7 +136,7 @@ export type CommandResult =
 /** Results that are remembered under the request key. The others invite a retry, or have no key. */
 export type RememberedResult = Extract<
   CommandResult,
-  { kind: 'manifest-set' | 'issued' | 'conflict' | 'refused' | 'slots-changed' }
+  { kind: 'manifest-set' | 'issued' | 'conflict' | 'refused' | 'slots-changed' | 'rotated' }
 >;
 
 const PREPARATION_CODES: ReadonlySet<RefusalCode> = new Set<PreparationCode>([
@@ -129,6 +145,7 @@ const PREPARATION_CODES: ReadonlySet<RefusalCode> = new Set<PreparationCode>([
   'RECOVERY_HEADER_MISSING',
   'RECOVERY_HEADER_UNFIT',
   'RECOVERY_HEADER_UNDUE',
+  'ROTATION_CERTIFICATES_UNFIT',
   'TRANSITION_SIGNATURE_INVALID',
 ]);
 
@@ -139,6 +156,7 @@ export function isRemembered(result: CommandResult): result is RememberedResult 
     case 'issued':
     case 'conflict':
     case 'slots-changed':
+    case 'rotated':
       return true;
     case 'refused':
       return !PREPARATION_CODES.has(result.code);
@@ -207,6 +225,7 @@ const KINDS: readonly RememberedResult['kind'][] = [
   'conflict',
   'refused',
   'slots-changed',
+  'rotated',
 ];
 const CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
 /** UTF-8 takes at most three bytes for each UTF-16 code unit. */
@@ -226,6 +245,9 @@ export function writeResult(writer: CanonicalWriter, result: RememberedResult): 
       return writeHex(writer, result.found);
     case 'refused':
       writer.text(result.code).text(result.path).text(result.expected).text(result.found);
+      return undefined;
+    case 'rotated':
+      writer.u64(result.number).u64(result.version);
       return undefined;
     case 'slots-changed':
       writer.u64(result.number).list(result.slots, (to, slot) => to.text(slot));
@@ -265,6 +287,8 @@ export function readResult(reader: CanonicalReader): RememberedResult {
         found: reader.text(TEXT_BYTES_MAX),
       };
     }
+    case 'rotated':
+      return { kind, number: reader.u64(), version: reader.u64() };
     case 'slots-changed':
       return {
         kind,

@@ -11,6 +11,7 @@ import {
   parseManifest,
   transitionHash,
   TRANSITIONS_MAX,
+  withdrawnWorkloads,
   type Approval,
   type ParseReferenceValues,
   type Transition,
@@ -118,7 +119,15 @@ function decideNext<ReferenceValues>(
   const { meshCaCertificate } = command;
   return {
     result: { kind: 'manifest-set', generation: transition.generation, transitionHash: head },
-    next: { signed, head, manifest, meshCaCertificate, founding, shares },
+    next: {
+      signed,
+      head,
+      manifest,
+      meshCaCertificate,
+      founding,
+      shares,
+      withdrawn: view.manifest === undefined ? [] : withdrawnWorkloads(view.manifest, manifest),
+    },
   };
 }
 

@@ -9,9 +9,6 @@
 import {
   assert,
   CanonicalWriter,
-  clusterId,
-  epoch,
-  type CanonicalReader,
   type ClusterId,
   type Crypto,
   type Epoch,
@@ -27,12 +24,13 @@ import {
   type SignedTransition,
   type ValidatedManifest,
 } from '@witan/manifest';
-import { decodeWith, readHex, writeHex } from './codec.ts';
+import { decodeWith, writeHex } from './codec.ts';
 import { decodeCommand, requestDigest, type Command, type RequestKey } from './commands.ts';
 import { StateMachineError } from './errors.ts';
 import { decideIssueCertificate } from './issue-certificate.ts';
 import { IssuedTable } from './issued-table.ts';
 import { Ledger, type NewGeneration } from './ledger.ts';
+import { Lifecycle, type Rotation } from './lifecycle.ts';
 import * as limits from './limits.ts';
 import type {
   Configuration,
@@ -42,6 +40,7 @@ import type {
   MembershipChange,
 } from './members.ts';
 import { Membership } from './membership.ts';
+import { readParts, type Parts } from './parts.ts';
 import type { GivenShares } from './recovery-shares.ts';
 import type { Genesis, SnapshotOptions, StateMachineOptions } from './options.ts';
 import { RequestTable } from './request-table.ts';
@@ -52,23 +51,16 @@ import {
   type RememberedResult,
 } from './results.ts';
 import { decideSetManifest } from './set-manifest.ts';
+import type { Revocation } from './revocations.ts';
+import { decideRotate } from './rotate.ts';
+import type { RotationsView } from './rotations.ts';
 import { decideChangeSlots, type SlotChange } from './slot-changes.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
-/** Version 2 added the list of recoveries, 3 the recovery shares, 4 the changes of slots. */
-const SNAPSHOT_VERSION = 4;
+/** Version 2 added recoveries, 3 the recovery shares, 4 the changes of slots, 5 rotations. */
+const SNAPSHOT_VERSION = 5;
 /** Older versions that are still read. */
 const SNAPSHOT_VERSION_MIN = 1;
-
-interface Parts<ReferenceValues> {
-  readonly clusterId: ClusterId;
-  readonly epoch: Epoch;
-  readonly appliedIndex: number;
-  readonly membership: Membership;
-  readonly ledger: Ledger<ReferenceValues>;
-  readonly issued: IssuedTable;
-  readonly requests: RequestTable;
-}
 
 interface Decision<ReferenceValues> {
   readonly requestKey: RequestKey | undefined;
@@ -77,6 +69,7 @@ interface Decision<ReferenceValues> {
   readonly repeated: boolean;
   readonly next: NewGeneration<ReferenceValues> | undefined;
   readonly slots?: SlotChange;
+  readonly rotation?: Rotation;
 }
 
 /** The state and the only ways to change it; everybody else is given its `StateView`. */
@@ -88,6 +81,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   readonly #ledger: Ledger<ReferenceValues>;
   readonly #issued: IssuedTable;
   readonly #requests: RequestTable;
+  readonly #lifecycle: Lifecycle;
   #appliedIndex: number;
 
   private constructor(
@@ -101,6 +95,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     this.#ledger = parts.ledger;
     this.#issued = parts.issued;
     this.#requests = parts.requests;
+    this.#lifecycle = parts.lifecycle;
     this.#parseReferenceValues = options.parseReferenceValues;
   }
 
@@ -122,6 +117,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       ledger: new Ledger<ReferenceValues>(),
       issued: new IssuedTable(),
       requests: new RequestTable(),
+      lifecycle: new Lifecycle(),
     };
     return new StateMachine(parts, options);
   }
@@ -163,7 +159,12 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     copy.#ledger.recovered(signed, options.crypto);
     const { clusterId } = this;
     const appliedIndex = this.#appliedIndex + 1;
-    const kept = { ledger: copy.#ledger, issued: copy.#issued, requests: copy.#requests };
+    const kept = {
+      ledger: copy.#ledger,
+      issued: copy.#issued,
+      requests: copy.#requests,
+      lifecycle: copy.#lifecycle,
+    };
     const parts = { clusterId, epoch: recovery.epoch, appliedIndex, membership, ...kept };
     return new StateMachine(parts, options);
   }
@@ -209,11 +210,27 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   }
 
   get rootCertificate(): Uint8Array | undefined {
-    return this.#ledger.founding?.rootCertificate;
+    return this.rotations.root.certificate ?? this.#ledger.founding?.rootCertificate;
   }
 
   get meshCaCertificate(): Uint8Array | undefined {
-    return this.#ledger.meshCaCertificate;
+    return this.rotations.meshCa.certificate ?? this.#ledger.meshCaCertificate;
+  }
+
+  get rotations(): RotationsView {
+    return this.#lifecycle.rotations;
+  }
+
+  get revocationNumber(): number {
+    return this.#lifecycle.revocations.number;
+  }
+
+  revocationOf(record: IssuedIdentity): Revocation | undefined {
+    return this.#lifecycle.revocations.of(record);
+  }
+
+  isRevoked(record: IssuedIdentity): boolean {
+    return this.revocationOf(record) !== undefined;
   }
 
   get shares(): GivenShares {
@@ -276,14 +293,19 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     const decision = this.#decide(index, commandBytes, crypto);
     const { result, requestKey, digest, repeated } = decision;
     if (!repeated) {
-      if (decision.next !== undefined) this.#ledger.append(decision.next);
+      if (decision.rotation !== undefined) this.#lifecycle.rotated(decision.rotation, this);
+      if (decision.next !== undefined) {
+        this.#ledger.append(decision.next);
+        this.#lifecycle.manifestSet(decision.next, index, this.#issued.values());
+      }
       if (decision.slots !== undefined) this.#membership.changeSlots(decision.slots);
       if (result.kind === 'issued') this.#issued.add(result.record);
       if (requestKey !== undefined && digest !== undefined && isRemembered(result)) {
         this.#requests.add({ key: requestKey, index, digest, result });
       }
     }
-    return { index, requestKey, result, repeated };
+    const rekeys = decision.rotation?.record.step.target === 'sealing';
+    return { index, requestKey, result, repeated, rekeys };
   }
 
   /**
@@ -310,6 +332,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     this.#ledger.write(writer);
     this.#issued.write(writer);
     this.#requests.write(writer);
+    this.#lifecycle.write(writer);
     return writer.finish();
   }
 
@@ -365,25 +388,12 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       const { result, change } = decideChangeSlots(this, command, index, crypto);
       return { ...none, requestKey, digest, result, ...(change && { slots: change }) };
     }
+    if (command.kind === 'rotate') {
+      const { result, record } = decideRotate(this, command, index, crypto);
+      const rotation = record && { record, certificates: command.certificates };
+      return { ...none, requestKey, digest, result, ...(rotation && { rotation }) };
+    }
     const outcome = decideSetManifest(this, command, this.#parseReferenceValues, crypto);
     return { ...none, requestKey, digest, result: outcome.result, next: outcome.next };
   }
-}
-
-function readParts<ReferenceValues>(
-  reader: CanonicalReader,
-  options: SnapshotOptions<ReferenceValues> & { readonly version: number },
-): Parts<ReferenceValues> {
-  const cluster = clusterId(readHex(reader, 32));
-  const era = epoch(reader.u64());
-  const appliedIndex = reader.u64();
-  return {
-    clusterId: cluster,
-    epoch: era,
-    appliedIndex,
-    membership: Membership.read(reader, options.version >= 4),
-    ledger: Ledger.read(reader, { clusterId: cluster, epoch: era, ...options }),
-    issued: IssuedTable.read(reader, appliedIndex),
-    requests: RequestTable.read(reader, appliedIndex),
-  };
 }

@@ -10,6 +10,8 @@ import type {
 } from './members.ts';
 import type { GivenShares } from './recovery-shares.ts';
 import type { SlotChange } from './slot-changes.ts';
+import type { Revocation } from './revocations.ts';
+import type { RotationsView } from './rotations.ts';
 import type { CommandResult, IssuedIdentity, RememberedResult } from './results.ts';
 
 /** What applying one log entry did. */
@@ -20,6 +22,8 @@ export interface ApplyResult {
   readonly result: CommandResult;
   /** True where the key was known and `result` is the first one again. */
   readonly repeated: boolean;
+  /** Whether owners want a new generation of sealing keys from here on. */
+  readonly rekeys: boolean;
 }
 
 /** What a membership change did. */
@@ -57,6 +61,10 @@ export interface StateView<ReferenceValues> {
   readonly rootCertificate: Uint8Array | undefined;
   /** DER; of the manifest in force. */
   readonly meshCaCertificate: Uint8Array | undefined;
+  /** What was rotated, and where each rotation stands. */
+  readonly rotations: RotationsView;
+  /** Grows with every change of what is revoked. */
+  readonly revocationNumber: number;
   /** Which recovery shares are given out, encrypted to their owners. */
   readonly shares: GivenShares;
   /** In ascending order of node ids. */
@@ -69,6 +77,10 @@ export interface StateView<ReferenceValues> {
   manifestBytes(generation: Generation): Uint8Array | undefined;
   /** Certificate records in the order of the log. */
   issued(): Iterable<IssuedIdentity>;
+  /** When and why a certificate stopped to count; undefined where it counts. */
+  revocationOf(record: IssuedIdentity): Revocation | undefined;
+  /** Whether a certificate counts no longer. */
+  isRevoked(record: IssuedIdentity): boolean;
   /** @param serial 32 lower-case hex digits */
   issuedBySerial(serial: string): IssuedIdentity | undefined;
   /** The result remembered under a request key. */

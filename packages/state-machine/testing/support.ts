@@ -16,12 +16,15 @@ import {
   encodeRecoveryHeader,
   manifestDigest,
   recoveryBytes,
+  rotationBytes,
+  rotationOfText,
   slotChangeBytes,
   transitionBytes,
   type Approval,
   type Recovery,
   type RecoveryHeader,
   type SignedRecovery,
+  type RotationSubject,
   type SlotChangeSubject,
 } from '@witan/manifest';
 import {
@@ -36,6 +39,7 @@ import {
   type IssueCertificateCommand,
   type MemberInfo,
   type RequestKey,
+  type RotateCommand,
   type SetManifestCommand,
   type StateView,
 } from '../src/index.ts';
@@ -181,6 +185,39 @@ export function changeSlots(
     slots: to,
     approvals: by.map((one) => approvalOf(one, data)),
     timeMs: unixMillis(2_000),
+    ...rest,
+  };
+}
+
+/** A good command for the view's state; `change` is not signed over, `subject` is. */
+export function rotate(
+  view: StateView<unknown>,
+  words: string,
+  change: Partial<RotateCommand> & {
+    readonly by?: readonly TestKey[];
+    readonly subject?: Partial<RotationSubject>;
+  } = {},
+): RotateCommand {
+  const { by = [owner], subject, ...rest } = change;
+  const step = rotationOfText(words);
+  if (step === undefined) throw new Error(words);
+  const number = view.rotations.records.length;
+  const place = { clusterId: cluster, epoch: view.epoch, previousTransition: view.head, number };
+  const data = rotationBytes({ ...place, step, ...subject });
+  const count = Object.entries({
+    'root prepare': 2,
+    'root activate': 1,
+    'mesh-ca prepare': 1,
+  }).find(([text]) => words.startsWith(text));
+  return {
+    kind: 'rotate',
+    requestKey: key(700 + number),
+    previousTransition: view.head,
+    number,
+    step,
+    approvals: by.map((one) => approvalOf(one, data)),
+    timeMs: unixMillis(100 * DAY_MS),
+    certificates: Array.from({ length: count?.[1] ?? 0 }, (_, at) => Uint8Array.of(48, number, at)),
     ...rest,
   };
 }

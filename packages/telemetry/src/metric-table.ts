@@ -61,6 +61,7 @@ export const METRICS = {
     kind: 'gauge',
     help: 'Log index up to which this replica reused the sealed log on its disk; 0 for none.',
   },
+  rotation_steps: { kind: 'counter', help: 'Steps of rotations taken through this replica.' },
   slots_changed: { kind: 'counter', help: 'Changes of the slots made through this replica.' },
   snapshot_bytes_received: { kind: 'counter', help: 'Bytes of snapshots that came from a leader.' },
   term: { kind: 'gauge', help: 'Raft term of this replica.' },

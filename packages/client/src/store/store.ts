@@ -5,12 +5,15 @@
 import { bytesEqual, type ClusterId } from '@witan/core';
 import { compareToFloor, type Floor, type SeenRecovery } from '@witan/manifest';
 import { ClientError } from '../errors.ts';
+import { leadsTo, type RootLink } from '../root-links.ts';
 
 /** A deployment that was verified once and is recognised from then on. */
 export interface PinnedDeployment {
   readonly clusterId: ClusterId;
   /** DER. The same for the life of the cluster (I8). */
   readonly rootCertificate: Uint8Array;
+  /** How it came from the roots before it, where that is known; not kept. */
+  readonly rootLinks?: readonly RootLink[];
   /** DER SubjectPublicKeyInfo. */
   readonly historyPublicKey: Uint8Array;
   /** The newest manifest that was verified, byte for byte. */
@@ -93,7 +96,8 @@ export function recordsToWrite(
   const losers = stored
     .filter((record) => record !== own && record.endpoints.some((one) => taken.has(one)))
     .map((record) => ({ ...record, endpoints: record.endpoints.filter((one) => !taken.has(one)) }));
-  return [{ ...newer(own, offered), endpoints }, ...losers];
+  const { rootLinks: _, ...record } = newer(own, offered);
+  return [{ ...record, endpoints }, ...losers];
 }
 
 function checkAnchors(stored: PinnedDeployment, offered: PinnedDeployment): void {
@@ -102,7 +106,9 @@ function checkAnchors(stored: PinnedDeployment, offered: PinnedDeployment): void
     ['history key', stored.historyPublicKey, offered.historyPublicKey],
   ] as const;
   for (const [anchor, left, right] of pairs) {
-    if (!bytesEqual(left, right)) throw new ClientError('CLIENT_PIN_MISMATCH', { anchor });
+    if (bytesEqual(left, right)) continue;
+    const isLater = anchor === 'root certificate' && leadsTo(left, right, offered.rootLinks ?? []);
+    if (!isLater) throw new ClientError('CLIENT_PIN_MISMATCH', { anchor });
   }
 }
 

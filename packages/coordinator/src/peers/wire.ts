@@ -21,13 +21,14 @@ import {
   Standing_Kind,
   type Approval as WireApproval,
   type ChangeSlotsRequest,
+  type RotateRequest,
   type DeliverGenesisRequest,
   type ExecuteRequest,
   type JoinResponse,
   type Member,
   type Standing as WireStanding,
 } from '@witan/protocol';
-import { NO_TRANSITION, type Approval } from '@witan/manifest';
+import { NO_TRANSITION, rotationOfText, rotationText, type Approval } from '@witan/manifest';
 import type {
   ClusterLife,
   Genesis,
@@ -212,6 +213,20 @@ export function operationToWire(operation: Operation): ExecuteRequest {
       },
     });
   }
+  if (operation.kind === 'rotate') {
+    return create(ExecuteRequestSchema, {
+      operation: {
+        case: 'rotate',
+        value: {
+          requestKey: fromHex(operation.requestKey),
+          previousTransition: fromHex(operation.previousTransition),
+          number: BigInt(operation.number),
+          step: rotationText(operation.step),
+          approvals: operation.approvals.map(approvalToWire),
+        },
+      },
+    });
+  }
   if (operation.kind === 'change-slots') {
     return create(ExecuteRequestSchema, {
       operation: {
@@ -264,6 +279,8 @@ export function operationFromWire({ operation }: ExecuteRequest): Operation {
       };
     case 'changeSlots':
       return changeSlotsFromWire(operation.value);
+    case 'rotate':
+      return rotateFromWire(operation.value);
     default:
       throw malformed('operation');
   }
@@ -282,6 +299,22 @@ export function changeSlotsFromWire(
     previousTransition: sha256Hex(toHex(wire.previousTransition)),
     number: toNumber(wire.number),
     slots: wire.slots.slice(0, 64).map(slotName),
+    approvals: wire.approvals.slice(0, 64).map(approvalFromWire),
+  };
+}
+
+/** @throws CodedError of the field that is not acceptable */
+export function rotateFromWire(
+  wire: Pick<RotateRequest, 'requestKey' | 'previousTransition' | 'number' | 'step' | 'approvals'>,
+): Operation & { readonly kind: 'rotate' } {
+  const step = rotationOfText(wire.step);
+  if (step === undefined) throw malformed('step');
+  return {
+    kind: 'rotate',
+    requestKey: requestKey(wire.requestKey),
+    previousTransition: sha256Hex(toHex(wire.previousTransition)),
+    number: toNumber(wire.number),
+    step,
     approvals: wire.approvals.slice(0, 64).map(approvalFromWire),
   };
 }

@@ -7,6 +7,7 @@ import type { ServiceContext } from './context.ts';
 import { leadService } from './lead.ts';
 import { peerService } from './peer.ts';
 import { recoveryService } from './recovery.ts';
+import { rotationService } from './rotation.ts';
 import { userService } from './user.ts';
 import { workloadService } from './workload.ts';
 
@@ -22,6 +23,7 @@ export function servicesByRole(
       auditService(context),
       clusterService(context),
       recoveryService(context),
+      rotationService(context),
     ],
   };
 }

@@ -1,10 +1,16 @@
 /** What the services share: the replica and everything that an answer is made of. */
 import type { ReferenceValues } from '@witan/attestation';
-import { CanonicalWriter, fromHex, type Clock, type Crypto, type SlotName } from '@witan/core';
+import {
+  CanonicalWriter,
+  bytesEqual,
+  fromHex,
+  type Clock,
+  type Crypto,
+  type SlotName,
+} from '@witan/core';
 import {
   deriveHistorySigningKey,
   deriveMeshCaKey,
-  deriveWorkloadSecret,
   loadCertificateAuthority,
   seedFromBytes,
   signP256,
@@ -154,7 +160,7 @@ export function recoveryToWire(signed: SignedRecovery): WireSigned<'recovery'> {
 
 interface ClusterKeys {
   readonly history: ReturnType<typeof deriveHistorySigningKey>;
-  meshCa: { readonly generation: number; readonly authority: CertificateAuthority } | undefined;
+  meshCa: CertificateAuthority | undefined;
 }
 
 // Derived keys by cluster: gone with it.
@@ -171,25 +177,17 @@ function keysOf(cluster: Cluster<ReferenceValues>): ClusterKeys {
   return keys;
 }
 
-/** The mesh CA of the generation in force; undefined before the first manifest. */
+/** The mesh CA in use; undefined before the first manifest. */
 export function meshCaOf(cluster: Cluster<ReferenceValues>): CertificateAuthority | undefined {
   const keys = keysOf(cluster);
-  const { generation, head, meshCaCertificate } = cluster.state.machine;
+  const { generation, head, meshCaCertificate, rotations } = cluster.state.machine;
   if (meshCaCertificate === undefined) return undefined;
-  if (keys.meshCa?.generation !== generation) {
-    const key = deriveMeshCaKey(seedOf(cluster), cluster.clusterId, generation, head);
-    keys.meshCa = { generation, authority: loadCertificateAuthority(key, meshCaCertificate) };
+  if (keys.meshCa === undefined || !bytesEqual(keys.meshCa.certificateDer, meshCaCertificate)) {
+    const { active } = rotations.meshCa;
+    const key = deriveMeshCaKey(seedOf(cluster), cluster.clusterId, generation, head, active);
+    keys.meshCa = loadCertificateAuthority(key, meshCaCertificate);
   }
-  return keys.meshCa.authority;
-}
-
-/** A workload's secret in its only version so far. */
-export function workloadSecret(
-  cluster: Cluster<ReferenceValues>,
-  workload: string,
-  name: string,
-): Uint8Array {
-  return deriveWorkloadSecret(seedOf(cluster), cluster.clusterId, workload, name, 1).expose();
+  return keys.meshCa;
 }
 
 /** What a workload signs to show that it holds the key to be certified (proto/workload). */

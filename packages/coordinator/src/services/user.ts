@@ -29,6 +29,7 @@ import {
 } from './context.ts';
 import { refusalOf } from './refusals.ts';
 import { statusOf } from './status.ts';
+import { rootLinksOf } from './trust.ts';
 
 const APPROVALS_MAX = 64;
 /** How long a status waits for a quorum to confirm its mark: it is to answer in any case. */
@@ -73,6 +74,7 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
         historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
         transitionHash: fromHex(view.head),
         recoveryHeader: recoveryHeaderOf(view),
+        rootLinks: rootLinksOf(view),
         simulated: context.simulatedSelf || (manifest !== undefined && isSimulated(manifest)),
         ...(recovery === undefined ? {} : { recovery: recoveryToWire(recovery) }),
         ...(manifest === undefined ? {} : { highWaterMark: signedMark(context, cluster) }),

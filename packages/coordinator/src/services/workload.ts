@@ -6,10 +6,27 @@
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { decodeEvidence, type ReferenceValues } from '@witan/attestation';
-import { CanonicalWriter, fromHex, generation, sha256Hex, toHex, unixMillis } from '@witan/core';
-import { issueLeafCertificate, workloadSpiffeId } from '@witan/keys';
-import type { Workload } from '@witan/manifest';
-import { WorkloadService, type IssueCredentialsResponseSchema } from '@witan/protocol';
+import {
+  CanonicalWriter,
+  fromHex,
+  generation,
+  sha256Hex,
+  toHex,
+  unixMillis,
+  type Sha256Hex,
+} from '@witan/core';
+import {
+  deriveSecret,
+  issueLeafCertificate,
+  workloadSpiffeId,
+  type SecretOwner,
+} from '@witan/keys';
+import { versionsOf, type Workload } from '@witan/manifest';
+import {
+  WorkloadService,
+  type IssueCredentialsResponseSchema,
+  type IssueCredentialsResponse_WorkloadSecretSchema,
+} from '@witan/protocol';
 import type { Cluster, Written } from '@witan/replica';
 import { requestKey, type CommandResult, type IssuedIdentity } from '@witan/state-machine';
 import {
@@ -23,15 +40,17 @@ import { isSimulated, type Operation } from '../operations.ts';
 import {
   clusterIdBytes,
   clusterOf,
+  currentView,
   meshCaOf,
   possessionBytes,
   publicly,
   READ_MS,
+  seedOf,
   signedMark,
-  workloadSecret,
   WRITE_MS,
   type ServiceContext,
 } from './context.ts';
+import { trustOf } from './trust.ts';
 
 type WorkloadClaims = PeerClaims & { readonly kind: 'workload' };
 
@@ -50,7 +69,10 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
         const name = chooseWorkload(claims, request.workload);
         const operation: Operation = {
           kind: 'issue',
-          requestKey: keyOf(context, request.requestKey, spkiSha256, name, claims.generation),
+          requestKey: keyOf(context, request.requestKey, spkiSha256, name, [
+            claims.generation,
+            cluster.state.machine.rotations.meshCa.active,
+          ]),
           workload: name,
           spkiSha256,
           evidenceSha256,
@@ -62,14 +84,39 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
         const record = issuedRecord(written);
         const machine = cluster.state.machine;
         const workload = machine.manifest?.workloads.get(name);
-        const isCurrent = record?.generation === machine.generation;
+        const isCurrent =
+          record?.generation === machine.generation && isFromMeshCa(machine, record);
         if (record === undefined || workload === undefined || !isCurrent) continue;
         context.counters.count('certificates_issued');
         return hand(context, cluster, workload, record, request.publicKey);
       }
       throw new PublicError('UNAVAILABLE', 'MANIFEST_CHANGING', 'the manifest keeps changing');
     },
+
+    getTrust: async (_request, { peer }) => {
+      const view = await currentView(context);
+      const cluster = clusterOf(context);
+      // Renewal, and what goes with it, is for those whom the manifest of now still lists.
+      await judgeNow(context, peer);
+      return {
+        rootCertificate: view.rootCertificate ?? new Uint8Array(0),
+        meshCaCertificate: view.meshCaCertificate ?? new Uint8Array(0),
+        trust: await trustOf(context, cluster),
+        clusterId: clusterIdBytes(cluster),
+        historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
+        highWaterMark: signedMark(context, cluster),
+      };
+    },
   });
+}
+
+/** Whether the mesh CA in use is the one that was when the certificate was recorded. */
+function isFromMeshCa(
+  { rotations }: Cluster<ReferenceValues>['state']['machine'],
+  { index }: IssuedIdentity,
+): boolean {
+  const { phase, sinceIndex } = rotations.meshCa;
+  return phase !== 'activated' || index > sinceIndex;
 }
 
 /** Builds the answer. Only a record that is in the log gets here. */
@@ -102,17 +149,33 @@ async function hand(
     certificate,
     meshCaCertificate: authority.certificateDer,
     rootCertificate,
-    secrets: workload.secrets.map((name) => ({
-      name,
-      value: workloadSecret(cluster, workload.name, name),
-    })),
+    secrets: secretsOf(cluster, workload, record.spkiSha256),
     clusterId: clusterIdBytes(cluster),
     generation: BigInt(record.generation),
     historyPublicKey: historyPublicKey ?? new Uint8Array(0),
     highWaterMark: signedMark(context, cluster),
     manifest: manifest.bytes,
     notAfterMs: BigInt(notAfterMs),
+    trust: await trustOf(context, cluster),
   };
+}
+
+/** Each secret in its current version, and behind it in those that the manifest keeps. */
+function secretsOf(
+  cluster: Cluster<ReferenceValues>,
+  workload: Workload<ReferenceValues>,
+  spkiSha256: Sha256Hex,
+): MessageInitShape<typeof IssueCredentialsResponse_WorkloadSecretSchema>[] {
+  const { rotations } = cluster.state.machine;
+  return workload.secrets.flatMap((grant) => {
+    const { name, kind } = grant;
+    const owner: SecretOwner =
+      kind === 'shared' ? { kind } : { kind, workload: workload.name, spkiSha256 };
+    return versionsOf(grant, rotations.secretVersion(name)).map((version) => {
+      const secret = deriveSecret(seedOf(cluster), cluster.clusterId, owner, name, version);
+      return { name, version, value: secret.expose() };
+    });
+  });
 }
 
 /** The trust domain of SPIFFE ids: no two clusters share one. */
@@ -194,15 +257,15 @@ function checkPossession(
 }
 
 /**
- * The idempotency key in the log. It covers whom it is for and the generation, so that nobody can
- * take another's key, and a retry under a newer manifest gets a certificate of that one.
+ * The idempotency key in the log. It covers whom it is for, the generation and the mesh CA, so that
+ * nobody can take another's key, and a retry under newer ones gets a certificate of those.
  */
 function keyOf(
   context: ServiceContext,
   bytes: Uint8Array,
   spkiSha256: string,
   workload: string,
-  number: number,
+  [number, meshCa]: readonly [generation: number, meshCa: number],
 ): ReturnType<typeof requestKey> {
   if (bytes.byteLength !== 16) {
     const fields = { expected: 16, found: bytes.byteLength };
@@ -215,6 +278,7 @@ function keyOf(
     .text(spkiSha256)
     .text(workload)
     .u64(number)
+    .u64(meshCa)
     .finish();
   return requestKey(context.crypto.hash('sha256', scope).subarray(0, 16));
 }

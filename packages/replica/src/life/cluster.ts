@@ -82,13 +82,10 @@ export class Cluster<ReferenceValues> {
         crypto: options.crypto,
         machine: options.machine,
         takeGeneration: (command) => this.#rekeying.take(command),
-        onRestored: (index) => {
-          this.#rekeying.memberLeft(index);
-        },
-        onMembers: (members, configuration) => {
-          this.#membersChanged(members, configuration);
-        },
-        onApplied: () => {
+        onRestored: this.#rekeying.memberLeft.bind(this.#rekeying),
+        onMembers: this.#membersChanged.bind(this),
+        onApplied: (outcome) => {
+          this.#rekeying.applied(outcome);
           options.onChange();
         },
         onEvent: options.onEvent,
@@ -146,6 +143,11 @@ export class Cluster<ReferenceValues> {
 
   get generation(): number {
     return this.state.machine.generation;
+  }
+
+  /** Whether a new generation of sealing keys is still to begin. */
+  get isRekeyingDue(): boolean {
+    return this.#rekeying.isDue;
   }
 
   /** Whether this replica's log holds a manifest, committed or not. */
@@ -375,10 +377,8 @@ export class Cluster<ReferenceValues> {
       const isHeard = leaderId !== 0 && (leaderId !== before || count !== countBefore);
       const isFine = role === 'leader' || isHeard;
       this.#heard = { leaderId, count, silentBeats: isFine ? 0 : silentBeats + 1 };
-      const { configuration } = this.status();
-      if (role === 'leader' && configuration.votersOutgoing.length === 0) {
-        void this.#rekeying.beat(this.state.machine.appliedIndex);
-      }
+      const isJoint = this.status().configuration.votersOutgoing.length > 0;
+      if (role === 'leader' && !isJoint) void this.#rekeying.beat(this.state.machine.appliedIndex);
       this.#desk.beat().catch((error: unknown) => {
         this.#options.onEvent('swap not carried through', { error: String(error) });
       });

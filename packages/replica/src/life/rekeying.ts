@@ -1,5 +1,6 @@
 /**
- * When a new generation of sealing keys is due: after a member has left, and when an epoch begins.
+ * When a new generation of sealing keys is due: after a member has left, when an epoch begins, and
+ * when owners ask for one.
  * The leader proposes it, sealed like any command, and every replica takes it up in the order of
  * the log. Who left does not receive what begins it, so its disk opens nothing sealed later.
  *
@@ -8,6 +9,7 @@
  */
 import { describeError } from '@witan/core';
 import type { KeyGenerations } from '../ports.ts';
+import type { CommandOutcome } from './cluster-state.ts';
 
 /** What the desk needs of the replica. */
 export interface RekeyingOptions {
@@ -31,6 +33,16 @@ export class Rekeying {
   constructor(options: RekeyingOptions) {
     this.#options = options;
     this.#leftAt = options.isNewEpoch ? 1 : 0;
+  }
+
+  /** Whether a generation is still to begin. */
+  get isDue(): boolean {
+    return this.#options.generations !== undefined && this.#leftAt > this.#coveredUpTo;
+  }
+
+  /** Owners may want one, by a step of a rotation. */
+  applied(outcome: CommandOutcome): void {
+    if (outcome.kind === 'applied' && outcome.rekeys) this.memberLeft(outcome.index);
   }
 
   /** A member left at this index; or a snapshot was taken up, which does not say. */

@@ -123,6 +123,33 @@ export declare type SignedRecovery = Message<"witan.common.v1.SignedRecovery"> &
 export declare const SignedRecoverySchema: GenMessage<SignedRecovery>;
 
 /**
+ * A root CA that followed an earlier one. Whoever pinned the earlier one follows the links.
+ *
+ * @generated from message witan.common.v1.RootLink
+ */
+export declare type RootLink = Message<"witan.common.v1.RootLink"> & {
+  /**
+   * The later root, self-signed, DER.
+   *
+   * @generated from field: bytes certificate = 1;
+   */
+  certificate: Uint8Array;
+
+  /**
+   * The later root's name and key, signed by the earlier root, DER.
+   *
+   * @generated from field: bytes cross_certificate = 2;
+   */
+  crossCertificate: Uint8Array;
+};
+
+/**
+ * Describes the message witan.common.v1.RootLink.
+ * Use `create(RootLinkSchema)` to create a new message.
+ */
+export declare const RootLinkSchema: GenMessage<RootLink>;
+
+/**
  * What went wrong, as a code that a program can branch on. Sent in the `witan-error-bin` trailer.
  *
  * @generated from message witan.common.v1.ErrorDetail

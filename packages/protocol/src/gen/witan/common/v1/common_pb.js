@@ -10,7 +10,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file witan/common/v1/common.proto.
  */
 export const file_witan_common_v1_common = /*@__PURE__*/
-  fileDesc("Chx3aXRhbi9jb21tb24vdjEvY29tbW9uLnByb3RvEg93aXRhbi5jb21tb24udjEiNgoTU2lnbmVkSGlnaFdhdGVyTWFyaxIMCgRtYXJrGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCI4CghBcHByb3ZhbBIZChFvd25lcl9maW5nZXJwcmludBgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwiOQoQU2lnbmVkVHJhbnNpdGlvbhISCgp0cmFuc2l0aW9uGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCI1Cg5TaWduZWRSZWNvdmVyeRIQCghyZWNvdmVyeRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwihAEKC0Vycm9yRGV0YWlsEgwKBGNvZGUYASABKAkSOAoGZmllbGRzGAIgAygLMigud2l0YW4uY29tbW9uLnYxLkVycm9yRGV0YWlsLkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTQoGTWVtYmVyEg8KB25vZGVfaWQYASABKAQSDAoEc2xvdBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoDBIPCgdhZGRyZXNzGAQgASgJYgZwcm90bzM");
+  fileDesc("Chx3aXRhbi9jb21tb24vdjEvY29tbW9uLnByb3RvEg93aXRhbi5jb21tb24udjEiNgoTU2lnbmVkSGlnaFdhdGVyTWFyaxIMCgRtYXJrGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCI4CghBcHByb3ZhbBIZChFvd25lcl9maW5nZXJwcmludBgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwiOQoQU2lnbmVkVHJhbnNpdGlvbhISCgp0cmFuc2l0aW9uGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCI1Cg5TaWduZWRSZWNvdmVyeRIQCghyZWNvdmVyeRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwiOgoIUm9vdExpbmsSEwoLY2VydGlmaWNhdGUYASABKAwSGQoRY3Jvc3NfY2VydGlmaWNhdGUYAiABKAwihAEKC0Vycm9yRGV0YWlsEgwKBGNvZGUYASABKAkSOAoGZmllbGRzGAIgAygLMigud2l0YW4uY29tbW9uLnYxLkVycm9yRGV0YWlsLkZpZWxkc0VudHJ5Gi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTQoGTWVtYmVyEg8KB25vZGVfaWQYASABKAQSDAoEc2xvdBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoDBIPCgdhZGRyZXNzGAQgASgJYgZwcm90bzM");
 
 /**
  * Describes the message witan.common.v1.SignedHighWaterMark.
@@ -41,16 +41,23 @@ export const SignedRecoverySchema = /*@__PURE__*/
   messageDesc(file_witan_common_v1_common, 3);
 
 /**
+ * Describes the message witan.common.v1.RootLink.
+ * Use `create(RootLinkSchema)` to create a new message.
+ */
+export const RootLinkSchema = /*@__PURE__*/
+  messageDesc(file_witan_common_v1_common, 4);
+
+/**
  * Describes the message witan.common.v1.ErrorDetail.
  * Use `create(ErrorDetailSchema)` to create a new message.
  */
 export const ErrorDetailSchema = /*@__PURE__*/
-  messageDesc(file_witan_common_v1_common, 4);
+  messageDesc(file_witan_common_v1_common, 5);
 
 /**
  * Describes the message witan.common.v1.Member.
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema = /*@__PURE__*/
-  messageDesc(file_witan_common_v1_common, 5);
+  messageDesc(file_witan_common_v1_common, 6);
 

@@ -614,6 +614,14 @@ export declare type ExecuteRequest = Message<"witan.peer.v1.ExecuteRequest"> & {
      */
     value: ChangeSlotsOperation;
     case: "changeSlots";
+  } | {
+    /**
+     * Take a step of a rotation.
+     *
+     * @generated from field: witan.peer.v1.RotateOperation rotate = 4;
+     */
+    value: RotateOperation;
+    case: "rotate";
   } | { case: undefined; value?: undefined };
 };
 
@@ -766,6 +774,54 @@ export declare type ChangeSlotsOperation = Message<"witan.peer.v1.ChangeSlotsOpe
  * Use `create(ChangeSlotsOperationSchema)` to create a new message.
  */
 export declare const ChangeSlotsOperationSchema: GenMessage<ChangeSlotsOperation>;
+
+/**
+ * A step of a rotation, as the user sent it.
+ *
+ * @generated from message witan.peer.v1.RotateOperation
+ */
+export declare type RotateOperation = Message<"witan.peer.v1.RotateOperation"> & {
+  /**
+   * The user's idempotency key.
+   *
+   * @generated from field: bytes request_key = 1;
+   */
+  requestKey: Uint8Array;
+
+  /**
+   * Hash of the transition in force that it builds on.
+   *
+   * @generated from field: bytes previous_transition = 2;
+   */
+  previousTransition: Uint8Array;
+
+  /**
+   * How many steps had been recorded.
+   *
+   * @generated from field: uint64 number = 3;
+   */
+  number: bigint;
+
+  /**
+   * The step in words.
+   *
+   * @generated from field: string step = 4;
+   */
+  step: string;
+
+  /**
+   * Owners' signatures.
+   *
+   * @generated from field: repeated witan.common.v1.Approval approvals = 5;
+   */
+  approvals: Approval[];
+};
+
+/**
+ * Describes the message witan.peer.v1.RotateOperation.
+ * Use `create(RotateOperationSchema)` to create a new message.
+ */
+export declare const RotateOperationSchema: GenMessage<RotateOperation>;
 
 /**
  * How the write went.

@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Approval, Member, SignedHighWaterMark, SignedRecovery, SignedTransition } from "../../common/v1/common_pb.js";
+import type { Approval, Member, RootLink, SignedHighWaterMark, SignedRecovery, SignedTransition } from "../../common/v1/common_pb.js";
 
 /**
  * Describes the file witan/user/v1/user.proto.
@@ -222,6 +222,13 @@ export declare type GetDeploymentResponse = Message<"witan.user.v1.GetDeployment
    * @generated from field: bytes recovery_header = 12;
    */
   recoveryHeader: Uint8Array;
+
+  /**
+   * Every change of the root up to the one in use, oldest first.
+   *
+   * @generated from field: repeated witan.common.v1.RootLink root_links = 13;
+   */
+  rootLinks: RootLink[];
 };
 
 /**

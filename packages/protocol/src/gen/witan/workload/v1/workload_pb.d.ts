@@ -7,7 +7,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { SignedHighWaterMark } from "../../common/v1/common_pb.js";
+import type { RootLink, SignedHighWaterMark } from "../../common/v1/common_pb.js";
 
 /**
  * Describes the file witan/workload/v1/workload.proto.
@@ -137,6 +137,13 @@ export declare type IssueCredentialsResponse = Message<"witan.workload.v1.IssueC
    * @generated from field: uint64 not_after_ms = 11;
    */
   notAfterMs: bigint;
+
+  /**
+   * What the workload shall trust beside root and mesh CA.
+   *
+   * @generated from field: witan.workload.v1.Trust trust = 12;
+   */
+  trust?: Trust | undefined;
 };
 
 /**
@@ -164,6 +171,13 @@ export declare type IssueCredentialsResponse_WorkloadSecret = Message<"witan.wor
    * @generated from field: bytes value = 2;
    */
   value: Uint8Array;
+
+  /**
+   * Version; the highest of a name is the current one, and stands first.
+   *
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
 };
 
 /**
@@ -171,6 +185,132 @@ export declare type IssueCredentialsResponse_WorkloadSecret = Message<"witan.wor
  * Use `create(IssueCredentialsResponse_WorkloadSecretSchema)` to create a new message.
  */
 export declare const IssueCredentialsResponse_WorkloadSecretSchema: GenMessage<IssueCredentialsResponse_WorkloadSecret>;
+
+/**
+ * What a workload shall trust, and not any more. Root and mesh CA in use come with certificates.
+ *
+ * @generated from message witan.workload.v1.Trust
+ */
+export declare type Trust = Message<"witan.workload.v1.Trust"> & {
+  /**
+   * The root that follows the one in use, or the one before it, while a rotation is under way, DER.
+   *
+   * @generated from field: repeated bytes other_roots = 1;
+   */
+  otherRoots: Uint8Array[];
+
+  /**
+   * The mesh CA that follows the one in use, or the one before it, DER.
+   *
+   * @generated from field: repeated bytes other_mesh_cas = 2;
+   */
+  otherMeshCas: Uint8Array[];
+
+  /**
+   * Every change of the root up to the one in use, oldest first.
+   *
+   * @generated from field: repeated witan.common.v1.RootLink root_links = 3;
+   */
+  rootLinks: RootLink[];
+
+  /**
+   * Certificates to send behind the mesh CA, so that those who know only the former root accept
+   * it, DER.
+   *
+   * @generated from field: repeated bytes chain = 4;
+   */
+  chain: Uint8Array[];
+
+  /**
+   * One list for each CA whose certificates may be met, DER (RFC 5280 section 5).
+   *
+   * @generated from field: repeated bytes revocation_lists = 5;
+   */
+  revocationLists: Uint8Array[];
+
+  /**
+   * Grows whenever the workload should ask for credentials again: with each manifest and with each
+   * step of a rotation.
+   *
+   * @generated from field: uint64 version = 6;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message witan.workload.v1.Trust.
+ * Use `create(TrustSchema)` to create a new message.
+ */
+export declare const TrustSchema: GenMessage<Trust>;
+
+/**
+ * Nothing to choose yet.
+ *
+ * @generated from message witan.workload.v1.GetTrustRequest
+ */
+export declare type GetTrustRequest = Message<"witan.workload.v1.GetTrustRequest"> & {
+};
+
+/**
+ * Describes the message witan.workload.v1.GetTrustRequest.
+ * Use `create(GetTrustRequestSchema)` to create a new message.
+ */
+export declare const GetTrustRequestSchema: GenMessage<GetTrustRequest>;
+
+/**
+ * All of one state.
+ *
+ * @generated from message witan.workload.v1.GetTrustResponse
+ */
+export declare type GetTrustResponse = Message<"witan.workload.v1.GetTrustResponse"> & {
+  /**
+   * Root certificate in use, DER.
+   *
+   * @generated from field: bytes root_certificate = 1;
+   */
+  rootCertificate: Uint8Array;
+
+  /**
+   * Mesh CA certificate in use, DER.
+   *
+   * @generated from field: bytes mesh_ca_certificate = 2;
+   */
+  meshCaCertificate: Uint8Array;
+
+  /**
+   * What goes with them.
+   *
+   * @generated from field: witan.workload.v1.Trust trust = 3;
+   */
+  trust?: Trust | undefined;
+
+  /**
+   * Cluster id, 32 bytes.
+   *
+   * @generated from field: bytes cluster_id = 4;
+   */
+  clusterId: Uint8Array;
+
+  /**
+   * Public key of the history, DER SubjectPublicKeyInfo.
+   *
+   * @generated from field: bytes history_public_key = 5;
+   */
+  historyPublicKey: Uint8Array;
+
+  /**
+   * The state that this answer describes.
+   *
+   * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 6;
+   */
+  highWaterMark?: SignedHighWaterMark | undefined;
+};
+
+/**
+ * Describes the message witan.workload.v1.GetTrustResponse.
+ * Use `create(GetTrustResponseSchema)` to create a new message.
+ */
+export declare const GetTrustResponseSchema: GenMessage<GetTrustResponse>;
 
 /**
  * For initializers of attested workloads.
@@ -187,6 +327,16 @@ export declare const WorkloadService: GenService<{
     methodKind: "unary";
     input: typeof IssueCredentialsRequestSchema;
     output: typeof IssueCredentialsResponseSchema;
+  },
+  /**
+   * What the attested workload shall trust now, and what it shall not any more.
+   *
+   * @generated from rpc witan.workload.v1.WorkloadService.GetTrust
+   */
+  getTrust: {
+    methodKind: "unary";
+    input: typeof GetTrustRequestSchema;
+    output: typeof GetTrustResponseSchema;
   },
 }>;
 

@@ -1,0 +1,89 @@
+/** The commands `witan rotate …` and `witan revocations`, for commander. */
+import type { Command } from 'commander';
+import { finish, type RunCommand } from '../finish.ts';
+import { list, withCluster } from '../with-cluster.ts';
+import {
+  revocations,
+  rotate,
+  rotations,
+  type RevocationsOptions,
+  type RotateOptions,
+} from './rotate.ts';
+import type { TrustOptions } from './trust.ts';
+
+interface Json {
+  readonly json?: boolean;
+}
+
+const MANIFEST = ['--manifest <file>', 'the manifest that is expected to be in force'] as const;
+const OWNER_KEY = ['--owner-key <file>', 'private key of an owner; several', list] as const;
+const FORCE = ['--force', 'do not wait for workloads that have not renewed'] as const;
+
+/** Adds the group `rotate` and the command `revocations`. */
+export function addRotate(program: Command, run: RunCommand): void {
+  const group = program
+    .command('rotate')
+    .description('let secrets, sealing keys and CAs grow old, with the owners’ approval');
+  const secret = withCluster(
+    group
+      .command('secret <name>')
+      .description('the next version of a secret, for every workload that lists it')
+      .option(...MANIFEST)
+      .requiredOption(...OWNER_KEY),
+  );
+  finish(secret, 'witan rotate secret db --owner-key alice.key.pem --endpoint witan-0:7070').action(
+    (name: string, options: RotateOptions & Json) =>
+      run(options, (context) => rotate(context, `secret ${name}`, options)),
+  );
+  const sealing = withCluster(
+    group
+      .command('sealing')
+      .description('a new generation of the keys under which replicas seal')
+      .option(...MANIFEST)
+      .requiredOption(...OWNER_KEY),
+  );
+  finish(sealing, 'witan rotate sealing --owner-key alice.key.pem --endpoint witan-0:7070').action(
+    (options: RotateOptions & Json) =>
+      run(options, (context) => rotate(context, 'sealing', options)),
+  );
+  for (const target of ['root', 'mesh-ca'] as const) addCa(group, run, target);
+  const status = withCluster(
+    group
+      .command('status')
+      .description('every step, who approved it, and what the next one waits for')
+      .option(...MANIFEST),
+  );
+  finish(status, 'witan rotate status --endpoint witan-0:7070 --json').action(
+    (options: TrustOptions & Json) => run(options, (context) => rotations(context, options)),
+  );
+  addRevocations(program, run);
+}
+
+function addCa(group: Command, run: RunCommand, target: 'root' | 'mesh-ca'): void {
+  const command = withCluster(
+    group
+      .command(`${target} <step>`)
+      .description('prepare, then activate, then retire: both count in between')
+      .option(...MANIFEST)
+      .requiredOption(...OWNER_KEY)
+      .option(...FORCE),
+  );
+  const example = `witan rotate ${target} prepare --owner-key alice.pem --endpoint witan-0:7070`;
+  finish(command, example).action((step: string, options: RotateOptions & Json) =>
+    run(options, (context) => rotate(context, `${target} ${step}`, options)),
+  );
+}
+
+function addRevocations(program: Command, run: RunCommand): void {
+  const command = withCluster(
+    program
+      .command('revocations')
+      .description('certificates that count no longer, and the lists that say so')
+      .option(...MANIFEST)
+      .option('--out <file>', 'write the lists there, PEM'),
+  );
+  finish(command, 'witan revocations --out crl.pem --endpoint witan-0:7070').action(
+    (options: RevocationsOptions & Json) =>
+      run(options, (context) => revocations(context, options)),
+  );
+}

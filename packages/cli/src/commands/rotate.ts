@@ -1,0 +1,188 @@
+/** `witan rotate …` and `witan revocations`: keys that grow old, and certificates that end. */
+import type {
+  CaProgress,
+  RecordedRotation,
+  RevocationsAnswer,
+  RotationsAnswer,
+  SettledDeployment,
+} from '@witan/client';
+import { epoch, sha256Hex } from '@witan/core';
+import { signP256 } from '@witan/keys';
+import { rotationBytes, rotationOfText, type Approval, type RotationStep } from '@witan/manifest';
+import { readOwnerKeys } from '../checks/owner-keys.ts';
+import type { CommandContext } from '../context.ts';
+import { CliError } from '../errors.ts';
+import { writeOutput } from '../files.ts';
+import { table, type Json } from '../printer.ts';
+import { withClient } from './cluster.ts';
+import type { TrustOptions } from './trust.ts';
+
+export interface RotateOptions extends TrustOptions {
+  readonly ownerKey: readonly string[];
+  readonly force?: boolean;
+}
+
+export interface RevocationsOptions extends TrustOptions {
+  readonly out?: string;
+}
+
+/** @throws CliError, ClientError */
+export async function rotate(
+  context: CommandContext,
+  words: string,
+  options: RotateOptions,
+): Promise<void> {
+  const step = readStep(words, options.force === true);
+  await withClient(context, options, async (client) => {
+    const deployment = await client.getDeployment();
+    if (deployment.kind === 'founded') throw noManifest();
+    const keys = await readOwnerKeys(options.ownerKey, deployment.manifest);
+    refuseUnknownSecret(deployment, step);
+    const before = await client.getRotations();
+    const { clusterId, transitionHash: previousTransition } = before;
+    const place = { clusterId, previousTransition, number: before.records.length };
+    const data = rotationBytes({ ...place, epoch: epoch(before.epoch), step });
+    const approvals = keys.map(({ fingerprint, key }): Approval => ({
+      ownerFingerprint: sha256Hex(fingerprint),
+      signature: signP256(key, data),
+    }));
+    const record = await client.rotate({ ...place, step, approvals });
+    const after = await client.getRotations();
+    const approvedBy = keys.map(({ name }) => name);
+    context.printer.result(
+      { ok: true, ...recordToJson(record), approvedBy, ...statusToJson(after) },
+      `Step ${record.number}: ${record.step}${versionOf(record)}.\n` +
+        `Approved by ${approvedBy.join(', ')}.\n${describeNext(step, after)}`,
+    );
+  });
+}
+
+/** @throws CliError, ClientError */
+export async function rotations(context: CommandContext, options: TrustOptions): Promise<void> {
+  const answer = await withClient(context, options, (client) => client.getRotations());
+  const head = ['STEP', 'WHAT', 'VERSION', 'TIME', 'APPROVED BY'];
+  const rows = answer.records.map((record) => [
+    String(record.number),
+    record.step,
+    String(record.version),
+    new Date(record.timeMs).toISOString(),
+    record.approvedBy.map((owner) => `${owner.slice(0, 12)}…`).join(', '),
+  ]);
+  const sealing = answer.sealingPending ? 'A new generation of sealing keys is to begin.\n' : '';
+  const records = answer.records.map(recordToJson);
+  context.printer.result(
+    { ok: true, clusterId: answer.clusterId, records, ...statusToJson(answer) },
+    `${rows.length === 0 ? 'Nothing was rotated yet.\n' : table([head, ...rows])}` +
+      `${describeCa('Root CA', answer.root)}${describeCa('Mesh CA', answer.meshCa)}${sealing}`,
+  );
+}
+
+/** @throws CliError CLI_FILE_NOT_WRITTEN; ClientError */
+export async function revocations(
+  context: CommandContext,
+  options: RevocationsOptions,
+): Promise<void> {
+  const answer = await withClient(context, options, (client) => client.getRevocations());
+  if (options.out !== undefined) await writeLists(options.out, answer);
+  const head = ['SERIAL', 'WORKLOAD', 'REVOKED', 'WOULD EXPIRE'];
+  const time = (ms: number): string => new Date(ms).toISOString();
+  const rows = answer.revoked.map((one) => [
+    one.serial,
+    one.workload,
+    time(one.revokedMs),
+    time(one.notAfterMs),
+  ]);
+  const written = options.out === undefined ? '' : `Lists written to ${options.out}.\n`;
+  context.printer.result(
+    {
+      ok: true,
+      clusterId: answer.clusterId,
+      number: answer.number,
+      revoked: answer.revoked.map((one) => ({ ...one })),
+      lists: answer.revocationLists.length,
+    },
+    `${rows.length === 0 ? 'No certificate is revoked.\n' : table([head, ...rows])}${written}`,
+  );
+}
+
+/** @throws CliError CLI_USAGE */
+function readStep(words: string, force: boolean): RotationStep {
+  const step = rotationOfText(force ? `${words} force` : words);
+  if (step !== undefined) return step;
+  const expected =
+    'a secret’s name (DNS label), or prepare, activate or retire; --force only with these';
+  const fields = { expected, found: words.slice(0, 80) };
+  throw new CliError('CLI_USAGE', 'no step of a rotation; see --help', { fields });
+}
+
+/** The cluster refuses it as well; here nobody is asked to sign for a misspelt name. */
+function refuseUnknownSecret({ manifest }: SettledDeployment, step: RotationStep): void {
+  if (step.target !== 'secret') return;
+  const names = new Set(
+    [...manifest.workloads.values()].flatMap(({ secrets }) => secrets.map(({ name }) => name)),
+  );
+  if (names.has(step.name)) return;
+  const fields = { expected: [...names].join(', '), found: step.name };
+  throw new CliError('CLI_SECRET_UNKNOWN', 'no workload of the manifest lists it', { fields });
+}
+
+function noManifest(): CliError {
+  const message = 'something can be rotated once a manifest says who the owners are';
+  return new CliError('CLI_USAGE', message, { fields: { expected: 'a manifest', found: '' } });
+}
+
+async function writeLists(path: string, { revocationLists }: RevocationsAnswer): Promise<void> {
+  const pem = revocationLists.map((der) => {
+    const lines =
+      Buffer.from(der)
+        .toString('base64')
+        .match(/.{1,64}/g) ?? [];
+    return `-----BEGIN X509 CRL-----\n${lines.join('\n')}\n-----END X509 CRL-----\n`;
+  });
+  await writeOutput({ path, content: pem.join('') });
+}
+
+function describeNext(step: RotationStep, { root, meshCa }: RotationsAnswer): string {
+  switch (step.target) {
+    case 'secret':
+      return 'Workloads receive it when they next ask for credentials.\n';
+    case 'sealing':
+      return 'The leader begins a new generation of sealing keys.\n';
+    case 'root':
+      return describeCa('Root CA', root);
+    case 'mesh-ca':
+      return describeCa('Mesh CA', meshCa);
+    default:
+      return step satisfies never;
+  }
+}
+
+function describeCa(
+  what: string,
+  { phase, active, holdersLeft, workloadsLeft }: CaProgress,
+): string {
+  const number = `${what} ${active}`;
+  if (phase === 'idle') return `${number} is in use.\n`;
+  const next = phase === 'prepared' ? 'activate' : 'retire';
+  const before =
+    phase === 'prepared' ? 'the next one is given out beside it' : 'the former one still counts';
+  const left =
+    holdersLeft === 0
+      ? `Ready to ${next}.`
+      : `${holdersLeft} to renew before ${next}: ${workloadsLeft.join(', ')}.`;
+  return `${number} is in use, and ${before}. ${left}\n`;
+}
+
+function versionOf({ step, version }: RecordedRotation): string {
+  return step === 'sealing' ? '' : `, version ${version}`;
+}
+
+function recordToJson(record: RecordedRotation): { readonly [name: string]: Json } {
+  const { number, step, version, transitionHash, approvedBy, timeMs, index } = record;
+  return { number, step, version, transitionHash, approvedBy, timeMs, index };
+}
+
+function statusToJson(answer: RotationsAnswer): { readonly [name: string]: Json } {
+  const { root, meshCa, sealingPending } = answer;
+  return { root: { ...root }, meshCa: { ...meshCa }, sealingPending };
+}

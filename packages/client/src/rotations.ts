@@ -1,0 +1,186 @@
+/** What was rotated, steps of rotations, and what is revoked. */
+import { fromHex, toHex, type ClusterId, type Sha256Hex } from '@witan/core';
+import { rotationText, type Approval, type RotationStep } from '@witan/manifest';
+import { RotationService, type CaStatus, type RotationRecord } from '@witan/protocol';
+import type { AnswerAnchors, Anchors } from './anchors.ts';
+import type { Attempt } from './connector.ts';
+import { ClientError } from './errors.ts';
+import { approvalToWire, clusterIdFromWire, digestFromWire, markFromWire } from './wire.ts';
+
+/** A step, as the cluster recorded it. */
+export interface RecordedRotation {
+  readonly number: number;
+  /** The step in words. */
+  readonly step: string;
+  /** A secret's version, or the number of a CA; 0 for sealing keys. */
+  readonly version: number;
+  readonly transitionHash: string;
+  /** SHA-256 of the owners' public keys, hex. */
+  readonly approvedBy: readonly string[];
+  readonly timeMs: number;
+  readonly index: number;
+}
+
+/** Where the rotation of a CA stands. */
+export interface CaProgress {
+  readonly phase: string;
+  /** Number of the CA in use; 0 for the one that came without a rotation. */
+  readonly active: number;
+  /** Keys whose newest valid certificate is from before the newest step. */
+  readonly holdersLeft: number;
+  readonly workloadsLeft: readonly string[];
+}
+
+/** All of one state. */
+export interface RotationsAnswer {
+  readonly clusterId: ClusterId;
+  readonly epoch: number;
+  readonly transitionHash: Sha256Hex;
+  readonly records: readonly RecordedRotation[];
+  readonly root: CaProgress;
+  readonly meshCa: CaProgress;
+  /** Whether a new generation of sealing keys is still to begin. */
+  readonly sealingPending: boolean;
+}
+
+/** A step, with what authorises it. */
+export interface RotateRequest {
+  readonly clusterId: ClusterId;
+  readonly previousTransition: Sha256Hex;
+  /** How many steps the owners saw. */
+  readonly number: number;
+  readonly step: RotationStep;
+  /** Signatures over `rotationBytes` of exactly this step. */
+  readonly approvals: readonly Approval[];
+}
+
+/** A certificate that counts no longer. */
+export interface RevokedIdentity {
+  /** 32 hex digits. */
+  readonly serial: string;
+  readonly workload: string;
+  readonly revokedMs: number;
+  readonly notAfterMs: number;
+}
+
+/** What is revoked. */
+export interface RevocationsAnswer {
+  readonly clusterId: ClusterId;
+  readonly number: number;
+  readonly revoked: readonly RevokedIdentity[];
+  /** DER, one for each CA whose certificates may be met. */
+  readonly revocationLists: readonly Uint8Array[];
+}
+
+const TEXT_CHARS_MAX = 100;
+
+/** @throws ClientError; errors of the channel */
+export async function fetchRotations(attempt: Attempt, anchors: Anchors): Promise<RotationsAnswer> {
+  const { connection, timeoutMs } = attempt;
+  const wire = await connection.unary(RotationService.method.getRotations, {}, { timeoutMs });
+  return {
+    clusterId: checked(wire.clusterId, anchors),
+    epoch: Number(wire.epoch),
+    transitionHash: digestFromWire('transition hash', wire.transitionHash),
+    records: wire.records.map(recordFromWire),
+    root: caFromWire(wire.root),
+    meshCa: caFromWire(wire.meshCa),
+    sealingPending: wire.sealingPending,
+  };
+}
+
+/**
+ * @param requestKey 16 bytes, the same for every attempt
+ * @throws ClientError CLIENT_CONFLICT, CLIENT_REQUEST_REFUSED, and CLIENT_ANSWER_MALFORMED where
+ *   another step is recorded; errors of the channel
+ */
+export async function sendRotation(
+  attempt: Attempt,
+  request: RotateRequest,
+  requestKey: Uint8Array,
+  anchors: Anchors,
+): Promise<RecordedRotation> {
+  const { connection, timeoutMs } = attempt;
+  anchors.checkCluster(request.clusterId);
+  const step = rotationText(request.step);
+  const wire = await connection.unary(
+    RotationService.method.rotate,
+    {
+      requestKey,
+      previousTransition: fromHex(request.previousTransition),
+      number: BigInt(request.number),
+      step,
+      approvals: request.approvals.map(approvalToWire),
+    },
+    { timeoutMs },
+  );
+  checked(wire.clusterId, anchors);
+  const record = wire.record === undefined ? undefined : recordFromWire(wire.record);
+  if (record?.step !== step) {
+    const fields = { part: 'rotation', expected: step, found: record?.step ?? '' };
+    throw new ClientError('CLIENT_ANSWER_MALFORMED', fields);
+  }
+  return record;
+}
+
+/**
+ * @param historyPublicKey the key that has to have signed the answer's mark
+ * @throws ClientError; errors of the channel
+ */
+export async function fetchRevocations(
+  attempt: Attempt,
+  anchors: Anchors,
+  historyPublicKey: Uint8Array,
+): Promise<{ readonly result: RevocationsAnswer; readonly answer: AnswerAnchors }> {
+  const { floor } = anchors.known;
+  const { connection, timeoutMs } = attempt;
+  const wire = await connection.unary(RotationService.method.getRevocations, {}, { timeoutMs });
+  const clusterId = checked(wire.clusterId, anchors);
+  const answer = { clusterId, historyPublicKey, mark: markFromWire(wire.highWaterMark) };
+  anchors.check(answer, floor);
+  const result = {
+    clusterId,
+    number: Number(wire.number),
+    revoked: wire.revoked.map((one) => ({
+      serial: toHex(one.serial),
+      workload: plain(one.workload),
+      revokedMs: Number(one.revokedMs),
+      notAfterMs: Number(one.notAfterMs),
+    })),
+    revocationLists: wire.revocationLists,
+  };
+  return { result, answer };
+}
+
+function recordFromWire(wire: RotationRecord): RecordedRotation {
+  return {
+    number: Number(wire.number),
+    step: plain(wire.step),
+    version: Number(wire.version),
+    transitionHash: toHex(wire.transitionHash),
+    approvedBy: wire.approvedBy.map((fingerprint) => toHex(fingerprint)),
+    timeMs: Number(wire.timeMs),
+    index: Number(wire.index),
+  };
+}
+
+function caFromWire(wire: CaStatus | undefined): CaProgress {
+  return {
+    phase: plain(wire?.phase ?? ''),
+    active: Number(wire?.active ?? 0n),
+    holdersLeft: Number(wire?.holdersLeft ?? 0n),
+    workloadsLeft: wire?.workloadsLeft.map(plain) ?? [],
+  };
+}
+
+/** A genuine replica of somebody else's cluster answers as well: its word is worth nothing here. */
+function checked(bytes: Uint8Array, anchors: Anchors): ClusterId {
+  const clusterId = clusterIdFromWire(bytes);
+  anchors.checkCluster(clusterId);
+  return clusterId;
+}
+
+/** Text for a terminal: short, and without control characters. */
+function plain(text: string): string {
+  return text.slice(0, TEXT_CHARS_MAX).replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+}

@@ -1,0 +1,138 @@
+/**
+ * The cluster's CAs: certificates that a leader makes for a command, and the keys behind those that
+ * are in use. Every seed holder derives the same keys; the certificates are in the state (I8).
+ */
+import type { ReferenceValues } from '@witan/attestation';
+import {
+  unixMillis,
+  type ClusterId,
+  type Crypto,
+  type Generation,
+  type Sha256Hex,
+} from '@witan/core';
+import {
+  createCrossCertificate,
+  createMeshCaCertificate,
+  createRootCertificate,
+  deriveMeshCaKey,
+  deriveRootCaKey,
+  loadCertificateAuthority,
+  randomSerial,
+  type CertificateAuthority,
+  type Seed,
+} from '@witan/keys';
+import { transitionHash, type RotationStep, type Transition } from '@witan/manifest';
+import type { StateView } from '@witan/state-machine';
+
+const HOUR_MS = 3_600_000;
+const YEAR_MS = 365 * 24 * HOUR_MS;
+const ROOT_LIFETIME_MS = 20 * YEAR_MS;
+const MESH_CA_LIFETIME_MS = 10 * YEAR_MS;
+/** CAs begin earlier than leaves, so that every leaf fits into their validity. */
+const CA_CLOCK_SKEW_MS = 24 * HOUR_MS;
+
+/** What CAs are made from. */
+export interface AuthorityOptions {
+  readonly seed: Seed;
+  readonly view: StateView<ReferenceValues>;
+  readonly crypto: Crypto;
+}
+
+/** The root in force, or a new one for the first manifest, and the mesh CA of a new generation. */
+export async function createCertificates(
+  { seed, view, crypto }: AuthorityOptions,
+  transition: Transition,
+  simulated: boolean,
+): Promise<{ readonly root: Uint8Array; readonly meshCa: Uint8Array }> {
+  const { clusterId, rotations } = view;
+  const root =
+    view.rootCertificate ?? (await createRoot(seed, clusterId, 0, transition.timeMs, simulated));
+  const rootKey = deriveRootCaKey(seed, clusterId, rotations.root.active);
+  const authority = loadCertificateAuthority(rootKey, root);
+  const place = { generation: transition.generation, hash: transitionHash(transition, crypto) };
+  const { timeMs } = transition;
+  const meshCa = await createMeshCa({ seed, clusterId, ...place, rotation: 0 }, authority, {
+    timeMs,
+    simulated,
+  });
+  return { root, meshCa };
+}
+
+/** What a step of a rotation brings, in the order that the state machine expects. */
+export async function rotationCertificates(
+  { seed, view }: AuthorityOptions,
+  step: RotationStep,
+  timeMs: number,
+  simulated: boolean,
+): Promise<readonly Uint8Array[]> {
+  const { clusterId, generation, head: hash, rotations, rootCertificate } = view;
+  if (rootCertificate === undefined) return [];
+  const rootKey = deriveRootCaKey(seed, clusterId, rotations.root.active);
+  const inUse = loadCertificateAuthority(rootKey, rootCertificate);
+  const request = { timeMs, simulated };
+  if (step.target === 'mesh-ca' && step.step === 'prepare') {
+    const rotation = rotations.meshCa.newest + 1;
+    const place = { seed, clusterId, generation, hash, rotation };
+    return [await createMeshCa(place, inUse, request)];
+  }
+  if (step.target !== 'root') return [];
+  if (step.step === 'prepare') {
+    const next = await createRoot(seed, clusterId, rotations.root.newest + 1, timeMs, simulated);
+    const cross = await createCrossCertificate(inUse, next, {
+      serial: randomSerial(),
+      notBefore: unixMillis(Math.max(timeMs - CA_CLOCK_SKEW_MS, inUse.validity.notBefore)),
+      notAfter: inUse.validity.notAfter,
+      simulated,
+    });
+    return [next, cross];
+  }
+  const { beside, newest } = rotations.root;
+  if (step.step !== 'activate' || beside === undefined) return [];
+  const next = loadCertificateAuthority(deriveRootCaKey(seed, clusterId, newest), beside);
+  const rotation = rotations.meshCa.active;
+  return [await createMeshCa({ seed, clusterId, generation, hash, rotation }, next, request)];
+}
+
+function createRoot(
+  seed: Seed,
+  clusterId: ClusterId,
+  rotation: number,
+  timeMs: number,
+  simulated: boolean,
+): Promise<Uint8Array> {
+  return createRootCertificate({
+    rootKey: deriveRootCaKey(seed, clusterId, rotation),
+    clusterId,
+    rotation,
+    serial: randomSerial(),
+    notBefore: unixMillis(timeMs - CA_CLOCK_SKEW_MS),
+    notAfter: unixMillis(timeMs + ROOT_LIFETIME_MS),
+    simulated,
+  });
+}
+
+interface MeshCaPlace {
+  readonly seed: Seed;
+  readonly clusterId: ClusterId;
+  readonly generation: Generation;
+  readonly hash: Sha256Hex;
+  readonly rotation: number;
+}
+
+function createMeshCa(
+  { seed, clusterId, generation, hash, rotation }: MeshCaPlace,
+  root: CertificateAuthority,
+  { timeMs, simulated }: { readonly timeMs: number; readonly simulated: boolean },
+): Promise<Uint8Array> {
+  return createMeshCaCertificate({
+    root,
+    meshCaKey: deriveMeshCaKey(seed, clusterId, generation, hash, rotation),
+    generation,
+    transition: hash,
+    rotation,
+    serial: randomSerial(),
+    notBefore: unixMillis(Math.max(timeMs - CA_CLOCK_SKEW_MS, root.validity.notBefore)),
+    notAfter: unixMillis(Math.min(timeMs + MESH_CA_LIFETIME_MS, root.validity.notAfter)),
+    simulated,
+  });
+}

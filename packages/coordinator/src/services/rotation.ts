@@ -1,0 +1,124 @@
+/** The rotation service: what was rotated, steps of rotations, and what is revoked. */
+import type { ReferenceValues } from '@witan/attestation';
+import { CodedError, fromHex } from '@witan/core';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  RotationService,
+  type CaStatusSchema,
+  type RotateRequest,
+  type RotationRecordSchema,
+} from '@witan/protocol';
+import { rotationText } from '@witan/manifest';
+import {
+  heldSinceBefore,
+  type CaState,
+  type RotationRecord,
+  type StateView,
+} from '@witan/state-machine';
+import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
+import type { PeerClaims } from '../evidence/rules.ts';
+import type { Operation } from '../operations.ts';
+import { rotateFromWire } from '../peers/wire.ts';
+import {
+  clusterIdBytes,
+  clusterOf,
+  currentView,
+  publicly,
+  READ_MS,
+  signedMark,
+  WRITE_MS,
+  type ServiceContext,
+} from './context.ts';
+import { refusalOf } from './refusals.ts';
+import { revocationListsOf, revokedIn } from './trust.ts';
+
+/** Most workloads that are named as those that a step waits for. */
+const WORKLOADS_SHOWN = 64;
+
+export function rotationService(context: ServiceContext): ServiceRegistration<PeerClaims> {
+  return serviceRegistration<typeof RotationService, PeerClaims>(RotationService, {
+    getRotations: async () => {
+      const view = await currentView(context);
+      const cluster = clusterOf(context);
+      const { rotations, manifest } = view;
+      const now = context.clock.now();
+      return {
+        clusterId: clusterIdBytes(cluster),
+        epoch: BigInt(view.epoch),
+        transitionHash: fromHex(view.head),
+        records: rotations.records.map(recordToWire),
+        root: caToWire(view, rotations.root, now),
+        meshCa: caToWire(view, rotations.meshCa, now),
+        sealingPending: cluster.isRekeyingDue,
+        ...(manifest === undefined ? {} : { highWaterMark: signedMark(context, cluster) }),
+      };
+    },
+
+    rotate: async (request) => {
+      const operation = readRotate(request);
+      const { index, result } = await publicly(context.writer.execute(operation, WRITE_MS));
+      if (result.kind !== 'rotated') throw refusalOf(result);
+      const cluster = clusterOf(context);
+      await publicly(cluster.engine.waitApplied(index, { timeoutMs: READ_MS }));
+      const record = cluster.state.machine.rotations.records[result.number - 1];
+      if (record === undefined) throw new Error('an applied step of a rotation is recorded');
+      context.counters.count('rotation_steps');
+      return { record: recordToWire(record), clusterId: clusterIdBytes(cluster) };
+    },
+
+    getRevocations: async () => {
+      const view = await currentView(context);
+      const cluster = clusterOf(context);
+      const hasManifest = view.manifest !== undefined;
+      return {
+        clusterId: clusterIdBytes(cluster),
+        number: BigInt(view.revocationNumber),
+        revoked: revokedIn(view, context.clock.now()).map((record) => ({
+          serial: fromHex(record.serial),
+          workload: record.workload,
+          revokedMs: BigInt(view.revocationOf(record)?.timeMs ?? 0),
+          notAfterMs: BigInt(record.notAfterMs),
+        })),
+        revocationLists: hasManifest ? [...(await revocationListsOf(context, cluster))] : [],
+        ...(hasManifest ? { highWaterMark: signedMark(context, cluster) } : {}),
+      };
+    },
+  });
+}
+
+function readRotate(request: RotateRequest): Operation {
+  try {
+    return rotateFromWire(request);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const message = 'the request is not acceptable';
+    throw new PublicError('INVALID_ARGUMENT', 'REQUEST_INVALID', message, error.fields, error);
+  }
+}
+
+function caToWire(
+  view: StateView<ReferenceValues>,
+  { phase, active, sinceIndex }: CaState,
+  now: number,
+): MessageInitShape<typeof CaStatusSchema> {
+  const left = phase === 'idle' ? [] : heldSinceBefore(view, sinceIndex, now);
+  const workloads = [...new Set(left.map(({ workload }) => workload))];
+  return {
+    phase,
+    active: BigInt(active),
+    holdersLeft: BigInt(left.length),
+    workloadsLeft: workloads.slice(0, WORKLOADS_SHOWN),
+  };
+}
+
+function recordToWire(record: RotationRecord): MessageInitShape<typeof RotationRecordSchema> {
+  return {
+    number: BigInt(record.number),
+    step: rotationText(record.step),
+    version: BigInt(record.version),
+    transitionHash: fromHex(record.transition),
+    approvedBy: record.approvals.map(({ ownerFingerprint }) => fromHex(ownerFingerprint)),
+    timeMs: BigInt(record.timeMs),
+    index: BigInt(record.index),
+  };
+}

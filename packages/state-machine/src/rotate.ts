@@ -1,0 +1,156 @@
+/** Deciding over `rotate`: owners approve one step, in its order, and nobody is left behind. */
+import type { Crypto, UnixMillis } from '@witan/core';
+import {
+  checkApprovalsOf,
+  ManifestError,
+  rotationBytes,
+  rotationText,
+  SECRET_VERSION_MAX,
+  type Approval,
+  type RotationStep,
+} from '@witan/manifest';
+import type { RotateCommand } from './commands.ts';
+import * as limits from './limits.ts';
+import { refused, type CommandResult, type IssuedIdentity, type Refused } from './results.ts';
+import { certificateCountOf, phaseFor, type RotationRecord } from './rotations.ts';
+import type { StateView } from './view.ts';
+
+type View = Pick<
+  StateView<unknown>,
+  'clusterId' | 'epoch' | 'head' | 'issued' | 'isRevoked' | 'manifest' | 'rotations'
+>;
+
+/** Decides without changing anything. */
+export function decideRotate(
+  view: View,
+  command: RotateCommand,
+  index: number,
+  crypto: Crypto,
+): { readonly result: CommandResult; readonly record?: RotationRecord } {
+  const { step, previousTransition, timeMs } = command;
+  if (previousTransition !== view.head) {
+    const found = previousTransition;
+    return { result: { kind: 'conflict', expected: view.head, found } };
+  }
+  const refusal = refuse(view, command);
+  if (refusal !== undefined) return { result: refusal };
+  try {
+    const approvals = approvedBy(view, command, crypto);
+    const unfit = refuseCertificates(command) ?? refuseLeftBehind(view, step, timeMs);
+    if (unfit !== undefined) return { result: unfit };
+    const number = view.rotations.records.length + 1;
+    const version = versionAfter(view, step);
+    const transition = view.head;
+    return {
+      result: { kind: 'rotated', number, version },
+      record: { number, step, version, transition, approvals, timeMs, index },
+    };
+  } catch (error) {
+    if (!(error instanceof ManifestError)) throw error;
+    const { path, expected, found } = error.fields;
+    return { result: refused(error.code, path, expected, found) };
+  }
+}
+
+/** @throws ManifestError for whatever the approvals lack */
+function approvedBy(
+  view: View,
+  { step, approvals }: RotateCommand,
+  crypto: Crypto,
+): readonly Approval[] {
+  const { clusterId, epoch, head: previousTransition, rotations, manifest } = view;
+  const owners = { owners: [], updateThreshold: 0 };
+  const number = rotations.records.length;
+  const data = rotationBytes({ clusterId, epoch, previousTransition, number, step });
+  return checkApprovalsOf(data, { inForce: manifest ?? owners, isFirst: false, approvals, crypto });
+}
+
+function refuse(view: View, command: RotateCommand): Refused | undefined {
+  const { step, number } = command;
+  const { rotations, manifest } = view;
+  const taken = rotations.records.length;
+  if (manifest === undefined) {
+    return refused('ROTATION_NEEDS_MANIFEST', 'manifest', 'a manifest in force', 'none');
+  }
+  if (taken >= limits.ROTATIONS_MAX) {
+    return refused('ROTATIONS_FULL', 'rotations', limits.ROTATIONS_MAX, taken + 1);
+  }
+  if (number !== taken) return refused('ROTATION_NUMBER_STALE', 'number', taken, number);
+  if (step.target === 'sealing') return undefined;
+  if (step.target === 'secret') {
+    const grants = grantsOf(view, step.name);
+    if (grants.length === 0) {
+      const expected = 'a secret that some workload of the manifest lists';
+      return refused('ROTATION_SECRET_UNKNOWN', 'secret', expected, step.name);
+    }
+    if (versionAfter(view, step) <= SECRET_VERSION_MAX) return undefined;
+    return refused('ROTATIONS_FULL', step.name, SECRET_VERSION_MAX, SECRET_VERSION_MAX + 1);
+  }
+  const [ca, other] =
+    step.target === 'root'
+      ? [rotations.root, rotations.meshCa]
+      : [rotations.meshCa, rotations.root];
+  // One after the other: a bundle holds two of one kind and one of the other.
+  if (ca.phase === phaseFor(step.step) && other.phase === 'idle') return undefined;
+  const found = other.phase === 'idle' ? ca.phase : `the other CA ${other.phase}`;
+  return refused('ROTATION_STEP_REFUSED', rotationText(step), phaseFor(step.step), found);
+}
+
+/** What the leader made does not fit the step: it looked at an older state. */
+function refuseCertificates({ step, certificates }: RotateCommand): Refused | undefined {
+  const expected = certificateCountOf(step);
+  if (certificates.length === expected) return undefined;
+  return refused('ROTATION_CERTIFICATES_UNFIT', 'certificates', expected, certificates.length);
+}
+
+/**
+ * Whoever holds a certificate from before the step before does not know the next CA, or is known
+ * by the former one alone. Renewal takes its holder along; expiry ends the wait in any case.
+ */
+function refuseLeftBehind(view: View, step: RotationStep, timeMs: UnixMillis): Refused | undefined {
+  if (step.target !== 'root' && step.target !== 'mesh-ca') return undefined;
+  if (step.step === 'prepare' || step.force) return undefined;
+  const ca = step.target === 'root' ? view.rotations.root : view.rotations.meshCa;
+  const left = heldSinceBefore(view, ca.sinceIndex, timeMs);
+  if (left.length === 0) return undefined;
+  const names = [...new Set(left.map(({ workload }) => workload))].join(', ');
+  const expected = 'no valid certificate from before the last step that was not renewed';
+  return refused('ROTATION_HOLDERS_LEFT', names, expected, left.length);
+}
+
+/** The newest certificate of each key, where it is valid and older than `index`. */
+export function heldSinceBefore(
+  view: Pick<View, 'issued' | 'isRevoked'>,
+  index: number,
+  timeMs: number,
+): readonly IssuedIdentity[] {
+  const newest = new Map<string, IssuedIdentity>();
+  for (const record of view.issued()) newest.set(record.spkiSha256, record);
+  return [...newest.values()].filter(
+    (record) => record.index < index && record.notAfterMs > timeMs && !view.isRevoked(record),
+  );
+}
+
+function grantsOf({ manifest }: View, name: string): readonly { readonly version: number }[] {
+  const workloads = [...(manifest?.workloads.values() ?? [])];
+  return workloads.flatMap(({ secrets }) => secrets.filter((grant) => grant.name === name));
+}
+
+function versionAfter(view: View, step: RotationStep): number {
+  const { rotations } = view;
+  switch (step.target) {
+    case 'secret': {
+      const declared = grantsOf(view, step.name).map(({ version }) => version);
+      return Math.max(rotations.secretVersion(step.name), ...declared) + 1;
+    }
+    case 'sealing':
+      return 0;
+    case 'root':
+    case 'mesh-ca': {
+      const { newest } = step.target === 'root' ? rotations.root : rotations.meshCa;
+      return step.step === 'prepare' ? newest + 1 : newest;
+    }
+    default:
+      return step satisfies never;
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * Keys grow old while workloads talk: every rotation on a real cluster, with two workloads whose
+ * initializers renew, one handshake after the other between them, and a leader that dies between
+ * two steps. Then a workload is taken out of the manifest.
+ */
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { allServe, waitForStatuses } from '@witan/devcluster';
+import { runWitan, useDeployment } from '../support/deployment.ts';
+
+const test = useDeployment();
+const guests: string[] = [];
+let mesh: Mesh | undefined;
+
+/** A mutual TLS handshake after the other, each with what the two directories hold right then. */
+class Mesh {
+  readonly failures: string[] = [];
+  handshakes = 0;
+  readonly #serving: string;
+  readonly #calling: string;
+  readonly #name: string;
+  #server: Server | undefined;
+  #port = 0;
+  #stopped = false;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(serving: string, calling: string, name: string) {
+    this.#serving = serving;
+    this.#calling = calling;
+    this.#name = name;
+  }
+
+  async start(): Promise<void> {
+    const server = createServer({
+      ...(await filesIn(this.#serving)),
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.3',
+    });
+    server.on('secureConnection', (socket) => {
+      socket.on('error', () => socket.destroy());
+      socket.pipe(socket);
+    });
+    server.on('tlsClientError', (error) => this.failures.push(`server: ${error.message}`));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    this.#server = server;
+    const address = server.address();
+    this.#port = typeof address === 'object' && address !== null ? address.port : 0;
+    this.#loop = this.#run(server);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#loop;
+    this.#server?.close();
+  }
+
+  async #run(server: Server): Promise<void> {
+    while (!this.#stopped) {
+      // As a server that watches its files does.
+      server.setSecureContext(await filesIn(this.#serving));
+      await this.#echo().then(
+        () => {
+          this.handshakes += 1;
+        },
+        (error: unknown) => this.failures.push(`client: ${String(error)}`),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  }
+
+  async #echo(): Promise<void> {
+    const files = await filesIn(this.#calling);
+    const options = { host: '127.0.0.1', port: this.#port, servername: this.#name };
+    const socket: TLSSocket = connect({ ...files, ...options, minVersion: 'TLSv1.3' });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.setTimeout(10_000, () => socket.destroy(new Error('no answer in time')));
+        socket.once('error', reject);
+        socket.once('close', () => {
+          reject(new Error('closed'));
+        });
+        socket.once('data', () => {
+          resolve();
+        });
+        socket.write('hello\n');
+      });
+    } finally {
+      socket.destroy();
+    }
+  }
+}
+
+/** What a workload loads; lists of what is revoked have to be there for every CA. */
+async function filesIn(directory: string) {
+  const names = ['key.pem', 'cert.pem', 'ca.pem', 'crl.pem'] as const;
+  const [key, cert, ca, crl] = await Promise.all(
+    names.map((name) => readFile(join(directory, name))),
+  );
+  if (key === undefined || cert === undefined || ca === undefined || crl === undefined) {
+    throw new Error('four files');
+  }
+  return { key, cert, ca, crl };
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  return await readdir(directory).catch(() => []);
+}
+
+const output = (workload: string): string => join(test.directory, `out-${workload}`);
+
+async function startRenewing(workload: string): Promise<void> {
+  const { cluster } = test.current;
+  const log = join(test.directory, `${workload}.log`);
+  const guest = await cluster.tee.launch({
+    tee: 'snp',
+    program: 'initializer',
+    initdata: await test.current.initdata(workload),
+    chip: `chip-${workload}`,
+    args: ['--renew', '--check', '1'],
+    env: { WITAN_ENDPOINTS: cluster.endpoints.join(','), WITAN_OUTPUT: output(workload) },
+    stdoutPath: log,
+    stderrPath: log,
+  });
+  guests.push(guest.guestId);
+  const isThere = async (): Promise<boolean> =>
+    (await namesIn(output(workload))).includes('cert.pem');
+  await vi.waitUntil(isThere, { timeout: 30_000, interval: 50 });
+}
+
+async function witan(...argv: readonly string[]) {
+  const ran = await runWitan(...argv, ...test.current.options, '--json');
+  return { ...ran, json: JSON.parse(ran.stdout) as Record<string, unknown> };
+}
+
+const rotate = (...words: readonly string[]) =>
+  witan('rotate', ...words, '--owner-key', test.current.ownerKeyFile);
+
+/** Takes a step as soon as nobody would be left behind. */
+async function rotated(...words: readonly string[]): Promise<void> {
+  let last = '';
+  await vi
+    .waitUntil(
+      async () => {
+        const { code, stderr } = await rotate(...words);
+        last = stderr;
+        if (code !== 0 && !stderr.includes('ROTATION_HOLDERS_LEFT')) throw new Error(stderr);
+        return code === 0;
+      },
+      { timeout: 30_000, interval: 200 },
+    )
+    .catch((error: unknown) => {
+      throw new Error(`${words.join(' ')}: ${last}`, { cause: error });
+    });
+}
+
+afterAll(async () => {
+  await mesh?.stop();
+  for (const guest of guests) {
+    await test.current.cluster.tee.signal(guest, 'SIGTERM').catch(() => undefined);
+  }
+});
+
+describe('a mesh of workloads', () => {
+  it('talks through every rotation, and a leader’s death, without a failed handshake', async () => {
+    await Promise.all([startRenewing('orders'), startRenewing('storefront')]);
+    mesh = new Mesh(output('orders'), output('storefront'), 'orders');
+    await mesh.start();
+    const ca = () => readFile(join(output('storefront'), 'ca.pem'), 'utf8');
+    const before = await ca();
+    await rotated('sealing');
+    await rotated('mesh-ca', 'prepare');
+    await rotated('mesh-ca', 'activate');
+    await rotated('mesh-ca', 'retire');
+    await rotated('root', 'prepare');
+    const { cluster } = test.current;
+    const members = await witan('cluster', 'members');
+    const list = members.json['members'] as readonly { slot: string; role: string }[];
+    const leader = list.find(({ role }) => role === 'leader')?.slot ?? '';
+    await cluster.killSlot(leader);
+    await rotated('root', 'activate');
+    await cluster.startSlot(leader);
+    await rotated('root', 'retire');
+    await vi.waitUntil(async () => (await ca()).split('BEGIN').length === 2, { timeout: 20_000 });
+    expect(await ca()).not.toBe(before);
+    expect(mesh.failures).toEqual([]);
+    expect(mesh.handshakes).toBeGreaterThan(20);
+    const status = await witan('rotate', 'status');
+    const records = status.json['records'] as readonly { step: string; approvedBy: string[] }[];
+    expect(records.map(({ step }) => step)).toEqual([
+      'sealing',
+      ...['mesh-ca', 'root'].flatMap((target) =>
+        ['prepare', 'activate', 'retire'].map((step) => `${target} ${step}`),
+      ),
+    ]);
+    expect(records.every(({ approvedBy }) => approvedBy.length === 1)).toBe(true);
+    expect(status.json).toMatchObject({ root: { phase: 'idle', active: 1 } });
+    // The owner pinned the former root, and follows its link.
+    await waitForStatuses(cluster, 'all serve', (all) => allServe(cluster, all));
+    expect((await witan('verify')).code).toBe(0);
+  });
+
+  it('gets the next version of a secret, and keeps the one before', async () => {
+    const secrets = join(output('orders'), 'secrets');
+    const [name = ''] = await readdir(secrets);
+    const former = await readFile(join(secrets, name));
+    expect((await rotate('secret', name)).json).toMatchObject({ ok: true, version: 2 });
+    await vi.waitUntil(async () => (await readdir(secrets)).includes(`${name}.v1`), {
+      timeout: 20_000,
+    });
+    expect(await readFile(join(secrets, `${name}.v1`))).toEqual(former);
+    expect(await readFile(join(secrets, name))).not.toEqual(former);
+    expect(await rotate('secret', 'unheard-of')).toMatchObject({ code: 2 });
+    expect((await rotate('secret', 'unheard-of')).stderr).toContain('CLI_SECRET_UNKNOWN');
+  });
+});
