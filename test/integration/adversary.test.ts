@@ -82,9 +82,11 @@ describe('a lying host', () => {
       },
     });
     await new Promise((resolve) => setTimeout(resolve, 4_000));
-    const after = (await statusesOf(cluster)).find((status) => status.slot === slot);
+    const all = await statusesOf(cluster);
+    const after = all.find((status) => status.slot === slot);
     expect(after?.incarnation).toBe(before?.incarnation);
     expect(after?.members).toHaveLength(3);
+    expect(all.some(({ counters }) => (counters['clones_refused'] ?? 0) > 0)).toBe(true);
     await cluster.tee.signal(clone.guestId, 'SIGKILL');
     expect(cluster.slot(slot).guestId).toBe(original.guestId);
   });

@@ -55,6 +55,13 @@ describe('witan dev', () => {
     expect(unknown.stderr).toContain('DEVCLUSTER_SLOT_UNKNOWN');
     expect((await witan('dev', 'kill', 'witan-0', ...directory)).code).toBe(0);
     expect((await witan('dev', 'start', 'witan-0', ...directory)).code).toBe(0);
+    const grown = await witan('dev', 'slots', '3', ...directory, '--json');
+    expect(JSON.parse(grown.stdout)).toMatchObject({ slots: ['witan-0', 'witan-1', 'witan-2'] });
+    expect((await witan('dev', 'slots', '2', ...directory)).stderr).toContain(
+      'DEVCLUSTER_SLOT_UNKNOWN',
+    );
+    const shrunk = await witan('dev', 'slots', '1', ...directory, '--json');
+    expect(JSON.parse(shrunk.stdout)).toMatchObject({ slots: ['witan-0'] });
     for (const tee of ['snp', 'tdx']) {
       const out = join(home, `${tee}.bin`);
       const data = ['--report-data', '5a'.repeat(64)];
