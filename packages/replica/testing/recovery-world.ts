@@ -26,6 +26,7 @@ import { encodeCommand } from '@witan/state-machine';
 import type { RecordingDisk } from '@witan/testkit';
 import {
   approvalOf,
+  changeSlots,
   historyKey,
   key,
   manifestBytes,
@@ -107,6 +108,18 @@ export class RecoveryWorld extends World {
     const command = encodeCommand(setManifest(machine, manifest, change));
     await this.settled(cluster.propose(command, true, 5_000));
     return cluster.state.machine.floor();
+  }
+
+  /** Changes the slots with the owner's approval. */
+  async changeSlots(names: readonly string[]): Promise<void> {
+    const cluster = this.leader()?.replica.cluster;
+    if (cluster === undefined) throw new Error('no leader');
+    const { machine } = cluster.state;
+    this.#writes += 1;
+    const { clusterId } = cluster;
+    const change = { requestKey: key(this.#writes), subject: { clusterId } };
+    const command = encodeCommand(changeSlots(machine, names, change));
+    await this.settled(cluster.propose(command, false, 5_000));
   }
 
   async until(isDone: () => boolean, timeoutMs = 20_000): Promise<void> {

@@ -3,4 +3,4 @@
  * this.
  */
 export { approvalOf, nodeCrypto, parseReferenceValues, signWith } from './keys.ts';
-export { historyKey, key, manifestBytes, owner, setManifest } from './support.ts';
+export { changeSlots, historyKey, key, manifestBytes, owner, setManifest } from './support.ts';

@@ -239,9 +239,11 @@ export class RecoveryDesk<ReferenceValues> {
 
   #reopen(opening: Opening, seed: KnownSeed): Genesis | undefined {
     const { self, ports, openKeyring, crypto, onEvent } = this.#options;
-    const { best, epoch, members, acceptedMissing, owners } = opening;
+    const { best, epoch, acceptedMissing, owners } = opening;
     const log = this.#logs.find(best);
     if (log === undefined) return undefined;
+    // Who answered for a slot that owners have removed, or never had, has no place there (I2).
+    const members = opening.members.filter(({ slot }) => log.machine.slots.includes(slot));
     const { clusterId, term, index, generation, transitionHash } = best;
     const recovery: Recovery = {
       clusterId,
