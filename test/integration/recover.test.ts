@@ -172,6 +172,24 @@ describe('a cluster that lost its majority', () => {
     expect(verified.stdout).toContain('memory');
   });
 
+  it('learns from a survivor whose word counts, when all disks are gone', async () => {
+    const { cluster } = test.current;
+    const gone = ['witan-1', 'witan-2'];
+    for (const slot of gone) {
+      await cluster.killSlot(slot);
+      await rm(cluster.layout.data(slot), { recursive: true });
+    }
+    for (const slot of gone) await cluster.startSlot(slot);
+    await waitForStatuses(cluster, 'the survivor tells of the shares', (all) =>
+      all.some(({ recovery }) => recovery?.seed === 'memory' && recovery.shares.threshold === 2),
+    );
+    const word = ['--accept-missing', ...gone] as const;
+    expect((await recover('alice', 0, '--wait', '0', ...word)).code).toBe(6);
+    const opened = await recover('carol', 0, '--wait', '30', ...word);
+    expect(opened.code, opened.stderr).toBe(0);
+    await serving(4);
+  });
+
   it('stays shut on disks that were put back to where they were, and says so (I6)', async () => {
     const { cluster } = test.current;
     await killAll();
@@ -219,7 +237,7 @@ describe('a cluster that lost its majority', () => {
     expect(one.code).toBe(6);
     const both = await recover('carol', 1, '--wait', '30', '--accept-missing', 'witan-2');
     expect(both.code, both.stderr).toBe(0);
-    await serving(4);
+    await serving(5);
     const verified = await runWitan('verify', '--manifest', test.current.manifestFile, ...options);
     expect(verified.code, verified.stderr).toBe(0);
     expect(verified.stdout).toMatch(/witan-2 *$/m);

@@ -182,6 +182,8 @@ describe('forged headers', () => {
     expect(desk.count()).toMatchObject({ received: 1, owners: [real.header.shares[0]?.owner] });
     desk.add(share(real, 1));
     expect(seedsOf(desk)).toEqual([hexOf(real.seed), hexOf(forged.seed)]);
+    // The same list as long as there is nothing new to try.
+    expect(desk.seeds()).toBe(desk.seeds());
     // Whoever made the other header up speaks for the other seed alone.
     expect(desk.authorisers(real.seed)).toMatchObject({
       threshold: 2,

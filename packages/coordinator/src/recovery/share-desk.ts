@@ -17,7 +17,7 @@ import {
   type RecoveryShare,
 } from '@witan/keys';
 import { decodeRecoveryHeaderUnverified, type RecoveryHeader } from '@witan/manifest';
-import type { Seed, ShareCount, ShareDesk } from '@witan/replica';
+import type { Seed, SeedCandidate, ShareCount, ShareDesk } from '@witan/replica';
 
 /** Headers at once: one is real, and others may be of older sets of shares. */
 export const HEADERS_MAX = 8;
@@ -52,6 +52,7 @@ export class CollectedShares implements ShareDesk {
   /** By digest of the share. */
   readonly #shares = new Map<string, Secret>();
   readonly #altered = new Set<string>();
+  #seeds: readonly SeedCandidate[] = [];
 
   learn(header: Uint8Array): void {
     const digest = digestOf(header);
@@ -101,11 +102,15 @@ export class CollectedShares implements ShareDesk {
     return this.#inOrder()[0]?.collector.progress ?? none;
   }
 
-  seeds(): readonly { readonly seed: Seed; readonly clusterId: ClusterId }[] {
-    return this.#inOrder().flatMap(({ seed, header: { clusterId } }) =>
-      // A copy: the cluster that opens with it lives longer than what was collected here.
-      seed === undefined ? [] : [{ seed: new Secret(seed.expose()), clusterId }],
+  seeds(): readonly SeedCandidate[] {
+    const now = this.#inOrder().flatMap(({ seed, header: { clusterId } }) =>
+      seed === undefined ? [] : [{ seed, clusterId }],
     );
+    const isSame =
+      now.length === this.#seeds.length &&
+      now.every(({ seed }, at) => this.#seeds[at]?.seed === seed);
+    if (!isSame) this.#seeds = now;
+    return this.#seeds;
   }
 
   /** Of several sets of shares that open the same seed, the newest speaks. */

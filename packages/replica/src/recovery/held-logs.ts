@@ -3,6 +3,7 @@
  * seed that opens them, and its own, when it survived. Also keeps the seed, and where it came from.
  */
 import { Secret, describeError, type ClusterId } from '@witan/core';
+import { encodeRecoveryHeader } from '@witan/manifest';
 import { clusterIdOf } from '../life/cluster-id.ts';
 import type { Seed } from '../ports.ts';
 import { furthestFirst, type HeldState } from './decide-recovery.ts';
@@ -25,8 +26,8 @@ export class HeldLogs<ReferenceValues> {
   #seed: KnownSeed | undefined;
   /** Whether the disks were read with that seed. */
   #opened = false;
-  /** How many shares and headers there were when they opened nothing here. */
-  #triedWith = '';
+  /** What the shares gave that opened nothing here. */
+  #triedWith: readonly SeedCandidate[] = [];
   /** What a provider gave that opened nothing here. */
   #triedOf: readonly SeedCandidate[] = [];
   #reading: Promise<void> = Promise.resolve();
@@ -97,7 +98,7 @@ export class HeldLogs<ReferenceValues> {
     this.#memory = undefined;
     this.#seed = undefined;
     this.#opened = false;
-    this.#triedWith = '';
+    this.#triedWith = [];
     this.#triedOf = [];
   }
 
@@ -111,14 +112,15 @@ export class HeldLogs<ReferenceValues> {
     if (seed !== undefined) {
       this.#logs = await this.#read(seed.seed, seed.clusterId);
       this.#opened = true;
+      this.#learnHeaders();
       return;
     }
     const { shares, providerSeeds } = this.#options.ports;
     if (providerSeeds !== undefined && (await this.#tryProvider(providerSeeds))) return;
-    const tried = `${shares.headers().length}/${shares.count().received}`;
-    if (tried === this.#triedWith) return;
-    this.#triedWith = tried;
-    await this.#try(shares.seeds(), 'shares');
+    const given = shares.seeds();
+    if (given === this.#triedWith) return;
+    this.#triedWith = given;
+    await this.#try(given, 'shares');
   }
 
   async #tryProvider(providerSeeds: NonNullable<RecoveryPorts['providerSeeds']>): Promise<boolean> {
@@ -137,9 +139,18 @@ export class HeldLogs<ReferenceValues> {
       this.#seed = { seed: new Secret(seed.expose()), clusterId, source };
       this.#logs = logs;
       this.#opened = true;
+      this.#learnHeaders();
       return true;
     }
     return false;
+  }
+
+  /** The sealed state has the header too, whatever a disk says in the clear. */
+  #learnHeaders(): void {
+    for (const { machine } of this.#all()) {
+      const { header } = machine.shares;
+      if (header !== undefined) this.#options.ports.shares.learn(encodeRecoveryHeader(header));
+    }
   }
 
   async #read(seed: Seed, clusterId: ClusterId): Promise<readonly HeldLog<ReferenceValues>[]> {

@@ -40,7 +40,8 @@ export interface ShareDesk {
   count(): ShareCount;
   /**
    * What opens with the shares: one for each header with enough of them. More than one where a host
-   * forged a header; a disk that opens tells which is true. Their bytes are the desk's.
+   * forged a header; a disk that opens tells which is true. The same list until there are others.
+   * Their bytes are the desk's.
    */
   seeds(): readonly SeedCandidate[];
   /**
