@@ -219,7 +219,9 @@ function secretsOf(
     const expected = workload.secrets.map(({ name }) => name).join(', ');
     return new ClientError('CLIENT_ANSWER_INCONSISTENT', { part: 'secrets', expected, found });
   };
-  for (const { name, value, version } of wire.secrets) {
+  for (const { name, value, version: said } of wire.secrets) {
+    // A Coordinator from before there were versions says none.
+    const version = said === 0 ? 1 : said;
     const grant = workload.secrets.find((one) => one.name === name);
     const versions = secrets.get(name) ?? [];
     const before = versions.at(-1)?.version;

@@ -30,6 +30,7 @@ import {
   deriveSealingKey,
   deriveSealingRoot,
 } from '../src/derivations.ts';
+import { wrappingKey } from '../src/recovery/recovery-header.ts';
 
 const SEED_BYTES = Uint8Array.from({ length: 32 }, (_, i) => i);
 const SEED = seedFromBytes(SEED_BYTES);
@@ -293,6 +294,20 @@ describe('derivations', () => {
   it('give the lengths that the table says', () => {
     expect(derive(SEED, CLUSTER, 'ca/root', []).byteLength).toBe(48);
     expect(derive(SEED, CLUSTER, 'seal/snapshot', [epoch(1), INCARNATION]).byteLength).toBe(32);
+  });
+});
+
+describe('the key that wraps the seed for recovery', () => {
+  it('gives its known answer, computed with Python as well (I9)', () => {
+    const frozen = 'ada0d10ee7d4d875989776184f02f3ea054fba91bb3af7af113c0e79d11c2fac';
+    const info = Buffer.concat([
+      text('witan/recovery-wrap/v1'),
+      Buffer.from(CLUSTER, 'hex'),
+      Buffer.of(0, 0, 0, 3),
+    ]);
+    const found = toHex(wrappingKey(SEED_BYTES, { clusterId: CLUSTER, resharing: 3 }));
+    expect(found).toBe(hkdf(SEED_BYTES, info, 32));
+    expect(found).toBe(frozen);
   });
 });
 

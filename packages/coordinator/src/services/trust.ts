@@ -19,7 +19,7 @@ import { parseManifest } from '@witan/manifest';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { RootLinkSchema, TrustSchema } from '@witan/protocol';
 import type { Cluster } from '@witan/replica';
-import type { IssuedIdentity, StateView } from '@witan/state-machine';
+import type { IssuedIdentity, RotationRecord, StateView } from '@witan/state-machine';
 import { isSimulated } from '../operations.ts';
 import { seedOf, type ServiceContext } from './context.ts';
 
@@ -104,14 +104,17 @@ async function makeLists(
     issuers.set(name, entry);
     return entry.revoked;
   };
-  const { meshCa } = view.rotations;
+  const { meshCa, records } = view.rotations;
+  const activations = records.filter(
+    ({ step }) => step.target === 'mesh-ca' && step.step === 'activate',
+  );
   enter({ generation: view.generation, rotation: meshCa.active });
   if (meshCa.phase === 'prepared') {
     enter({ generation: view.generation, rotation: meshCa.newest });
   }
   for (const record of view.issued()) {
     if (record.notAfterMs <= now) continue;
-    const revoked = enter(issuerOf(view, record));
+    const revoked = enter(issuerOf(view, activations, record));
     const revocation = view.revocationOf(record);
     if (revocation === undefined) continue;
     revoked.push({ serial: fromHex(record.serial), revokedAt: revocation.timeMs });
@@ -141,14 +144,15 @@ interface CaPlace {
 }
 
 /** The CA that was in use when a certificate was recorded. */
-export function issuerOf(view: View, { generation: number, index }: IssuedIdentity): CaPlace {
+function issuerOf(
+  view: View,
+  activations: readonly RotationRecord[],
+  { generation: number, index }: IssuedIdentity,
+): CaPlace {
+  if (activations.length === 0) return { generation: number, rotation: 0 };
   const transition = transitionOf(view, number);
-  const activated = view.rotations.records.findLast(
-    ({ step, ...record }) =>
-      step.target === 'mesh-ca' &&
-      step.step === 'activate' &&
-      record.transition === transition &&
-      record.index < index,
+  const activated = activations.findLast(
+    (record) => record.transition === transition && record.index < index,
   );
   return { generation: number, rotation: activated?.version ?? 0 };
 }

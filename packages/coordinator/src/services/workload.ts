@@ -6,27 +6,10 @@
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { decodeEvidence, type ReferenceValues } from '@witan/attestation';
-import {
-  CanonicalWriter,
-  fromHex,
-  generation,
-  sha256Hex,
-  toHex,
-  unixMillis,
-  type Sha256Hex,
-} from '@witan/core';
-import {
-  deriveSecret,
-  issueLeafCertificate,
-  workloadSpiffeId,
-  type SecretOwner,
-} from '@witan/keys';
-import { versionsOf, type Workload } from '@witan/manifest';
-import {
-  WorkloadService,
-  type IssueCredentialsResponseSchema,
-  type IssueCredentialsResponse_WorkloadSecretSchema,
-} from '@witan/protocol';
+import { CanonicalWriter, fromHex, generation, sha256Hex, toHex, unixMillis } from '@witan/core';
+import { issueLeafCertificate, workloadSpiffeId } from '@witan/keys';
+import type { Workload } from '@witan/manifest';
+import { WorkloadService, type IssueCredentialsResponseSchema } from '@witan/protocol';
 import type { Cluster, Written } from '@witan/replica';
 import { requestKey, type CommandResult, type IssuedIdentity } from '@witan/state-machine';
 import {
@@ -50,6 +33,7 @@ import {
   WRITE_MS,
   type ServiceContext,
 } from './context.ts';
+import { releasedSecrets } from './secrets.ts';
 import { trustOf } from './trust.ts';
 
 type WorkloadClaims = PeerClaims & { readonly kind: 'workload' };
@@ -149,7 +133,13 @@ async function hand(
     certificate,
     meshCaCertificate: authority.certificateDer,
     rootCertificate,
-    secrets: secretsOf(cluster, workload, record.spkiSha256),
+    secrets: [
+      ...releasedSecrets(workload, record.spkiSha256, {
+        seed: seedOf(cluster),
+        clusterId: cluster.clusterId,
+        rotatedTo: (name) => cluster.state.machine.rotations.secretVersion(name),
+      }),
+    ],
     clusterId: clusterIdBytes(cluster),
     generation: BigInt(record.generation),
     historyPublicKey: historyPublicKey ?? new Uint8Array(0),
@@ -158,24 +148,6 @@ async function hand(
     notAfterMs: BigInt(notAfterMs),
     trust: await trustOf(context, cluster),
   };
-}
-
-/** Each secret in its current version, and behind it in those that the manifest keeps. */
-function secretsOf(
-  cluster: Cluster<ReferenceValues>,
-  workload: Workload<ReferenceValues>,
-  spkiSha256: Sha256Hex,
-): MessageInitShape<typeof IssueCredentialsResponse_WorkloadSecretSchema>[] {
-  const { rotations } = cluster.state.machine;
-  return workload.secrets.flatMap((grant) => {
-    const { name, kind } = grant;
-    const owner: SecretOwner =
-      kind === 'shared' ? { kind } : { kind, workload: workload.name, spkiSha256 };
-    return versionsOf(grant, rotations.secretVersion(name)).map((version) => {
-      const secret = deriveSecret(seedOf(cluster), cluster.clusterId, owner, name, version);
-      return { name, version, value: secret.expose() };
-    });
-  });
 }
 
 /** The trust domain of SPIFFE ids: no two clusters share one. */

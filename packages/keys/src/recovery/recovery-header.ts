@@ -129,8 +129,11 @@ function wrapSeed(seed: Seed, recoveryKey: Uint8Array, open: OpenPart, random: R
   return Uint8Array.from([...nonce, ...ciphertext, ...cipher.getAuthTag()]);
 }
 
-/** HKDF-SHA-256 of the recovery key, bound to cluster and resharing. */
-function wrappingKey(recoveryKey: Uint8Array, open: OpenPart): Uint8Array {
+/** HKDF-SHA-256 of the recovery key, bound to cluster and resharing. Of no use elsewhere. */
+export function wrappingKey(
+  recoveryKey: Uint8Array,
+  open: Pick<OpenPart, 'clusterId' | 'resharing'>,
+): Uint8Array {
   const info = new CanonicalWriter()
     .text('witan/recovery-wrap/v1')
     .fixed(fromHex(open.clusterId))
