@@ -95,8 +95,8 @@ export async function pinnedDeployment(
 
 /** What a pinned deployment is held to. */
 export function expectationsOf(pinned: PinnedDeployment): Expectations {
-  const { clusterId: id, rootCertificate, historyPublicKey, floor, recovery } = pinned;
-  const newest = recovery === undefined ? {} : { recovery };
+  const { clusterId: id, rootCertificate, historyPublicKey, floor, recovery, log } = pinned;
+  const newest = { ...(recovery && { recovery }), ...(log && { log }) };
   return { clusterId: id, rootCertificate, historyPublicKey, floor, ...newest };
 }
 

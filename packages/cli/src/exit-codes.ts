@@ -37,6 +37,7 @@ const INPUT_PREFIXES = [
   'KEYS_',
   'ID_',
   'BYTES_',
+  'RECEIPT_',
   'REFERENCE_VALUES_',
   'LAUNCH_',
 ];
@@ -44,7 +45,11 @@ const INPUT_PREFIXES = [
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ClientError) return exitCodeOfClient(error);
   if (error instanceof CliError) {
-    const refusals: readonly string[] = ['CLI_VERIFICATION_FAILED', 'CLI_SHARE_MISMATCH'];
+    const refusals: readonly string[] = [
+      'CLI_VERIFICATION_FAILED',
+      'CLI_SHARE_MISMATCH',
+      'CLI_RECEIPT_REFUSED',
+    ];
     if (refusals.includes(error.code)) return EXIT_REFUSED;
     if (error.code === 'CLI_TRANSITION_STALE') return EXIT_CONFLICT;
     if (error.code === 'CLI_STOP_UNSAFE') return EXIT_UNSAFE;

@@ -6,8 +6,7 @@ import { history } from './commands/history.ts';
 import { ownerCreate, type OwnerCreateOptions } from './commands/owner.ts';
 import { set, type SetOptions } from './commands/set.ts';
 import { status, type StatusOptions } from './commands/status.ts';
-import type { TrustOptions } from './commands/trust.ts';
-import { verify } from './commands/verify.ts';
+import { verify, type VerifyOptions } from './commands/verify.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 import { finish, type RunCommand } from './finish.ts';
 import { VERSION } from './version.ts';
@@ -108,11 +107,14 @@ function addReaders(program: Command, run: RunCommand): void {
   const verifyCommand = withCluster(
     program
       .command('verify')
-      .description('attest every given replica and check manifest, history, floor and agreement')
-      .option(...manifest),
+      .description(
+        'attest every given replica and check manifest, history, floor, log and agreement',
+      )
+      .option(...manifest)
+      .option('--verbose', 'list what the log recorded since it was last seen'),
   );
   finish(verifyCommand, 'witan verify --manifest manifest.json --endpoint witan-0:7070').action(
-    (options: TrustOptions & { readonly json?: boolean }) =>
+    (options: VerifyOptions & { readonly json?: boolean }) =>
       run(options, (context) => verify(context, options)),
   );
   const statusCommand = withCluster(

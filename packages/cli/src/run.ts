@@ -1,6 +1,7 @@
 /** The command line as a function: arguments in, exit code out. */
 import { CommanderError, createProgram, type ExtraCommands } from './program.ts';
 import type { RunCommand } from './finish.ts';
+import { addAudit } from './commands/audit-group.ts';
 import { addCluster } from './commands/cluster-group.ts';
 import { addEndorsements } from './commands/endorsements-group.ts';
 import { addRotate } from './commands/rotate-group.ts';
@@ -46,6 +47,7 @@ export async function run(options: RunOptions): Promise<number> {
   const program = createProgram(runCommand);
   const provider = options.evidenceProvider ?? machineProvider;
   addEvidence(program, runCommand, { clock: systemClock, provider });
+  addAudit(program, runCommand);
   addCluster(program, runCommand);
   addRotate(program, runCommand);
   addShare(program, runCommand);

@@ -282,6 +282,7 @@ describe('verify', () => {
         ok  approvals  Owners approved every manifest. by alice
         ok  floor      Nothing is older than seen before. index 8, generation 1; floor 8, 1
         ok  agreement  All replicas agree. 3 replicas show the same cluster
+        -   log        Audit log only grew. no replica showed a signed head of a log
         ok  epoch      Epoch. 1: never recovered as a whole
 
       Verified.

@@ -14,6 +14,7 @@ import {
   type HighWaterMark,
   type SeenRecovery,
   type SignedHighWaterMark,
+  type TreeHead,
 } from '@witan/manifest';
 import { ClientError } from './errors.ts';
 import type { Expectations } from './options.ts';
@@ -101,14 +102,21 @@ export class Anchors {
 
   /** Keeps what a checked answer said. */
   accept(answer: AnswerAnchors, mark: HighWaterMark): void {
+    const { log } = this.knownOf(answer.clusterId);
     this.#known = {
       ...this.#known,
+      ...(log && { log }),
       clusterId: answer.clusterId,
       historyPublicKey: answer.historyPublicKey,
       ...(answer.rootCertificate === undefined ? {} : { rootCertificate: answer.rootCertificate }),
       ...later(this.#known.recovery, answer.recovery),
       floor: this.#higher(floorOf(mark)),
     };
+  }
+
+  /** Keeps a head that was proved to go on from the one known. */
+  acceptLog(log: TreeHead): void {
+    this.#known = { ...this.#known, log };
   }
 
   /** Answers may come in another order than they were made in. */

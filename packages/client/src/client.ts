@@ -5,6 +5,7 @@
 import type { ReferenceValues } from '@witan/attestation';
 import type { ValidatedManifest } from '@witan/manifest';
 import { Anchors, type AnswerAnchors } from './anchors.ts';
+import { fetchLeaves, fetchReceipt, type FetchedLeaves, type ReceiptOf } from './audit-log.ts';
 import {
   askCanStop,
   askStepDown,
@@ -38,7 +39,7 @@ import { fetchStatus, type ReplicaStatus } from './status.ts';
 import { fetchTrust, type Trust } from './trust.ts';
 import type { VerifyReport } from './verify/report.ts';
 import { verifyReplicas } from './verify/verify.ts';
-import type { HighWaterMark } from '@witan/manifest';
+import type { HighWaterMark, LogLeaf, Receipt } from '@witan/manifest';
 
 /** One endpoint's answer, or why there is none. */
 export type EndpointStatus =
@@ -58,6 +59,10 @@ export interface Client {
   issueCredentials(request: CredentialsRequest): Promise<Credentials>;
   /** Which of these certificates are recorded; serials of 32 hex digits, any number. */
   getIdentities(serials: readonly string[]): Promise<readonly RecordedIdentity[]>;
+  /** A leaf of the audit log with its proof, verified. */
+  getReceipt(of: ReceiptOf): Promise<{ readonly receipt: Receipt; readonly leaf: LogLeaf }>;
+  /** All leaves of the audit log that are kept, verified against one signed head. */
+  getLeaves(): Promise<FetchedLeaves>;
   /** Slots and members, as the leader sees them. */
   getMembers(): Promise<MembersAnswer>;
   /** Whether the process of a slot may stop now, by the leader's word. */
@@ -159,6 +164,18 @@ class CoordinatorClient implements Client {
     return all;
   }
 
+  async getReceipt(of: ReceiptOf): Promise<{ receipt: Receipt; leaf: LogLeaf }> {
+    const { crypto } = this.#connector.settings;
+    const fetched = await this.#run((attempt) => fetchReceipt(attempt, of, this.#anchors, crypto));
+    this.#anchors.accept(fetched.answer, fetched.answer.mark.mark);
+    return fetched;
+  }
+
+  getLeaves(): Promise<FetchedLeaves> {
+    const { crypto } = this.#connector.settings;
+    return this.#run((attempt) => fetchLeaves(attempt, undefined, this.#anchors, crypto));
+  }
+
   getMembers(): Promise<MembersAnswer> {
     return this.#run((attempt) => fetchMembers(attempt, this.#anchors));
   }
@@ -233,7 +250,9 @@ class CoordinatorClient implements Client {
     await this.#recallOnce();
     const outcome = await verifyReplicas(this.#connector, this.#anchors, expectedManifest);
     if (outcome.report.ok) {
-      for (const { deployment } of outcome.facts.settled) await this.#keepDeployment(deployment);
+      const { log, settled } = outcome.facts;
+      if (log !== undefined) this.#anchors.acceptLog(log.head);
+      for (const { deployment } of settled) await this.#keepDeployment(deployment);
     }
     return outcome.report;
   }
@@ -282,7 +301,8 @@ class CoordinatorClient implements Client {
 
   async #keep(answer: AnswerAnchors, mark: HighWaterMark, manifest: Uint8Array): Promise<void> {
     this.#anchors.accept(answer, mark);
-    const { clusterId, rootCertificate, historyPublicKey, floor, recovery } = this.#anchors.known;
+    const { known } = this.#anchors;
+    const { clusterId, rootCertificate, historyPublicKey, floor, recovery, log } = known;
     const complete =
       clusterId !== undefined &&
       rootCertificate !== undefined &&
@@ -292,7 +312,7 @@ class CoordinatorClient implements Client {
     const { endpoints } = this.#connector;
     const { rootLinks = [] } = answer;
     const anchors = { clusterId, rootCertificate, rootLinks, historyPublicKey, floor };
-    const newest = recovery === undefined ? {} : { recovery };
+    const newest = { ...(recovery && { recovery }), ...(log && { log }) };
     await this.#options.store?.save({ ...anchors, manifest, endpoints, ...newest });
   }
 }

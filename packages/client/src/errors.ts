@@ -20,6 +20,7 @@ export type ClientErrorCode =
   | 'CLIENT_MARK_INVALID'
   | 'CLIENT_BELOW_FLOOR'
   | 'CLIENT_HISTORY_FORKED'
+  | 'CLIENT_LOG_INCONSISTENT'
   | 'CLIENT_OTHER_CLUSTER'
   | 'CLIENT_PIN_MISMATCH'
   | 'CLIENT_MANIFEST_INVALID'
@@ -44,6 +45,7 @@ const MESSAGES: Readonly<Record<ClientErrorCode, string>> = {
   CLIENT_MARK_INVALID: 'high-water mark of the answer is missing or not signed by the cluster',
   CLIENT_BELOW_FLOOR: 'answer is older than what was seen before',
   CLIENT_HISTORY_FORKED: 'history differs from what was seen before',
+  CLIENT_LOG_INCONSISTENT: 'audit log is no continuation of the one seen before',
   CLIENT_OTHER_CLUSTER: 'answer comes from another cluster',
   CLIENT_PIN_MISMATCH: 'trust anchor differs from the pinned one',
   CLIENT_MANIFEST_INVALID: 'manifest of the answer cannot be read',
@@ -69,6 +71,7 @@ const REFUSALS: ReadonlySet<ClientErrorCode> = new Set<ClientErrorCode>([
   'CLIENT_MARK_INVALID',
   'CLIENT_BELOW_FLOOR',
   'CLIENT_HISTORY_FORKED',
+  'CLIENT_LOG_INCONSISTENT',
   'CLIENT_OTHER_CLUSTER',
   'CLIENT_PIN_MISMATCH',
   'CLIENT_COORDINATOR_UNLISTED',

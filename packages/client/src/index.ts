@@ -1,4 +1,5 @@
 /** SDK: find a replica, verify it, follow the leader, retry safely, keep the floor. */
+export type { FetchedLeaves, NumberedLeaf, ReceiptOf } from './audit-log.ts';
 export { backoffMs, pause, type BackoffLimits } from './backoff.ts';
 export { createClient, type Client, type EndpointStatus } from './client.ts';
 export type {
@@ -30,7 +31,9 @@ export type {
 export type { SetManifestRequest, SetManifestResult } from './set-manifest.ts';
 export type { ReplicaMember, ReplicaPhase, ReplicaStatus, StatusMark } from './status.ts';
 export { configDirectory, fileFloorStore } from './store/file-store.ts';
+export { decodeRecord } from './store/record.ts';
 export { memoryFloorStore, type FloorStore, type PinnedDeployment } from './store/store.ts';
+export type { FollowedLog } from './verify/follow-log.ts';
 export {
   recoveriesOf,
   type VerifiedRecovery,

@@ -2,7 +2,7 @@
 import type { ReferenceValues } from '@witan/attestation';
 import type { EndorsementSource } from '@witan/attester';
 import type { Clock, ClusterId, Crypto, Random } from '@witan/core';
-import type { Floor, SeenRecovery } from '@witan/manifest';
+import type { Floor, SeenRecovery, TreeHead } from '@witan/manifest';
 import type { ChannelIdentity, ChannelProver } from '@witan/transport';
 import type { ClientError } from './errors.ts';
 import type { FloorStore } from './store/store.ts';
@@ -18,6 +18,8 @@ export interface Expectations {
   readonly floor?: Floor;
   /** The newest full recovery that was seen; no other may have begun its epoch (I7). */
   readonly recovery?: SeenRecovery;
+  /** The head of the audit log that was verified last. */
+  readonly log?: TreeHead;
 }
 
 /** What a client is made from. */

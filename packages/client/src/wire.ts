@@ -33,7 +33,7 @@ import type {
 import { ClientError } from './errors.ts';
 
 /** Runs a decoder and names the part of the answer that it fails on. */
-function read<Value>(part: string, decode: () => Value): Value {
+export function read<Value>(part: string, decode: () => Value): Value {
   try {
     return decode();
   } catch (cause) {

@@ -21,6 +21,7 @@ describe('verify', () => {
       'approvals passed',
       'floor passed',
       'agreement passed',
+      'log skipped',
       'epoch passed',
     ]);
     expect(report).toMatchObject({ ok: true, simulated: true, generation: 1 });

@@ -75,10 +75,15 @@ export type Operation =
       readonly evidenceSha256: Sha256Hex;
       readonly generation: Generation;
       readonly servedBy: SlotName;
+      /** Of the evidence, hex. */
+      readonly measurement: string;
     };
 
 /** Certificates begin a little early, for verifiers whose clocks are behind. */
 const CLOCK_SKEW_MS = 5 * 60_000;
+
+/** As much as a command records: 64 bytes, which is more than any measurement has. */
+const MEASUREMENT_HEX_MAX = 128;
 
 export interface PreparerOptions {
   readonly seed: Seed;
@@ -256,6 +261,10 @@ function identityCommand(
     serial: toHex(randomSerial()),
     notBeforeMs: unixMillis(nowMs - CLOCK_SKEW_MS),
     notAfterMs: unixMillis(nowMs + lifetimeMs),
+    recorded: {
+      timeMs: nowMs,
+      measurement: operation.measurement.slice(0, MEASUREMENT_HEX_MAX),
+    },
   });
 }
 

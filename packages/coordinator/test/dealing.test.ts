@@ -46,7 +46,7 @@ function newState(): State {
   const slot = slotName('witan-0');
   const member = { slot, incarnation, nodeId: nodeIdOf(incarnation), address: 'witan-0:1' };
   const genesis = { clusterId: CLUSTER, epoch: epoch(1), slots: [slot], members: [member] };
-  return StateMachine.genesis(genesis, { parseReferenceValues });
+  return StateMachine.genesis(genesis, { parseReferenceValues, crypto: nodeCrypto });
 }
 
 /** Alice updates; these hold shares. */

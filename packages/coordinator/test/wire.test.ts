@@ -110,6 +110,7 @@ describe('the peer protocol', () => {
         spkiSha256: sha256Hex('22'.repeat(32)),
         evidenceSha256: sha256Hex('33'.repeat(32)),
         generation: generation(4),
+        measurement: 'ab'.repeat(48),
         servedBy: slotName('witan-0'),
       },
     ];

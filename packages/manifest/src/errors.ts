@@ -37,6 +37,15 @@ export type ManifestErrorCode =
   | 'HISTORY_SIGNATURE_INVALID'
   | 'HISTORY_TOO_LONG'
   | 'MARK_SIGNATURE_INVALID'
+  | 'MERKLE_INCLUSION_INVALID'
+  | 'MERKLE_INCONSISTENT'
+  | 'MERKLE_LOG_SHRANK'
+  | 'MERKLE_OUT_OF_RANGE'
+  | 'MERKLE_PROOF_MALFORMED'
+  | 'MERKLE_PRUNED'
+  | 'RECEIPT_MALFORMED'
+  | 'RECEIPT_OTHER_CLUSTER'
+  | 'RECEIPT_WITHOUT_HEAD'
   | 'RECORD_MALFORMED'
   | 'RECOVERIES_TOO_MANY'
   | 'RECOVERY_EPOCH_DIFFERS'
@@ -85,6 +94,15 @@ const MESSAGES: Readonly<Record<ManifestErrorCode, string>> = {
   HISTORY_SIGNATURE_INVALID: 'history holds a transition with an invalid signature',
   HISTORY_TOO_LONG: 'history is longer than the limit',
   MARK_SIGNATURE_INVALID: 'high-water mark has an invalid signature',
+  MERKLE_INCLUSION_INVALID: 'leaf is not where its proof says',
+  MERKLE_INCONSISTENT: 'log does not continue the one that was seen before',
+  MERKLE_LOG_SHRANK: 'log is shorter than the one that was seen before',
+  MERKLE_OUT_OF_RANGE: 'log has no such leaf or size',
+  MERKLE_PROOF_MALFORMED: 'proof has not the form that its sizes demand',
+  MERKLE_PRUNED: 'log no longer keeps what the proof would take',
+  RECEIPT_MALFORMED: 'file is no receipt',
+  RECEIPT_OTHER_CLUSTER: 'receipt is of another cluster',
+  RECEIPT_WITHOUT_HEAD: 'receipt has no signed head of the log',
   RECORD_MALFORMED: 'bytes are not the canonical encoding of the record',
   RECOVERIES_TOO_MANY: 'more recoveries than the limit',
   RECOVERY_EPOCH_DIFFERS: 'epoch in force was begun by no recorded recovery',

@@ -18,9 +18,19 @@ import {
   type UnixMillis,
 } from '@witan/core';
 import { ManifestError } from './errors.ts';
-import { decodeRecord, expectLabel, readDigest, SIGNATURE_BYTES, writeDigest } from './records.ts';
+import { MERKLE_HASH_BYTES, type TreeHead } from './merkle/index.ts';
+import {
+  decodeRecord,
+  readLabel,
+  expectLabel,
+  readDigest,
+  SIGNATURE_BYTES,
+  writeDigest,
+} from './records.ts';
 
-const MARK_LABEL = 'witan/high-water-mark/v1';
+/** A mark without a tree head, from before there was a log. */
+const MARK_LABEL_1 = 'witan/high-water-mark/v1';
+const MARK_LABEL = 'witan/high-water-mark/v2';
 const FLOOR_LABEL = 'witan/floor/v1';
 const RECORD_BYTES_MAX = 512;
 
@@ -39,6 +49,8 @@ export interface Floor {
 export interface HighWaterMark extends Floor {
   /** Clock of the replica that signed. Informative. */
   readonly timeMs: UnixMillis;
+  /** Head of the audit log in this state; absent in marks of version 1. */
+  readonly log?: TreeHead;
 }
 
 /** A mark under the cluster's history key. */
@@ -64,9 +76,11 @@ export type FloorVerdict =
 
 /** The exact bytes that the history key signs. */
 export function highWaterMarkBytes(mark: HighWaterMark): Uint8Array {
-  const writer = new CanonicalWriter().text(MARK_LABEL);
+  const { log } = mark;
+  const writer = new CanonicalWriter().text(log === undefined ? MARK_LABEL_1 : MARK_LABEL);
   writeFloor(writer, mark);
-  return writer.u64(mark.timeMs).finish();
+  writer.u64(mark.timeMs);
+  return (log === undefined ? writer : writer.u64(log.size).fixed(log.root)).finish();
 }
 
 /**
@@ -103,9 +117,10 @@ export function encodeSignedHighWaterMark(signed: SignedHighWaterMark): Uint8Arr
 /** @throws ManifestError RECORD_MALFORMED */
 export function decodeSignedHighWaterMark(bytes: Uint8Array): SignedHighWaterMark {
   return decodeRecord('signed high-water mark', bytes, RECORD_BYTES_MAX, (reader) => {
-    expectLabel(reader, MARK_LABEL);
+    const label = readLabel(reader, [MARK_LABEL, MARK_LABEL_1]);
     const mark = { ...readFloor(reader), timeMs: unixMillis(reader.u64()) };
-    return { mark, signature: reader.bytes(SIGNATURE_BYTES) };
+    const log = label === MARK_LABEL ? { log: readHead(reader) } : {};
+    return { mark: { ...mark, ...log }, signature: reader.bytes(SIGNATURE_BYTES) };
   });
 }
 
@@ -169,4 +184,8 @@ function readFloor(reader: CanonicalReader): Floor {
     generation: generation(reader.u64()),
     transitionHash: sha256Hex(readDigest(reader)),
   };
+}
+
+function readHead(reader: CanonicalReader): TreeHead {
+  return { size: reader.u64(), root: reader.fixed(MERKLE_HASH_BYTES) };
 }

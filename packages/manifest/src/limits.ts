@@ -46,3 +46,7 @@ export const SHARE_JWE_CHARS_MAX: number = 4096;
 export const RECOVERY_HEADER_BYTES_MAX: number = 256 * 1024;
 /** Characters of a found value, or of one key in a path, that an error repeats. */
 export const ERROR_TEXT_CHARACTERS_MAX: number = 80;
+/** An encoded leaf of the audit log. */
+export const LOG_LEAF_BYTES_MAX: number = 128 * 1024;
+/** A receipt as a file. */
+export const RECEIPT_BYTES_MAX: number = 512 * 1024;

@@ -31,14 +31,18 @@ export function readDigest(reader: CanonicalReader): string {
 
 /** Reads the label that every signed record starts with. */
 export function expectLabel(reader: CanonicalReader, label: string): void {
+  readLabel(reader, [label]);
+}
+
+/** Reads a label that may be of several versions, and says which it is. */
+export function readLabel(reader: CanonicalReader, labels: readonly string[]): string {
   const found = reader.text(64);
-  if (found !== label) {
-    throw new ManifestError('RECORD_MALFORMED', {
-      path: 'label',
-      expected: label,
-      found: clip(found),
-    });
-  }
+  if (labels.includes(found)) return found;
+  throw new ManifestError('RECORD_MALFORMED', {
+    path: 'label',
+    expected: labels.join(' or '),
+    found: clip(found),
+  });
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import {
   CanonicalWriter,
+  fromHex,
   generation,
   sha256Hex,
   slotName,
@@ -89,6 +90,13 @@ export interface IssueCertificateCommand {
   readonly notAfterMs: UnixMillis;
   /** The slot whose replica judged the evidence. */
   readonly servedBy: SlotName;
+  /** What the log records beside it; absent in commands from before there was a log. */
+  readonly recorded?: {
+    /** The leader's clock. */
+    readonly timeMs: UnixMillis;
+    /** Of the evidence, hex, at most 64 bytes. */
+    readonly measurement: string;
+  };
 }
 
 /** Adds slots, or removes them. */
@@ -168,11 +176,12 @@ export function encodeCommand(command: Command): Uint8Array {
       writeHex(writer, command.evidenceSha256);
       writer.u64(command.generation);
       writeHex(writer, command.serial);
-      return writer
-        .u64(command.notBeforeMs)
-        .u64(command.notAfterMs)
-        .text(command.servedBy)
-        .finish();
+      writer.u64(command.notBeforeMs).u64(command.notAfterMs).text(command.servedBy);
+      // Without a presence byte: a command without it is as it was before there was a log.
+      if (command.recorded !== undefined) {
+        writer.u64(command.recorded.timeMs).bytes(fromHex(command.recorded.measurement));
+      }
+      return writer.finish();
     case 'rotate':
       writeHex(writer, command.requestKey);
       writeHex(writer, command.previousTransition);
@@ -242,7 +251,7 @@ function readSetManifest(reader: CanonicalReader): SetManifestCommand {
 }
 
 function readIssueCertificate(reader: CanonicalReader): IssueCertificateCommand {
-  const command: IssueCertificateCommand = {
+  const parts: IssueCertificateCommand = {
     kind: 'issue-certificate',
     requestKey: readKey(reader),
     workload: reader.text(limits.WORKLOAD_NAME_BYTES_MAX),
@@ -254,9 +263,18 @@ function readIssueCertificate(reader: CanonicalReader): IssueCertificateCommand 
     notAfterMs: unixMillis(reader.u64()),
     servedBy: slotName(reader.text(63)),
   };
+  const recorded = reader.bytesLeft === 0 ? undefined : readRecorded(reader);
+  const command = { ...parts, ...(recorded && { recorded }) };
   if (command.notAfterMs <= command.notBeforeMs)
     throw badValue('validity that ends before it starts');
   return command;
+}
+
+function readRecorded(reader: CanonicalReader): IssueCertificateCommand['recorded'] {
+  return {
+    timeMs: unixMillis(reader.u64()),
+    measurement: toHex(reader.bytes(limits.MEASUREMENT_BYTES_MAX)),
+  };
 }
 
 function readRotate(reader: CanonicalReader): RotateCommand {

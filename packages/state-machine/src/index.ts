@@ -24,6 +24,7 @@ export type {
   StateRefusalCode,
 } from './results.ts';
 export { transitionFor, type TransitionInput } from './set-manifest.ts';
+export type { AuditLogView } from './audit-log.ts';
 export * from './options.ts';
 export type { Revocation } from './revocations.ts';
 export { heldSinceBefore } from './rotate.ts';

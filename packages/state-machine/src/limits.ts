@@ -11,6 +11,15 @@ export const MANIFESTS_KEPT_MAX: number = 64;
 export const ISSUED_MAX: number = 262_144;
 /** How long the record of an expired certificate is kept, against the clock of later commands. */
 export const ISSUED_GRACE_MS: number = 24 * 60 * 60 * 1000;
+/**
+ * Leaves of the audit log that are kept whole, the newest: two for each certificate that may be
+ * valid at once. Their hashes are kept as long; see `LOG_LIMITS`.
+ */
+export const LOG_LEAVES_KEPT_MAX: number = 524_288;
+/** Bytes of these leaves. */
+export const LOG_LEAVES_BYTES_MAX: number = 128 * 1024 * 1024;
+/** What identifies a workload's program in its evidence, in bytes. */
+export const MEASUREMENT_BYTES_MAX: number = 64;
 /** Length of a certificate's serial number in bytes. */
 export const SERIAL_BYTES: number = 16;
 /** A certificate in DER, in bytes. */

@@ -19,19 +19,21 @@ import {
 import {
   verifyRecoveries,
   type Floor,
+  type LogLeaf,
   type ParseReferenceValues,
   type SignedRecovery,
   type SignedTransition,
   type ValidatedManifest,
 } from '@witan/manifest';
-import { decodeWith, writeHex } from './codec.ts';
+import { AuditLog, type AuditLogView } from './audit-log.ts';
+import { writeHex } from './codec.ts';
 import { decodeCommand, requestDigest, type Command, type RequestKey } from './commands.ts';
 import { StateMachineError } from './errors.ts';
 import { decideIssueCertificate } from './issue-certificate.ts';
 import { IssuedTable } from './issued-table.ts';
 import { Ledger, type NewGeneration } from './ledger.ts';
 import { Lifecycle, type Rotation } from './lifecycle.ts';
-import * as limits from './limits.ts';
+import { leavesOfCommand, leavesOfMembership, leavesOfRecovery } from './log-leaves.ts';
 import type {
   Configuration,
   ConfigurationViolation,
@@ -40,7 +42,7 @@ import type {
   MembershipChange,
 } from './members.ts';
 import { Membership } from './membership.ts';
-import { readParts, type Parts } from './parts.ts';
+import { readSnapshot, SNAPSHOT_VERSION, type Parts } from './parts.ts';
 import type { GivenShares } from './recovery-shares.ts';
 import type { Genesis, SnapshotOptions, StateMachineOptions } from './options.ts';
 import { RequestTable } from './request-table.ts';
@@ -57,16 +59,12 @@ import type { RotationsView } from './rotations.ts';
 import { decideChangeSlots, type SlotChange } from './slot-changes.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
-/** Version 2 added recoveries, 3 the recovery shares, 4 the changes of slots, 5 rotations. */
-const SNAPSHOT_VERSION = 5;
-/** Older versions that are still read. */
-const SNAPSHOT_VERSION_MIN = 1;
-
 interface Decision<ReferenceValues> {
   readonly requestKey: RequestKey | undefined;
   readonly digest: Sha256Hex | undefined;
   readonly result: CommandResult;
   readonly repeated: boolean;
+  readonly command?: Command;
   readonly next: NewGeneration<ReferenceValues> | undefined;
   readonly slots?: SlotChange;
   readonly rotation?: Rotation;
@@ -82,6 +80,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   readonly #issued: IssuedTable;
   readonly #requests: RequestTable;
   readonly #lifecycle: Lifecycle;
+  readonly #log: AuditLog;
   #appliedIndex: number;
 
   private constructor(
@@ -96,13 +95,14 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     this.#issued = parts.issued;
     this.#requests = parts.requests;
     this.#lifecycle = parts.lifecycle;
+    this.#log = parts.log;
     this.#parseReferenceValues = options.parseReferenceValues;
   }
 
   /** The state of a new cluster, without a manifest. Its snapshot is what founders hand out. */
   static genesis<ReferenceValues>(
     genesis: Genesis,
-    options: StateMachineOptions<ReferenceValues>,
+    options: SnapshotOptions<ReferenceValues>,
   ): StateMachine<ReferenceValues> {
     const membership = new Membership(genesis.slots);
     const voters = genesis.members.map((member) => member.nodeId);
@@ -118,6 +118,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       issued: new IssuedTable(),
       requests: new RequestTable(),
       lifecycle: new Lifecycle(),
+      log: new AuditLog(options.crypto),
     };
     return new StateMachine(parts, options);
   }
@@ -159,14 +160,12 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     copy.#ledger.recovered(signed, options.crypto);
     const { clusterId } = this;
     const appliedIndex = this.#appliedIndex + 1;
-    const kept = {
-      ledger: copy.#ledger,
-      issued: copy.#issued,
-      requests: copy.#requests,
-      lifecycle: copy.#lifecycle,
-    };
+    const [ledger, issued, requests] = [copy.#ledger, copy.#issued, copy.#requests];
+    const kept = { ledger, issued, requests, lifecycle: copy.#lifecycle, log: copy.#log };
     const parts = { clusterId, epoch: recovery.epoch, appliedIndex, membership, ...kept };
-    return new StateMachine(parts, options);
+    const opened = new StateMachine(parts, options);
+    opened.#record(leavesOfRecovery(opened, appliedIndex, signed, options.crypto));
+    return opened;
   }
 
   get slots(): readonly SlotName[] {
@@ -237,6 +236,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     return this.#ledger.shares;
   }
 
+  get log(): AuditLogView {
+    return this.#log;
+  }
+
   get members(): readonly MemberRecord[] {
     return this.#membership.members;
   }
@@ -303,6 +306,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       if (requestKey !== undefined && digest !== undefined && isRemembered(result)) {
         this.#requests.add({ key: requestKey, index, digest, result });
       }
+      this.#record(leavesOfCommand(this, { command: undefined, ...decision, index }));
     }
     const rekeys = decision.rotation?.record.step.target === 'sealing';
     return { index, requestKey, result, repeated, rekeys };
@@ -314,7 +318,13 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
    */
   applyMembership(index: number, change: MembershipChange): MembershipResult {
     this.advance(index);
-    return this.#membership.apply(change);
+    const result = this.#membership.apply(change);
+    this.#record(leavesOfMembership(this, index, result));
+    return result;
+  }
+
+  #record(leaves: readonly LogLeaf[]): void {
+    for (const leaf of leaves) this.#log.append(leaf);
   }
 
   /** Steps over an entry without content, such as the one that starts a term. */
@@ -333,6 +343,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     this.#issued.write(writer);
     this.#requests.write(writer);
     this.#lifecycle.write(writer);
+    this.#log.write(writer);
     return writer.finish();
   }
 
@@ -345,20 +356,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     bytes: Uint8Array,
     options: SnapshotOptions<ReferenceValues>,
   ): StateMachine<ReferenceValues> {
-    const bytesMax = options.bytesMax ?? limits.SNAPSHOT_BYTES_MAX;
-    if (bytes.byteLength > bytesMax) {
-      const fields = { expected: bytesMax, found: bytes.byteLength };
-      throw new StateMachineError('SNAPSHOT_TOO_LARGE', fields);
-    }
-    const version = bytes[0];
-    if (version !== undefined && (version < SNAPSHOT_VERSION_MIN || version > SNAPSHOT_VERSION)) {
-      const fields = { expected: SNAPSHOT_VERSION, found: version };
-      throw new StateMachineError('SNAPSHOT_VERSION_UNKNOWN', fields);
-    }
-    const parts = decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) =>
-      readParts(reader, { ...options, version: reader.u8() }),
-    );
-    return new StateMachine(parts, options);
+    return new StateMachine(readSnapshot(bytes, options), options);
   }
 
   #decide(index: number, bytes: Uint8Array, crypto: Crypto): Decision<ReferenceValues> {
@@ -382,7 +380,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     }
     if (command.kind === 'issue-certificate') {
       const result = decideIssueCertificate(this, this.#issued, command, index);
-      return { ...none, requestKey, digest, result };
+      return { ...none, command, requestKey, digest, result };
     }
     if (command.kind === 'change-slots') {
       const { result, change } = decideChangeSlots(this, command, index, crypto);

@@ -1,6 +1,7 @@
 /** The read-only side of the state machine: what may be asked, and in what form. */
 import type { ClusterId, Epoch, Generation, Sha256Hex, SlotName } from '@witan/core';
 import type { Floor, SignedRecovery, SignedTransition, ValidatedManifest } from '@witan/manifest';
+import type { AuditLogView } from './audit-log.ts';
 import type { RequestKey } from './commands.ts';
 import type {
   Configuration,
@@ -67,6 +68,8 @@ export interface StateView<ReferenceValues> {
   readonly revocationNumber: number;
   /** Which recovery shares are given out, encrypted to their owners. */
   readonly shares: GivenShares;
+  /** What the cluster did, as an append-only Merkle log. */
+  readonly log: AuditLogView;
   /** In ascending order of node ids. */
   readonly members: readonly MemberRecord[];
   /** Who votes and who learns, each list in ascending order. */

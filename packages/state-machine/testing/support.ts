@@ -64,7 +64,7 @@ export const cluster: ClusterId = clusterId('c1'.repeat(32));
 export const owner: TestKey = testKey();
 export const historyKey: TestKey = testKey();
 export const slots: readonly SlotName[] = ['witan-0', 'witan-1', 'witan-2'].map(slotName);
-export const options = { parseReferenceValues };
+export const options = { parseReferenceValues, crypto: nodeCrypto };
 export const rootCertificate: Uint8Array = Uint8Array.of(0x30, 1, 1);
 export const meshCaCertificate: Uint8Array = Uint8Array.of(0x30, 1, 2);
 

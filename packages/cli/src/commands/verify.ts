@@ -1,16 +1,23 @@
 /** `witan verify`: everything that a data owner can check, against every replica given. */
-import { ClientError, type VerifyCheck, type VerifyReport } from '@witan/client';
+import { ClientError, type FollowedLog, type VerifyCheck, type VerifyReport } from '@witan/client';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
+import { countKinds, describeCounts, headToJson, leafToJson, rowOfLeaf } from '../leaves.ts';
 import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
 import { describeRecoveries, ownerNames, recoveriesToJson } from '../recoveries.ts';
 import { trusted, type TrustOptions } from './trust.ts';
+
+/** What `witan verify` takes. */
+export interface VerifyOptions extends TrustOptions {
+  /** List every entry of the log since it was last seen. */
+  readonly verbose?: boolean;
+}
 
 /**
  * @throws CliError CLI_VERIFICATION_FAILED, ClientError CLIENT_UNREACHABLE after the report was
  *   printed
  */
-export async function verify(context: CommandContext, options: TrustOptions): Promise<void> {
+export async function verify(context: CommandContext, options: VerifyOptions): Promise<void> {
   const trust = await trusted(context, options);
   const { client, expected, pinned } = trust;
   let report: VerifyReport;
@@ -20,7 +27,7 @@ export async function verify(context: CommandContext, options: TrustOptions): Pr
     client.close();
   }
   const first = pinned === undefined;
-  const text = describe(report, first, ownerNames(trust));
+  const text = describe(report, first, ownerNames(trust), options.verbose === true);
   context.printer.result(reportToJson(report, first), text);
   if (report.ok) return;
   const failed = report.checks.filter(({ kind }) => kind === 'failed').map(({ name }) => name);
@@ -48,6 +55,7 @@ function reportToJson(report: VerifyReport, first: boolean): { readonly [name: s
     checks: checks.map((check) => ({ ...check })),
     replicas: replicas.map((replica) => ({ ...replica })),
     recoveries: recoveriesToJson(report.recoveries),
+    log: logToJson(report.log),
   };
 }
 
@@ -55,6 +63,7 @@ function describe(
   report: VerifyReport,
   first: boolean,
   nameOf: ReturnType<typeof ownerNames>,
+  verbose: boolean,
 ): string {
   const head = [
     ['cluster', report.clusterId ?? 'unknown'],
@@ -74,8 +83,29 @@ function describe(
   return (
     `${report.simulated ? SIMULATED_WARNING : ''}${table(head)}\n` +
     `Replicas\n${table(replicas)}\n${recoveries}Checks\n${table(report.checks.map(rowOf))}\n` +
-    `${note}${report.ok ? 'Verified.' : 'NOT VERIFIED.'}\n`
+    `${describeLog(report.log, verbose)}${note}${report.ok ? 'Verified.' : 'NOT VERIFIED.'}\n`
   );
+}
+
+function logToJson(log: FollowedLog | undefined): Json {
+  if (log === undefined) return null;
+  const { seen, head, events } = log;
+  return {
+    ...headToJson(head),
+    seen: seen === undefined ? null : headToJson(seen),
+    since: events === undefined ? null : { ...countKinds(events) },
+    events:
+      events === undefined ? null : events.map(({ number, leaf }) => leafToJson(number, leaf)),
+  };
+}
+
+/** What happened since the log was last seen. */
+function describeLog(log: FollowedLog | undefined, verbose: boolean): string {
+  if (log?.events === undefined) return '';
+  const since = log.seen === undefined ? 'So far' : `Since entry ${log.seen.size}`;
+  const rows = verbose ? table(log.events.map((event) => rowOfLeaf(event))) : '';
+  const listed = log.events.length === 0 ? '' : rows;
+  return `${since}: ${describeCounts(log.events)}\n${listed}`;
 }
 
 function rowOf(check: VerifyCheck): readonly string[] {

@@ -4,13 +4,15 @@ import {
   clusterId,
   epoch,
   fromBase64,
+  fromHex,
   fromUtf8,
   generation,
   sha256Hex,
   toBase64,
+  toHex,
   utf8,
 } from '@witan/core';
-import type { SeenRecovery } from '@witan/manifest';
+import type { SeenRecovery, TreeHead } from '@witan/manifest';
 import { ClientError } from '../errors.ts';
 import type { PinnedDeployment } from './store.ts';
 
@@ -20,7 +22,7 @@ const API_VERSION = 'witan.dev/v1';
 export const RECORD_BYTES_MAX: number = 2 * 1024 * 1024;
 
 export function encodeRecord(deployment: PinnedDeployment): Uint8Array {
-  const { floor, recovery } = deployment;
+  const { floor, recovery, log } = deployment;
   const record = {
     apiVersion: API_VERSION,
     kind: 'PinnedDeployment',
@@ -32,6 +34,7 @@ export function encodeRecord(deployment: PinnedDeployment): Uint8Array {
       transitionHash: floor.transitionHash,
     },
     ...(recovery === undefined ? {} : { recovery: { epoch: recovery.epoch, hash: recovery.hash } }),
+    ...(log === undefined ? {} : { log: { size: log.size, root: toHex(log.root) } }),
     endpoints: deployment.endpoints,
     rootCertificate: toBase64(deployment.rootCertificate),
     historyPublicKey: toBase64(deployment.historyPublicKey),
@@ -64,6 +67,7 @@ export function decodeRecord(bytes: Uint8Array, file: string): PinnedDeployment 
         transitionHash: sha256Hex(textOf(floor['transitionHash'])),
       },
       ...(record['recovery'] === undefined ? {} : { recovery: recoveryOf(record['recovery']) }),
+      ...(record['log'] === undefined ? {} : { log: logOf(record['log']) }),
       endpoints: textsOf(record['endpoints']),
       rootCertificate: fromBase64(textOf(record['rootCertificate'])),
       historyPublicKey: fromBase64(textOf(record['historyPublicKey'])),
@@ -80,6 +84,15 @@ export function decodeRecord(bytes: Uint8Array, file: string): PinnedDeployment 
 function recoveryOf(value: unknown): SeenRecovery {
   const recovery = objectOf(value);
   return { epoch: epoch(Number(recovery['epoch'])), hash: sha256Hex(textOf(recovery['hash'])) };
+}
+
+function logOf(value: unknown): TreeHead {
+  const log = objectOf(value);
+  const size = log['size'];
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+    throw new TypeError('size of the log is no size');
+  }
+  return { size, root: fromHex(sha256Hex(textOf(log['root']))) };
 }
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> {

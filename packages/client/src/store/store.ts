@@ -2,8 +2,8 @@
  * Where a client keeps what it has verified: one record per cluster. The floor in it must never go
  * down (I6), which every store has to see to itself.
  */
-import { bytesEqual, type ClusterId } from '@witan/core';
-import { compareToFloor, type Floor, type SeenRecovery } from '@witan/manifest';
+import { bytesEqual, toHex, type ClusterId } from '@witan/core';
+import { compareToFloor, type Floor, type SeenRecovery, type TreeHead } from '@witan/manifest';
 import { ClientError } from '../errors.ts';
 import { leadsTo, type RootLink } from '../root-links.ts';
 
@@ -21,6 +21,8 @@ export interface PinnedDeployment {
   readonly floor: Floor;
   /** The newest full recovery that was seen; absent in the first epoch (I7). */
   readonly recovery?: SeenRecovery;
+  /** The head of the audit log that was verified last (I6). */
+  readonly log?: TreeHead;
   /**
    * Under which addresses it was met, newest last. They carry no trust: they only say which record
    * is meant when somebody asks for an address again.
@@ -55,12 +57,25 @@ export function newer(
 ): PinnedDeployment {
   if (stored === undefined) return offered;
   const recovery = laterRecovery(stored.recovery, offered.recovery);
-  const newest = recovery === undefined ? {} : { recovery };
+  const log = laterLog(stored.log, offered.log);
+  const newest = { ...(recovery && { recovery }), ...(log && { log }) };
   const verdict = compareToFloor(offered.floor, stored.floor);
   if (verdict.kind === 'ok') return { ...offered, ...newest };
   if (compareToFloor(stored.floor, offered.floor).kind === 'ok') return { ...stored, ...newest };
   const { expected, found } = verdict;
   throw new ClientError('CLIENT_HISTORY_FORKED', { check: verdict.kind, expected, found });
+}
+
+function laterLog(
+  stored: TreeHead | undefined,
+  offered: TreeHead | undefined,
+): TreeHead | undefined {
+  if (stored === undefined || offered === undefined) return stored ?? offered;
+  if (stored.size === offered.size && !bytesEqual(stored.root, offered.root)) {
+    const fields = { check: 'log', expected: toHex(stored.root), found: toHex(offered.root) };
+    throw new ClientError('CLIENT_HISTORY_FORKED', fields);
+  }
+  return offered.size > stored.size ? offered : stored;
 }
 
 function laterRecovery(

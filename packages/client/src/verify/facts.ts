@@ -8,6 +8,7 @@ import type { Deployment, SettledDeployment } from '../deployment.ts';
 import type { ClientError } from '../errors.ts';
 import type { FetchedHistory } from '../history.ts';
 import type { ManifestsOfHistory } from '../manifests.ts';
+import type { FollowedLog } from './follow-log.ts';
 
 /** One replica's answers, or why there are none. */
 export type ReplicaFacts =
@@ -17,6 +18,8 @@ export type ReplicaFacts =
       readonly deployment: Deployment;
       /** Absent before the first manifest. */
       readonly history?: FetchedHistory;
+      /** As it and the replicas before it showed it. */
+      readonly log: FollowedLog | undefined;
     }
   | { readonly kind: 'failed'; readonly endpoint: string; readonly error: ClientError };
 
@@ -35,6 +38,8 @@ export interface VerifyFacts {
   readonly expectedManifest: ValidatedManifest<ReferenceValues> | undefined;
   /** What the replicas keep of the manifests of their history. */
   readonly manifests: ManifestsOfHistory;
+  /** The audit log as the replicas showed it; absent where none showed one. */
+  readonly log: FollowedLog | undefined;
   /** What was known before this run. */
   readonly before: Expectations;
 }

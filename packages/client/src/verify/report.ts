@@ -1,10 +1,19 @@
 /** The result of `verify`: named checks, each passed, failed or not made, and why. */
 import type { ClusterId } from '@witan/core';
 import type { VerifiedRecoveries } from '@witan/manifest';
+import type { FollowedLog } from './follow-log.ts';
 
 /** Every check, in the order in which it is shown. */
 export type VerifyCheckName =
-  'replicas' | 'manifest' | 'anchors' | 'history' | 'approvals' | 'floor' | 'agreement' | 'epoch';
+  | 'replicas'
+  | 'manifest'
+  | 'anchors'
+  | 'history'
+  | 'approvals'
+  | 'floor'
+  | 'agreement'
+  | 'log'
+  | 'epoch';
 
 /** One named check and its outcome. */
 export interface VerifyCheck {
@@ -95,4 +104,6 @@ export interface VerifyReport {
   readonly rootCertificate?: Uint8Array;
   /** Every full recovery, oldest first. */
   readonly recoveries: readonly VerifiedRecovery[];
+  /** The audit log and what happened since it was last seen; absent where none was shown. */
+  readonly log?: FollowedLog;
 }

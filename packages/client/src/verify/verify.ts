@@ -16,9 +16,11 @@ import { checkOwnerApprovals } from './checks/approvals.ts';
 import { checkEpoch } from './checks/epoch.ts';
 import { checkFloor } from './checks/floor.ts';
 import { checkHistory } from './checks/history.ts';
+import { checkLog } from './checks/log.ts';
 import { checkManifest } from './checks/manifest.ts';
 import type { Outcome } from './checks/outcome.ts';
 import { checkReplicas } from './checks/replicas.ts';
+import { followLog, type FollowedLog } from './follow-log.ts';
 import { longestOf, settledOf, type ReplicaFacts, type VerifyFacts } from './facts.ts';
 import {
   recoveriesOf,
@@ -37,6 +39,7 @@ const CHECKS: readonly (readonly [VerifyCheckName, string, (facts: VerifyFacts) 
   ['approvals', 'Owners approved every manifest', checkOwnerApprovals],
   ['floor', 'Nothing is older than seen before', checkFloor],
   ['agreement', 'All replicas agree', checkAgreement],
+  ['log', 'Audit log only grew', checkLog],
   ['epoch', 'Epoch', checkEpoch],
 ];
 
@@ -55,13 +58,23 @@ export async function verifyReplicas(
   const replicas: ReplicaFacts[] = [];
   // One after the other: each answer is held to what the ones before it showed.
   const manifests: ManifestsOfHistory = new Map();
+  let log: FollowedLog | undefined;
   for (const endpoint of connector.endpoints) {
-    replicas.push(await factsOf(endpoint, connector, anchors, manifests));
+    const facts = await factsOf(endpoint, connector, anchors, manifests, log);
+    if (facts.kind === 'answered') ({ log } = facts);
+    replicas.push(facts);
   }
   const settled = settledOf(replicas);
   const cluster = settled[0]?.deployment.clusterId;
   const before = cluster === undefined ? anchors.known : anchors.knownOf(cluster);
-  const facts: VerifyFacts = { replicas, settled, expectedManifest, manifests, before };
+  const facts: VerifyFacts = {
+    replicas,
+    settled,
+    expectedManifest,
+    manifests,
+    before,
+    log,
+  };
   return { report: reportOf(facts), facts };
 }
 
@@ -70,15 +83,20 @@ async function factsOf(
   connector: Connector,
   anchors: Anchors,
   manifests: ManifestsOfHistory,
+  before: FollowedLog | undefined,
 ): Promise<ReplicaFacts> {
   try {
     return await connector.runAt(endpoint, async (attempt) => {
       const { settings } = connector;
       const deployment = await fetchDeployment(attempt, anchors, settings);
-      if (deployment.kind === 'founded') return { kind: 'answered', endpoint, deployment };
+      if (deployment.kind === 'founded') {
+        return { kind: 'answered', endpoint, deployment, log: before };
+      }
       const history = await fetchHistory(attempt, anchors, settings);
       await fetchManifests(attempt, history.history, manifests, settings);
-      return { kind: 'answered', endpoint, deployment, history };
+      const { mark } = history;
+      const log = await followLog(attempt, before, mark, anchors, settings.crypto);
+      return { kind: 'answered', endpoint, deployment, history, log };
     });
   } catch (error) {
     if (!(error instanceof ClientError) || error.code === 'CLIENT_ABORTED') throw error;
@@ -103,6 +121,7 @@ function reportOf(facts: VerifyFacts): VerifyReport {
     replicas: facts.replicas.map(replicaOf),
     recoveries: longest === undefined ? [] : recoveriesOf(longest.history.recovered),
     simulated: facts.replicas.some((one) => one.kind === 'answered' && one.deployment.simulated),
+    ...(facts.log && { log: facts.log }),
     ...(first === undefined
       ? {}
       : {

@@ -251,6 +251,7 @@ export function operationToWire(operation: Operation): ExecuteRequest {
         evidenceSha256: fromHex(operation.evidenceSha256),
         generation: BigInt(operation.generation),
         servedBy: operation.servedBy,
+        measurement: fromHex(operation.measurement),
       },
     },
   });
@@ -276,6 +277,7 @@ export function operationFromWire({ operation }: ExecuteRequest): Operation {
         evidenceSha256: sha256Hex(toHex(operation.value.evidenceSha256)),
         generation: generation(toNumber(operation.value.generation)),
         servedBy: slotName(operation.value.servedBy),
+        measurement: toHex(operation.value.measurement),
       };
     case 'changeSlots':
       return changeSlotsFromWire(operation.value);

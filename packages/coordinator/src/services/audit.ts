@@ -3,6 +3,7 @@ import { fromHex, toHex } from '@witan/core';
 import { AuditService } from '@witan/protocol';
 import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
+import { consistencyOf, leavesOf, receiptOf } from './receipts.ts';
 import { clusterOf, currentView, signedMark, type ServiceContext } from './context.ts';
 
 const SERIALS_MAX = 4096;
@@ -34,5 +35,9 @@ export function auditService(context: ServiceContext): ServiceRegistration<PeerC
           : { highWaterMark: signedMark(context, clusterOf(context)) }),
       };
     },
+
+    getReceipt: (request) => receiptOf(context, request),
+    getLeaves: (request) => leavesOf(context, request),
+    getConsistency: (request) => consistencyOf(context, request),
   });
 }

@@ -86,7 +86,7 @@ async function confirm(
   await cluster.engine.readBarrier({ timeoutMs });
   const { machine } = cluster.state;
   if (machine.generation === 0) return;
-  CONFIRMED.set(cluster, { ...machine.floor(), timeMs: context.clock.now() });
+  CONFIRMED.set(cluster, markOf(context, machine));
 }
 
 /** A mark for an answer that is given in any case, and whether a quorum confirmed it just now. */
@@ -139,7 +139,12 @@ export function signedMark(
   context: ServiceContext,
   cluster: Cluster<ReferenceValues>,
 ): WireSigned<'mark'> {
-  return sign(cluster, { ...cluster.state.machine.floor(), timeMs: context.clock.now() });
+  return sign(cluster, markOf(context, cluster.state.machine));
+}
+
+/** The state, and the head of its log: one signature binds both (I6). */
+function markOf(context: ServiceContext, view: StateView<ReferenceValues>): HighWaterMark {
+  return { ...view.floor(), timeMs: context.clock.now(), log: view.log.head() };
 }
 
 function sign(cluster: Cluster<ReferenceValues>, of: HighWaterMark): WireSigned<'mark'> {

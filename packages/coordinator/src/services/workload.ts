@@ -62,6 +62,7 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
           evidenceSha256,
           generation: generation(claims.generation),
           servedBy: context.slot,
+          measurement: claims.claims.measurements[0]?.value ?? '',
         };
         const written = await publicly(context.writer.execute(operation, WRITE_MS));
         await publicly(cluster.engine.waitApplied(written.index, { timeoutMs: READ_MS }));

@@ -394,7 +394,7 @@ function beginning<ReferenceValues>(
   const { clusterId, epoch, slots, founders, self, state, machine } = options;
   if (state !== undefined) return openState(state, options);
   // A newcomer holds a placeholder until the leader's snapshot replaces it.
-  const members = founders ?? [self];
   const appliedIndex = founders === undefined ? 0 : BOOTSTRAP_INDEX;
-  return StateMachine.genesis({ clusterId, epoch, slots, members, appliedIndex }, machine);
+  const founded = { clusterId, epoch, slots, members: founders ?? [self], appliedIndex };
+  return StateMachine.genesis(founded, { ...machine, crypto: options.crypto });
 }

@@ -719,6 +719,13 @@ export declare type IssueOperation = Message<"witan.peer.v1.IssueOperation"> & {
    * @generated from field: string served_by = 6;
    */
   servedBy: string;
+
+  /**
+   * Measurement in the evidence, at most 64 bytes.
+   *
+   * @generated from field: bytes measurement = 7;
+   */
+  measurement: Uint8Array;
 };
 
 /**

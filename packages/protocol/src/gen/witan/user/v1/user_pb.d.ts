@@ -959,6 +959,242 @@ export enum RecoveryProgress_SeedSource {
 export declare const RecoveryProgress_SeedSourceSchema: GenEnum<RecoveryProgress_SeedSource>;
 
 /**
+ * Which leaf.
+ *
+ * @generated from message witan.user.v1.GetReceiptRequest
+ */
+export declare type GetReceiptRequest = Message<"witan.user.v1.GetReceiptRequest"> & {
+  /**
+   * Exactly one of them.
+   *
+   * @generated from oneof witan.user.v1.GetReceiptRequest.leaf
+   */
+  leaf: {
+    /**
+     * Serial number of a certificate, 16 bytes.
+     *
+     * @generated from field: bytes serial = 1;
+     */
+    value: Uint8Array;
+    case: "serial";
+  } | {
+    /**
+     * Generation whose update is meant.
+     *
+     * @generated from field: uint64 generation = 2;
+     */
+    value: bigint;
+    case: "generation";
+  } | {
+    /**
+     * Epoch that a recovery began.
+     *
+     * @generated from field: uint64 recovery = 3;
+     */
+    value: bigint;
+    case: "recovery";
+  } | {
+    /**
+     * Number of the leaf, from 0.
+     *
+     * @generated from field: uint64 index = 4;
+     */
+    value: bigint;
+    case: "index";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message witan.user.v1.GetReceiptRequest.
+ * Use `create(GetReceiptRequestSchema)` to create a new message.
+ */
+export declare const GetReceiptRequestSchema: GenMessage<GetReceiptRequest>;
+
+/**
+ * A receipt, apart from the mark's place in it: everything that verifying it offline takes.
+ *
+ * @generated from message witan.user.v1.GetReceiptResponse
+ */
+export declare type GetReceiptResponse = Message<"witan.user.v1.GetReceiptResponse"> & {
+  /**
+   * Canonical bytes of the leaf (packages/manifest, LogLeaf).
+   *
+   * @generated from field: bytes leaf = 1;
+   */
+  leaf: Uint8Array;
+
+  /**
+   * Its number in the log, from 0.
+   *
+   * @generated from field: uint64 index = 2;
+   */
+  index: bigint;
+
+  /**
+   * Audit path to the root in the mark, from the leaf upwards (RFC 9162 section 2.1.3).
+   *
+   * @generated from field: repeated bytes path = 3;
+   */
+  path: Uint8Array[];
+
+  /**
+   * Signs the head of the log with the state.
+   *
+   * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 4;
+   */
+  highWaterMark?: SignedHighWaterMark | undefined;
+
+  /**
+   * Public key of the history, DER SubjectPublicKeyInfo.
+   *
+   * @generated from field: bytes history_public_key = 5;
+   */
+  historyPublicKey: Uint8Array;
+};
+
+/**
+ * Describes the message witan.user.v1.GetReceiptResponse.
+ * Use `create(GetReceiptResponseSchema)` to create a new message.
+ */
+export declare const GetReceiptResponseSchema: GenMessage<GetReceiptResponse>;
+
+/**
+ * Which part of the log.
+ *
+ * @generated from message witan.user.v1.GetLeavesRequest
+ */
+export declare type GetLeavesRequest = Message<"witan.user.v1.GetLeavesRequest"> & {
+  /**
+   * First leaf wanted, from 0; where it is no longer kept, the oldest that is.
+   *
+   * @generated from field: uint64 from = 1;
+   */
+  from: bigint;
+
+  /**
+   * Size of the log to which the leaves belong; 0 for the newest.
+   *
+   * @generated from field: uint64 size = 2;
+   */
+  size: bigint;
+};
+
+/**
+ * Describes the message witan.user.v1.GetLeavesRequest.
+ * Use `create(GetLeavesRequestSchema)` to create a new message.
+ */
+export declare const GetLeavesRequestSchema: GenMessage<GetLeavesRequest>;
+
+/**
+ * Leaves, with what leads from them to the root of the log of the given size.
+ *
+ * @generated from message witan.user.v1.GetLeavesResponse
+ */
+export declare type GetLeavesResponse = Message<"witan.user.v1.GetLeavesResponse"> & {
+  /**
+   * Number of the first leaf given.
+   *
+   * @generated from field: uint64 from = 1;
+   */
+  from: bigint;
+
+  /**
+   * Canonical bytes of the leaves; as many as fit into one answer.
+   *
+   * @generated from field: repeated bytes leaves = 2;
+   */
+  leaves: Uint8Array[];
+
+  /**
+   * Size of the log that was asked for.
+   *
+   * @generated from field: uint64 size = 3;
+   */
+  size: bigint;
+
+  /**
+   * Roots of the perfect subtrees of all leaves before `from`, from left to right.
+   *
+   * @generated from field: repeated bytes frontier = 4;
+   */
+  frontier: Uint8Array[];
+
+  /**
+   * The state that this answer describes; its log is not shorter than `size`.
+   *
+   * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 5;
+   */
+  highWaterMark?: SignedHighWaterMark | undefined;
+
+  /**
+   * Public key of the history, DER SubjectPublicKeyInfo.
+   *
+   * @generated from field: bytes history_public_key = 6;
+   */
+  historyPublicKey: Uint8Array;
+};
+
+/**
+ * Describes the message witan.user.v1.GetLeavesResponse.
+ * Use `create(GetLeavesResponseSchema)` to create a new message.
+ */
+export declare const GetLeavesResponseSchema: GenMessage<GetLeavesResponse>;
+
+/**
+ * Which earlier log.
+ *
+ * @generated from message witan.user.v1.GetConsistencyRequest
+ */
+export declare type GetConsistencyRequest = Message<"witan.user.v1.GetConsistencyRequest"> & {
+  /**
+   * Its number of leaves.
+   *
+   * @generated from field: uint64 size = 1;
+   */
+  size: bigint;
+};
+
+/**
+ * Describes the message witan.user.v1.GetConsistencyRequest.
+ * Use `create(GetConsistencyRequestSchema)` to create a new message.
+ */
+export declare const GetConsistencyRequestSchema: GenMessage<GetConsistencyRequest>;
+
+/**
+ * The proof from it to the log in the mark.
+ *
+ * @generated from message witan.user.v1.GetConsistencyResponse
+ */
+export declare type GetConsistencyResponse = Message<"witan.user.v1.GetConsistencyResponse"> & {
+  /**
+   * RFC 9162 section 2.1.4.
+   *
+   * @generated from field: repeated bytes path = 1;
+   */
+  path: Uint8Array[];
+
+  /**
+   * The state that this answer describes.
+   *
+   * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 2;
+   */
+  highWaterMark?: SignedHighWaterMark | undefined;
+
+  /**
+   * Public key of the history, DER SubjectPublicKeyInfo.
+   *
+   * @generated from field: bytes history_public_key = 3;
+   */
+  historyPublicKey: Uint8Array;
+};
+
+/**
+ * Describes the message witan.user.v1.GetConsistencyResponse.
+ * Use `create(GetConsistencyResponseSchema)` to create a new message.
+ */
+export declare const GetConsistencyResponseSchema: GenMessage<GetConsistencyResponse>;
+
+/**
  * Which certificates.
  *
  * @generated from message witan.user.v1.GetIdentitiesRequest
@@ -1173,6 +1409,36 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof GetIdentitiesRequestSchema;
     output: typeof GetIdentitiesResponseSchema;
+  },
+  /**
+   * One leaf of the audit log with the proof that it is there.
+   *
+   * @generated from rpc witan.user.v1.AuditService.GetReceipt
+   */
+  getReceipt: {
+    methodKind: "unary";
+    input: typeof GetReceiptRequestSchema;
+    output: typeof GetReceiptResponseSchema;
+  },
+  /**
+   * Leaves of the audit log in their order.
+   *
+   * @generated from rpc witan.user.v1.AuditService.GetLeaves
+   */
+  getLeaves: {
+    methodKind: "unary";
+    input: typeof GetLeavesRequestSchema;
+    output: typeof GetLeavesResponseSchema;
+  },
+  /**
+   * That the audit log is a continuation of an earlier one.
+   *
+   * @generated from rpc witan.user.v1.AuditService.GetConsistency
+   */
+  getConsistency: {
+    methodKind: "unary";
+    input: typeof GetConsistencyRequestSchema;
+    output: typeof GetConsistencyResponseSchema;
   },
 }>;
 
