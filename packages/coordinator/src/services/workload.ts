@@ -55,7 +55,7 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
           kind: 'issue',
           requestKey: keyOf(context, request.requestKey, spkiSha256, name, [
             claims.generation,
-            cluster.state.machine.rotations.meshCa.active,
+            cluster.state.machine.rotations.records.length,
           ]),
           workload: name,
           spkiSha256,
@@ -70,7 +70,7 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
         const machine = cluster.state.machine;
         const workload = machine.manifest?.workloads.get(name);
         const isCurrent =
-          record?.generation === machine.generation && isFromMeshCa(machine, record);
+          record?.generation === machine.generation && isUnrotatedSince(machine, record);
         if (record === undefined || workload === undefined || !isCurrent) continue;
         context.counters.count('certificates_issued');
         return hand(context, cluster, workload, record, request.publicKey);
@@ -95,13 +95,15 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
   });
 }
 
-/** Whether the mesh CA in use is the one that was when the certificate was recorded. */
-function isFromMeshCa(
+/**
+ * Whether no step of a rotation was taken since: the mesh CA and the versions of secrets are those
+ * that were in force at the record, which is what the record stands for.
+ */
+function isUnrotatedSince(
   { rotations }: Cluster<ReferenceValues>['state']['machine'],
   { index }: IssuedIdentity,
 ): boolean {
-  const { phase, sinceIndex } = rotations.meshCa;
-  return phase !== 'activated' || index > sinceIndex;
+  return index > (rotations.records.at(-1)?.index ?? 0);
 }
 
 /** Builds the answer. Only a record that is in the log gets here. */
@@ -230,15 +232,16 @@ function checkPossession(
 }
 
 /**
- * The idempotency key in the log. It covers whom it is for, the generation and the mesh CA, so that
- * nobody can take another's key, and a retry under newer ones gets a certificate of those.
+ * The idempotency key in the log. It covers whom it is for, the generation and the steps of
+ * rotations, so that nobody can take another's key, and a retry under newer ones gets a certificate
+ * of those.
  */
 function keyOf(
   context: ServiceContext,
   bytes: Uint8Array,
   spkiSha256: string,
   workload: string,
-  [number, meshCa]: readonly [generation: number, meshCa: number],
+  [number, steps]: readonly [generation: number, steps: number],
 ): ReturnType<typeof requestKey> {
   if (bytes.byteLength !== 16) {
     const fields = { expected: 16, found: bytes.byteLength };
@@ -251,7 +254,7 @@ function keyOf(
     .text(spkiSha256)
     .text(workload)
     .u64(number)
-    .u64(meshCa)
+    .u64(steps)
     .finish();
   return requestKey(context.crypto.hash('sha256', scope).subarray(0, 16));
 }
