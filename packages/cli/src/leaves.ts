@@ -54,6 +54,8 @@ export function describeLeaf(leaf: LogLeaf): string {
       return `step ${leaf.number}: ${leaf.step}`;
     case 'recovery':
       return `epoch ${leaf.epoch}, by ${leaf.owners.length} owners, key from ${leaf.key}`;
+    case 'revocation':
+      return `earlier certificates of ${leaf.workloads.join(', ')}`;
     default:
       return leaf satisfies never;
   }

@@ -102,7 +102,9 @@ export type LeafEvent =
       readonly owners: readonly Sha256Hex[];
       readonly participants: readonly LeafMember[];
       readonly acceptedMissing: readonly SlotName[];
-    };
+    }
+  /** An update took these workloads, or what admitted them, away: earlier certificates are void. */
+  | { readonly kind: 'revocation'; readonly workloads: readonly string[] };
 
 /** One leaf of the audit log. */
 export type LogLeaf = LeafPlace & LeafEvent;
@@ -119,6 +121,7 @@ export const LEAF_KINDS: readonly LeafKind[] = [
   'slots',
   'rotation',
   'recovery',
+  'revocation',
 ];
 
 /** The canonical encoding: what is hashed. */
@@ -182,6 +185,9 @@ function writeEvent(writer: CanonicalWriter, event: LeafEvent): void {
       writer.list(event.participants, writeMember);
       writer.list(event.acceptedMissing, (to, slot) => to.text(slot));
       return;
+    case 'revocation':
+      writer.list(event.workloads, (to, name) => to.text(name));
+      return;
     default:
       return unreachable(event);
   }
@@ -240,6 +246,8 @@ function readEvent(reader: CanonicalReader, kind: LeafKind): LeafEvent {
         participants: reader.list(ITEMS_MAX, readMember),
         acceptedMissing: reader.list(ITEMS_MAX, readSlot),
       };
+    case 'revocation':
+      return { kind, workloads: reader.list(ITEMS_MAX, (from) => from.text(NAME_BYTES_MAX)) };
     default:
       return unreachable(kind);
   }

@@ -65,6 +65,7 @@ const EVENTS: readonly LeafEvent[] = [
     participants: [member],
     acceptedMissing: [slot],
   },
+  { kind: 'revocation', workloads: ['web'] },
 ];
 
 const LEAVES: readonly LogLeaf[] = EVENTS.map((event, at) => ({

@@ -39,6 +39,7 @@ export function leavesOfCommand(after: After, done: Done): readonly LogLeaf[] {
     return placed(after, index, timeMs, [
       ...approvedBy(approvals, `generation ${transition.generation}`),
       { kind: 'update', transitionHash: next.head, manifestDigest },
+      ...revocationOf(next.withdrawn),
     ]);
   }
   if (rotation !== undefined) {
@@ -53,6 +54,10 @@ export function leavesOfCommand(after: After, done: Done): readonly LogLeaf[] {
     ...approvedBy(slots.approvals, `slots ${slots.number}`),
     { kind: 'slots', number: slots.number, slots: slots.slots },
   ]);
+}
+
+function revocationOf(workloads: readonly string[]): readonly LeafEvent[] {
+  return workloads.length === 0 ? [] : [{ kind: 'revocation', workloads }];
 }
 
 /** A release is one leaf beside its certificate, made before either is handed out (I3). */

@@ -62,6 +62,15 @@ describe('leaves', () => {
     ]);
   });
 
+  it('of an update that takes a workload away: which one, behind the transition', () => {
+    const state = founded();
+    const change = { requestKey: key(1), timeMs: unixMillis(2_000) };
+    applyNext(state, setManifest(state, manifestBytes({ 'workloads/web': undefined }), change));
+    const kinds = leavesOf(state).map(({ kind }) => kind);
+    expect(kinds.slice(-3)).toEqual(['approval', 'update', 'revocation']);
+    expect(leavesOf(state).at(-1)).toMatchObject({ index: 2, workloads: ['web'] });
+  });
+
   it('of a certificate: what was certified, then which secrets go with it, once', () => {
     const state = founded();
     const command = issue(state, { recorded });
