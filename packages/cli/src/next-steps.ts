@@ -3,12 +3,15 @@ import { CodedError } from '@witan/core';
 
 const NEXT_STEPS: Readonly<Record<string, string>> = {
   CLI_FLOOR_UNKNOWN: 'run it where the cluster was verified before, or give --no-floor',
-  CLI_KEY_NOT_AN_OWNER: 'use the key of an owner with the role update in the manifest in force',
+  CLI_KEY_NOT_AN_OWNER: 'use the key of an owner who has the role in the manifest in force',
+  CLI_LOCKS_OWNERS_OUT: 'add an owner with the role update, or give --allow-no-updates',
   CLI_NO_SHARES: 'give owners the role recovery, and set recoveryThreshold in the manifest',
   CLI_NOTHING_TO_TRUST: 'give --manifest FILE, the manifest that you expect to be in force',
+  CLI_PREPARED_STALE: 'prepare it again with witan approve --prepare, and sign the new bytes',
   CLI_RECEIPT_REFUSED: 'do not rely on it; fetch it anew with witan receipt get, and compare',
   CLI_SHARE_MISMATCH: 'take the newest share with witan share get, and open it again',
-  CLI_THRESHOLD_NOT_MET: 'give the keys of more owners, with --owner-key for each',
+  CLI_THRESHOLD_NOT_MET:
+    'give more --owner-key, or let owners approve one by one with witan approve',
   CLI_TRANSITION_STALE: 'look at what changed with witan history, and decide again',
   CLI_VERIFICATION_FAILED: 'do not trust this deployment before the failed checks are explained',
   CLIENT_BELOW_FLOOR: 'do not trust the answer; ask the operators whether they recovered a backup',

@@ -48,7 +48,7 @@ function addOwner(program: Command, run: RunCommand): void {
     .command('create')
     .description('make a key pair; refuses to overwrite one')
     .requiredOption('--name <name>', 'the owner’s name in manifests')
-    .option('--type <type>', 'p256; p384, rsa3072, rsa4096: for recovery alone', 'p256')
+    .option('--type <type>', 'p256, p384, rsa3072, rsa4096, ed25519 (signs alone)', 'p256')
     .option('--out <dir>', 'directory for the two files', '.');
   finish(create, 'witan owner create --name alice --out keys').action(
     (options: OwnerCreateOptions & { readonly json?: boolean }) =>
@@ -93,6 +93,7 @@ function addSet(program: Command, run: RunCommand): void {
       .requiredOption('--manifest <file>', 'the manifest')
       .requiredOption('--owner-key <file>', 'private key of an owner; several', list)
       .option('--previous <hash>', 'refuse unless this is the newest transition')
+      .option('--allow-no-updates', 'set even a manifest that nothing can follow')
       .option('--shares <dir>', 'for the owners’ shares, where new ones are dealt'),
   );
   const example =

@@ -2,6 +2,7 @@
 import { CommanderError, createProgram, type ExtraCommands } from './program.ts';
 import type { RunCommand } from './finish.ts';
 import { addAudit } from './commands/audit-group.ts';
+import { addApprovals } from './commands/approve-group.ts';
 import { addCluster } from './commands/cluster-group.ts';
 import { addEndorsements } from './commands/endorsements-group.ts';
 import { addRotate } from './commands/rotate-group.ts';
@@ -48,6 +49,7 @@ export async function run(options: RunOptions): Promise<number> {
   const provider = options.evidenceProvider ?? machineProvider;
   addEvidence(program, runCommand, { clock: systemClock, provider });
   addAudit(program, runCommand);
+  addApprovals(program, runCommand);
   addCluster(program, runCommand);
   addRotate(program, runCommand);
   addShare(program, runCommand);

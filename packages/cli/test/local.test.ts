@@ -1,4 +1,5 @@
 /** Commands that need no cluster. */
+import { generateKeyPairSync } from 'node:crypto';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { CodedError } from '@witan/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -51,7 +52,7 @@ describe('owner create', () => {
     expect(said.code).toBe(0);
     expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
       "Owner alice, key HASH
-        private key  DESK/alice.key.pem  (keep it: it approves manifests and opens a share)
+        private key  DESK/alice.key.pem  (keep it: it approves changes and opens a share)
         public key   DESK/alice.pub.pem  (goes into the manifest)
       "
     `);
@@ -134,12 +135,43 @@ describe('generate', () => {
   });
 
   it('refuses a key that cannot approve, and says which kind can (exit 2)', async () => {
-    const argv = ['owner', 'create', '--name', 'dan', '--type', 'p384', '--out', desk.directory];
-    await desk.witan(argv);
+    const weak = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
+    await desk.write('dan.pub.pem', weak.export({ format: 'pem', type: 'spki' }).toString());
     const said = await generate('--owner', desk.path('dan.pub.pem'));
     expect(said.code).toBe(2);
-    expect(said.stderr).toContain('KEYS_KEY_NOT_P256');
-    expect((await desk.witan([...argv, '--type', 'ed25519'])).stderr).toContain('--type');
+    expect(said.stderr).toContain('KEYS_OWNER_KEY_UNSUPPORTED');
+    const argv = ['owner', 'create', '--name', 'dan', '--type', 'dsa', '--out', desk.directory];
+    expect((await desk.witan(argv)).stderr).toContain('--type');
+  });
+
+  it('takes any kind of key that approves; one that only signs holds no share', async () => {
+    for (const [name, type] of [
+      ['dan', 'p384'],
+      ['erin', 'ed25519'],
+    ] as const) {
+      await desk.witan([
+        'owner',
+        'create',
+        '--name',
+        name,
+        '--type',
+        type,
+        '--out',
+        desk.directory,
+      ]);
+    }
+    const said = await generate(
+      '--owner',
+      desk.path('dan.pub.pem'),
+      '--owner',
+      desk.path('erin.pub.pem'),
+    );
+    expect(said.code).toBe(0);
+    const { owners } = JSON.parse(await desk.read('made', 'manifest.json')) as {
+      readonly owners: readonly { readonly name: string; readonly roles: readonly string[] }[];
+    };
+    const roles = Object.fromEntries(owners.map((owner) => [owner.name, owner.roles]));
+    expect(roles).toMatchObject({ dan: ['update', 'recovery'], erin: ['update'] });
   });
 
   it('gives the same bytes again, from its own deployment too', async () => {

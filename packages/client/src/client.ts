@@ -3,9 +3,19 @@
  * verified before it is given out, and what was verified raises the floor (I6).
  */
 import type { ReferenceValues } from '@witan/attestation';
+import type { Sha256Hex } from '@witan/core';
 import type { ValidatedManifest } from '@witan/manifest';
 import { Anchors, type AnswerAnchors } from './anchors.ts';
 import { fetchLeaves, fetchReceipt, type FetchedLeaves, type ReceiptOf } from './audit-log.ts';
+import {
+  fetchPending,
+  sendApproval,
+  sendWithdrawal,
+  type ApproveRequest,
+  type ApproveResult,
+  type PendingChanges,
+  type WithdrawRequest,
+} from './approvals.ts';
 import {
   askCanStop,
   askStepDown,
@@ -55,6 +65,12 @@ export interface Client {
   getHistory(): Promise<FetchedHistory>;
   /** Sends a change once; repeats it under the same key until it is answered. */
   setManifest(request: SetManifestRequest): Promise<SetManifestResult>;
+  /** Adds one owner's approval to a change; repeats it under the same key until answered. */
+  approve(request: ApproveRequest): Promise<ApproveResult>;
+  /** Takes an owner's approval back. @returns false where it was recorded before */
+  withdraw(request: WithdrawRequest): Promise<boolean>;
+  /** What waits for approvals, with the manifest of one change where wanted. */
+  getPending(withManifestOf?: Sha256Hex): Promise<PendingChanges>;
   /** For initializers: needs a prover. */
   issueCredentials(request: CredentialsRequest): Promise<Credentials>;
   /** Which of these certificates are recorded; serials of 32 hex digits, any number. */
@@ -139,6 +155,22 @@ class CoordinatorClient implements Client {
     );
     await this.#keep(answer, result.mark, request.manifest.bytes);
     return result;
+  }
+
+  approve(request: ApproveRequest): Promise<ApproveResult> {
+    const requestKey = this.#requestKey();
+    return this.#run((attempt) =>
+      sendApproval(attempt, request, requestKey, this.#anchors, this.#connector.settings),
+    );
+  }
+
+  withdraw(request: WithdrawRequest): Promise<boolean> {
+    return this.#run((attempt) => sendWithdrawal(attempt, request, this.#anchors));
+  }
+
+  getPending(withManifestOf?: Sha256Hex): Promise<PendingChanges> {
+    const { settings } = this.#connector;
+    return this.#run((attempt) => fetchPending(attempt, this.#anchors, settings, withManifestOf));
   }
 
   async issueCredentials(request: CredentialsRequest): Promise<Credentials> {

@@ -1,5 +1,13 @@
 /** SDK: find a replica, verify it, follow the leader, retry safely, keep the floor. */
 export type { FetchedLeaves, NumberedLeaf, ReceiptOf } from './audit-log.ts';
+export type {
+  ApprovedAction,
+  ApproveRequest,
+  ApproveResult,
+  PendingChange,
+  PendingChanges,
+  WithdrawRequest,
+} from './approvals.ts';
 export { backoffMs, pause, type BackoffLimits } from './backoff.ts';
 export { createClient, type Client, type EndpointStatus } from './client.ts';
 export type {

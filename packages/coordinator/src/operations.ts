@@ -41,9 +41,17 @@ import {
   type StateMachine,
 } from '@witan/state-machine';
 import { createCertificates, rotationCertificates } from './authorities.ts';
+import {
+  approvalCommand,
+  completedBy,
+  type ApproveOperation,
+  type WithdrawOperation,
+} from './approval-operations.ts';
 import { CoordinatorError } from './errors.ts';
 
 export type Operation =
+  | ApproveOperation
+  | WithdrawOperation
   | {
       readonly kind: 'set-manifest';
       readonly requestKey: RequestKey;
@@ -116,6 +124,13 @@ export function prepareOperation(
       return prepareManifest(operation, options);
     case 'issue':
       return preparePlain(() => identityCommand(operation, options), options);
+    case 'approve': {
+      const change = completedBy(operation, options.view, options);
+      if (change !== undefined) return prepareOperation(change, options);
+      return preparePlain(() => approvalCommand(operation, options.clock), options);
+    }
+    case 'withdraw':
+      return preparePlain(() => approvalCommand(operation, options.clock), options);
     case 'change-slots':
       return preparePlain(
         () => encodeCommand({ ...operation, timeMs: options.clock.now() }),
@@ -171,6 +186,9 @@ async function preparePlain(
 }
 
 function isTaken(result: CommandResult): boolean {
+  if (result.kind === 'approval-recorded' || result.kind === 'approval-withdrawn') {
+    return result.isNew;
+  }
   return ['manifest-set', 'issued', 'slots-changed', 'rotated'].includes(result.kind);
 }
 
@@ -283,6 +301,7 @@ function isWorthAnotherTry(result: CommandResult): boolean {
 }
 
 const LEADER_CODES: readonly string[] = [
+  'APPROVALS_COMPLETE',
   'TRANSITION_SIGNATURE_INVALID',
   'FOUNDING_FIELDS_MISSING',
   'FOUNDING_FIELDS_REPEATED',

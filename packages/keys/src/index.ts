@@ -48,6 +48,14 @@ export {
   type OwnerKeyType,
 } from './owner-keys.ts';
 export {
+  loadApprovalKey,
+  loadApprovalPublicKey,
+  ownerKeyKindOf,
+  readForeignSignature,
+  signingHint,
+  signJws,
+} from './approval-keys.ts';
+export {
   DNS_NAMES_MAX,
   IP_ADDRESSES_MAX,
   randomSerial,

@@ -16,7 +16,7 @@ import { assertP256, spkiFingerprint, spkiOf } from './p256.ts';
 import { assertHoldsShares } from './recovery/share-envelope.ts';
 
 /** Longest PEM text that is read, in characters. */
-const PEM_CHARS_MAX = 16_384;
+export const PEM_CHARS_MAX = 16_384;
 
 /** A new owner key. */
 export interface OwnerKeyPair {
@@ -29,7 +29,7 @@ export interface OwnerKeyPair {
 }
 
 /** What keys are made: P-256 for any role, the others for the role `recovery` alone. */
-export type OwnerKeyType = 'p256' | 'p384' | 'rsa3072' | 'rsa4096';
+export type OwnerKeyType = 'p256' | 'p384' | 'rsa3072' | 'rsa4096' | 'ed25519';
 
 /** Makes an owner's key pair; RSA keys take up to some seconds. */
 export function generateOwnerKeyPair(type: OwnerKeyType = 'p256'): OwnerKeyPair {
@@ -52,6 +52,8 @@ function generatePair(type: OwnerKeyType): {
       return generateKeyPairSync('ec', { namedCurve: 'secp384r1' });
     case 'rsa3072':
       return generateKeyPairSync('rsa', { modulusLength: 3072 });
+    case 'ed25519':
+      return generateKeyPairSync('ed25519');
     case 'rsa4096':
       return generateKeyPairSync('rsa', { modulusLength: 4096 });
     default:
@@ -120,7 +122,8 @@ export function loadShareOwnerPublicKey(pem: string): KeyObject {
   return key;
 }
 
-function checkPemKind(text: string, accepted: readonly string[]): string {
+/** @throws KeysError KEYS_PEM_NOT_FOUND, KEYS_PEM_WRONG_KIND */
+export function checkPemKind(text: string, accepted: readonly string[]): string {
   const expected = accepted.join(' or ');
   if (text.length > PEM_CHARS_MAX) {
     throw new KeysError('KEYS_PEM_NOT_FOUND', 'text is too long to be a PEM key', {
@@ -148,7 +151,8 @@ function readP256(kind: string, read: () => KeyObject): KeyObject {
   return key;
 }
 
-function readKey(kind: string, read: () => KeyObject): KeyObject {
+/** @throws KeysError KEYS_PEM_UNREADABLE */
+export function readKey(kind: string, read: () => KeyObject): KeyObject {
   let key: KeyObject;
   try {
     key = read();

@@ -59,6 +59,23 @@ export function approvalBytes(subject: ApprovalSubject): Uint8Array {
   return writer.finish();
 }
 
+const REVOCATION_LABEL = 'witan/revocation/v1';
+
+/** The content of a withdrawal: an owner's approvals of a change no longer count. */
+export function revocationBytes(of: {
+  readonly clusterId: ClusterId;
+  /** Hash of the transition in force. */
+  readonly previousTransition: Sha256Hex;
+  /** SHA-256 of the content that was approved. */
+  readonly proposal: Sha256Hex;
+}): Uint8Array {
+  const writer = new CanonicalWriter().text(REVOCATION_LABEL);
+  writeDigest(writer, of.clusterId);
+  writeDigest(writer, of.previousTransition);
+  writeDigest(writer, of.proposal);
+  return writer.finish();
+}
+
 /** The owners who decide, and how many of them it takes. */
 export type ApprovalRules = Pick<ManifestContent<unknown>, 'owners' | 'updateThreshold'> &
   Partial<Pick<ManifestContent<unknown>, 'membershipThreshold'>>;

@@ -31,10 +31,19 @@ import {
   type Approval,
   type RotationStep,
 } from '@witan/manifest';
+import {
+  readApprove,
+  readWithdraw,
+  writeApprovalCommand,
+  type ApproveCommand,
+  type WithdrawCommand,
+} from './approval-commands.ts';
 import { badValue, decodeWith, readHex, writeHex } from './codec.ts';
 import { StateMachineError } from './errors.ts';
 import * as limits from './limits.ts';
 import { readStep } from './rotations.ts';
+
+export type { ApproveCommand, WithdrawCommand };
 
 const COMMAND_LABEL = 'witan/command/v1';
 
@@ -136,10 +145,10 @@ export interface NoopCommand {
 }
 
 /** Everything that can be in the log, apart from membership changes. */
-export type Command =
-  SetManifestCommand | IssueCertificateCommand | ChangeSlotsCommand | RotateCommand | NoopCommand;
+export type Command = KeyedCommand | ApproveCommand | WithdrawCommand | NoopCommand;
 /** Commands that a client may retry under the same key. */
-export type KeyedCommand = Exclude<Command, NoopCommand>;
+export type KeyedCommand =
+  SetManifestCommand | IssueCertificateCommand | ChangeSlotsCommand | RotateCommand;
 
 const KINDS: readonly Command['kind'][] = [
   'noop',
@@ -147,6 +156,8 @@ const KINDS: readonly Command['kind'][] = [
   'issue-certificate',
   'change-slots',
   'rotate',
+  'approve',
+  'withdraw',
 ];
 
 /** The canonical encoding of a command. */
@@ -201,6 +212,10 @@ export function encodeCommand(command: Command): Uint8Array {
         .list(command.approvals, writeApproval)
         .u64(command.timeMs)
         .finish();
+    case 'approve':
+    case 'withdraw':
+      writeApprovalCommand(writer, command);
+      return writer.finish();
     default:
       return unreachable(command);
   }
@@ -222,6 +237,10 @@ export function decodeCommand(bytes: Uint8Array): Command {
         return readChangeSlots(reader);
       case 'rotate':
         return readRotate(reader);
+      case 'approve':
+        return readApprove(reader);
+      case 'withdraw':
+        return readWithdraw(reader);
       case undefined:
         throw badValue('another kind of command');
       default:

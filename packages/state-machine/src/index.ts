@@ -1,5 +1,7 @@
 /** What the cluster agrees on: commands, results, members, and the state machine itself. */
 export * from './commands.ts';
+export { contentOf, proposalId, ROLE_OF } from './approval-content.ts';
+export { neededFor } from './approve.ts';
 export * from './errors.ts';
 export * from './limits.ts';
 export {
@@ -13,6 +15,7 @@ export {
   type MemberRecord,
   type MembershipChange,
 } from './members.ts';
+export { liveApprovals, type Proposal, type ProposedAction, type Withdrawal } from './proposals.ts';
 export type { GivenShares } from './recovery-shares.ts';
 export type {
   CommandResult,

@@ -30,6 +30,10 @@ export const PUBLIC_KEY_BYTES_MAX: number = 1024;
 export const ROTATIONS_MAX: number = 4096;
 /** Certificates that one step of a rotation brings. */
 export const ROTATION_CERTIFICATES_MAX: number = 2;
+/** Changes with too few approvals yet that one owner may have opened at a time. */
+export const PROPOSALS_PER_OWNER_MAX: number = 2;
+/** Changes whose approval one owner may withdraw under one manifest. */
+export const WITHDRAWALS_PER_OWNER_MAX: number = 16;
 /** Slots of a cluster. */
 export const SLOTS_MAX: number = 64;
 /** Changes of the slots in the life of one cluster. */

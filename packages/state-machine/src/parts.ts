@@ -1,21 +1,36 @@
 /** What a state consists of, and reading it from a snapshot. */
-import { clusterId, epoch, type CanonicalReader, type ClusterId, type Epoch } from '@witan/core';
+import {
+  clusterId,
+  epoch,
+  type CanonicalReader,
+  type ClusterId,
+  type Epoch,
+  type Sha256Hex,
+} from '@witan/core';
+import type { Recovery } from '@witan/manifest';
+import type { Proposed } from './approve.ts';
 import { AuditLog } from './audit-log.ts';
 import { decodeWith, readHex } from './codec.ts';
+import type { Command, RequestKey } from './commands.ts';
 import { StateMachineError } from './errors.ts';
 import { IssuedTable } from './issued-table.ts';
-import { Ledger } from './ledger.ts';
-import { Lifecycle } from './lifecycle.ts';
-import * as limits from './limits.ts';
+import { Ledger, type NewGeneration } from './ledger.ts';
+import { Lifecycle, type Rotation } from './lifecycle.ts';
+import { SNAPSHOT_BYTES_MAX } from './limits.ts';
+import type { MemberInfo } from './members.ts';
 import { Membership } from './membership.ts';
 import type { SnapshotOptions } from './options.ts';
+import { ProposalTable, type Withdrawal } from './proposals.ts';
 import { RequestTable } from './request-table.ts';
+import type { CommandResult } from './results.ts';
+import type { SlotChange } from './slot-changes.ts';
+import type { StateView } from './view.ts';
 
 /**
  * Of a snapshot. Version 2 added recoveries, 3 recovery shares, 4 changes of slots, 5 rotations, 6
- * the audit log.
+ * the audit log, 7 what waits for approvals.
  */
-export const SNAPSHOT_VERSION = 6;
+export const SNAPSHOT_VERSION = 7;
 /** Older versions that are still read. */
 const SNAPSHOT_VERSION_MIN = 1;
 
@@ -30,26 +45,21 @@ export interface Parts<ReferenceValues> {
   readonly requests: RequestTable;
   readonly lifecycle: Lifecycle;
   readonly log: AuditLog;
+  readonly proposals: ProposalTable;
 }
 
-/** Reads a snapshot and checks it as a whole. @throws StateMachineError as `decodeSnapshot` */
-export function readSnapshot<ReferenceValues>(
-  bytes: Uint8Array,
-  options: SnapshotOptions<ReferenceValues>,
-): Parts<ReferenceValues> {
-  const bytesMax = options.bytesMax ?? limits.SNAPSHOT_BYTES_MAX;
-  if (bytes.byteLength > bytesMax) {
-    const fields = { expected: bytesMax, found: bytes.byteLength };
-    throw new StateMachineError('SNAPSHOT_TOO_LARGE', fields);
-  }
-  const version = bytes[0];
-  if (version !== undefined && (version < SNAPSHOT_VERSION_MIN || version > SNAPSHOT_VERSION)) {
-    const fields = { expected: SNAPSHOT_VERSION, found: version };
-    throw new StateMachineError('SNAPSHOT_VERSION_UNKNOWN', fields);
-  }
-  return decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) =>
-    readParts(reader, { ...options, version: reader.u8() }),
-  );
+/** What a command does. */
+export interface Decision<ReferenceValues> {
+  readonly requestKey: RequestKey | undefined;
+  readonly digest: Sha256Hex | undefined;
+  readonly result: CommandResult;
+  readonly repeated: boolean;
+  readonly command?: Command;
+  readonly next: NewGeneration<ReferenceValues> | undefined;
+  readonly slots?: SlotChange;
+  readonly rotation?: Rotation;
+  readonly proposed?: Proposed;
+  readonly withdrawal?: Withdrawal;
 }
 
 /** Reads what stands behind the version of a snapshot. */
@@ -60,15 +70,88 @@ function readParts<ReferenceValues>(
   const cluster = clusterId(readHex(reader, 32));
   const era = epoch(reader.u64());
   const appliedIndex = reader.u64();
+  const { version } = options;
+  const membership = Membership.read(reader, version >= 4);
+  const ledger = Ledger.read(reader, { clusterId: cluster, epoch: era, ...options });
   return {
     clusterId: cluster,
     epoch: era,
     appliedIndex,
-    membership: Membership.read(reader, options.version >= 4),
-    ledger: Ledger.read(reader, { clusterId: cluster, epoch: era, ...options }),
+    membership,
+    ledger,
     issued: IssuedTable.read(reader, appliedIndex),
     requests: RequestTable.read(reader, appliedIndex),
-    lifecycle: Lifecycle.read(options.version >= 5 ? reader : undefined),
-    log: AuditLog.read(reader, options.crypto, options.version >= 6),
+    lifecycle: Lifecycle.read(version >= 5 ? reader : undefined),
+    log: AuditLog.read(reader, options.crypto, version >= 6),
+    proposals: version >= 7 ? ProposalTable.read(reader, ledger.head) : new ProposalTable(),
   };
+}
+
+/**
+ * @returns the limit of the whole in bytes
+ * @throws StateMachineError SNAPSHOT_TOO_LARGE, SNAPSHOT_VERSION_UNKNOWN
+ */
+function checkSnapshotHead(bytes: Uint8Array, bytesMax: number = SNAPSHOT_BYTES_MAX): number {
+  if (bytes.byteLength > bytesMax) {
+    const fields = { expected: bytesMax, found: bytes.byteLength };
+    throw new StateMachineError('SNAPSHOT_TOO_LARGE', fields);
+  }
+  const version = bytes[0];
+  if (version !== undefined && (version < SNAPSHOT_VERSION_MIN || version > SNAPSHOT_VERSION)) {
+    const fields = { expected: SNAPSHOT_VERSION, found: version };
+    throw new StateMachineError('SNAPSHOT_VERSION_UNKNOWN', fields);
+  }
+  return bytesMax;
+}
+
+/**
+ * The membership of a recovered cluster: the same slots under new members (I7).
+ *
+ * @throws StateMachineError RECOVERY_MISFIT for members against I2
+ */
+export function membershipOf(before: Membership, members: readonly MemberInfo[]): Membership {
+  const membership = before.vacated();
+  const voters = members.map((member) => member.nodeId);
+  const change = { voters, votersOutgoing: [], learners: [], added: members };
+  const violation = membership.check(change);
+  if (violation !== undefined) {
+    const fields = { expected: 'members that I2 allows', found: violation.kind };
+    throw new StateMachineError('RECOVERY_MISFIT', fields);
+  }
+  membership.apply(change);
+  return membership;
+}
+
+/**
+ * The key of a history that a recovery goes on from.
+ *
+ * @throws StateMachineError RECOVERY_MISFIT where it goes on from another state
+ */
+export function historyKeyFor(
+  { from }: Recovery,
+  state: Pick<StateView<unknown>, 'epoch' | 'appliedIndex' | 'head' | 'historyPublicKey'>,
+): Uint8Array {
+  const found = [from.epoch, from.index, from.transitionHash].join(' ');
+  const expected = [state.epoch, state.appliedIndex, state.head].join(' ');
+  const { historyPublicKey } = state;
+  if (historyPublicKey !== undefined && found === expected) return historyPublicKey;
+  throw new StateMachineError('RECOVERY_MISFIT', { expected, found });
+}
+
+/** The result for bytes that are no command. @throws what another error says */
+export function malformed(error: unknown): CommandResult {
+  if (!(error instanceof StateMachineError)) throw error;
+  const reason = String(error.fields['found'] ?? error.code);
+  return { kind: 'malformed', code: 'COMMAND_MALFORMED', reason };
+}
+
+/** Reads a snapshot and checks it as a whole. @throws StateMachineError as `decodeSnapshot` */
+export function readSnapshot<ReferenceValues>(
+  bytes: Uint8Array,
+  options: SnapshotOptions<ReferenceValues>,
+): Parts<ReferenceValues> {
+  const bytesMax = checkSnapshotHead(bytes, options.bytesMax);
+  return decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) =>
+    readParts(reader, { ...options, version: reader.u8() }),
+  );
 }

@@ -52,6 +52,8 @@ export type PreparationCode =
   | 'RECOVERY_HEADER_UNDUE'
   /** A step of a rotation came with other certificates than it takes. */
   | 'ROTATION_CERTIFICATES_UNFIT'
+  /** The approval completes a change, which has to be carried out with it. */
+  | 'APPROVALS_COMPLETE'
   /** The new transition is not signed by the history key. */
   | 'TRANSITION_SIGNATURE_INVALID';
 
@@ -72,6 +74,14 @@ export type StateRefusalCode =
   | 'ROTATION_HOLDERS_LEFT'
   /** The history has reached its limit. */
   | 'HISTORY_FULL'
+  /** Approvals are collected once a manifest says who the owners are. */
+  | 'PROPOSAL_NEEDS_MANIFEST'
+  /** An owner has opened as many changes as he may at a time. */
+  | 'PROPOSALS_FULL'
+  /** An owner has withdrawn approvals of as many changes as he may. */
+  | 'WITHDRAWALS_FULL'
+  /** An owner took this approval back. */
+  | 'APPROVAL_WITHDRAWN'
   /** The slots were changed as often as a cluster records. */
   | 'SLOT_CHANGES_FULL'
   /** Slots can be changed once a manifest says who the owners are. */
@@ -111,6 +121,19 @@ export type CommandResult =
       readonly number: number;
       readonly slots: readonly SlotName[];
     }
+  /** One more approval of a change, or one that is known; it takes effect with all of them. */
+  | {
+      readonly kind: 'approval-recorded';
+      readonly proposal: Sha256Hex;
+      readonly isNew: boolean;
+      readonly count: number;
+      readonly needed: number;
+    }
+  | {
+      readonly kind: 'approval-withdrawn';
+      readonly proposal: Sha256Hex;
+      readonly isNew: boolean;
+    }
   /** The update builds on `found`, but the newest transition is `expected`. */
   | { readonly kind: 'conflict'; readonly expected: Sha256Hex; readonly found: Sha256Hex }
   | Refused
@@ -140,6 +163,7 @@ export type RememberedResult = Extract<
 >;
 
 const PREPARATION_CODES: ReadonlySet<RefusalCode> = new Set<PreparationCode>([
+  'APPROVALS_COMPLETE',
   'FOUNDING_FIELDS_MISSING',
   'FOUNDING_FIELDS_REPEATED',
   'RECOVERY_HEADER_MISSING',
@@ -160,6 +184,8 @@ export function isRemembered(result: CommandResult): result is RememberedResult 
       return true;
     case 'refused':
       return !PREPARATION_CODES.has(result.code);
+    case 'approval-recorded':
+    case 'approval-withdrawn':
     case 'stale-generation':
     case 'unknown-workload':
     case 'key-reused':

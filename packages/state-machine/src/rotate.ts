@@ -55,14 +55,15 @@ export function decideRotate(
 /** @throws ManifestError for whatever the approvals lack */
 function approvedBy(
   view: View,
-  { step, approvals }: RotateCommand,
+  { step, approvals, timeMs }: RotateCommand,
   crypto: Crypto,
 ): readonly Approval[] {
   const { clusterId, epoch, head: previousTransition, rotations, manifest } = view;
   const owners = { owners: [], updateThreshold: 0 };
   const number = rotations.records.length;
   const data = rotationBytes({ clusterId, epoch, previousTransition, number, step });
-  return checkApprovalsOf(data, { inForce: manifest ?? owners, isFirst: false, approvals, crypto });
+  const inForce = manifest ?? owners;
+  return checkApprovalsOf(data, { inForce, isFirst: false, approvals, timeMs, crypto });
 }
 
 function refuse(view: View, command: RotateCommand): Refused | undefined {

@@ -16,8 +16,10 @@ import {
   type ParseReferenceValues,
   type Transition,
 } from '@witan/manifest';
+import { contentOf, proposalId, refuseWithdrawn } from './approval-content.ts';
 import type { SetManifestCommand } from './commands.ts';
 import type { FoundingKeys, NewGeneration } from './ledger.ts';
+import type { ProposalTable } from './proposals.ts';
 import { nextShares } from './recovery-shares.ts';
 import { refused, type CommandResult, type Refused } from './results.ts';
 import type { StateView } from './view.ts';
@@ -53,6 +55,7 @@ export type SetManifestOutcome<ReferenceValues> =
 /** Decides without changing anything. */
 export function decideSetManifest<ReferenceValues>(
   view: StateView<ReferenceValues>,
+  table: ProposalTable,
   command: SetManifestCommand,
   parseReferenceValues: ParseReferenceValues<ReferenceValues>,
   crypto: Crypto,
@@ -65,6 +68,9 @@ export function decideSetManifest<ReferenceValues>(
     const result = refused('HISTORY_FULL', 'transitions', TRANSITIONS_MAX, view.generation + 1);
     return { result };
   }
+  const content = contentOf(view, { kind: 'manifest', manifest: command.manifest }, crypto);
+  const withdrawn = refuseWithdrawn(table, command.approvals, proposalId(content, crypto));
+  if (withdrawn !== undefined) return { result: withdrawn };
   const founding = foundingKeys(view, command);
   if (isRefused(founding)) return { result: founding };
   try {

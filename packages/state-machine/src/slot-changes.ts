@@ -23,9 +23,11 @@ import {
   writeApproval,
   type Approval,
 } from '@witan/manifest';
+import { contentOf, proposalId, refuseWithdrawn } from './approval-content.ts';
 import { badValue, readHex, writeHex } from './codec.ts';
 import type { ChangeSlotsCommand } from './commands.ts';
 import * as limits from './limits.ts';
+import type { ProposalTable } from './proposals.ts';
 import { refused, type CommandResult, type Refused } from './results.ts';
 import type { StateView } from './view.ts';
 
@@ -57,6 +59,7 @@ type View = Pick<
 /** Decides without changing anything. */
 export function decideChangeSlots(
   view: View,
+  table: ProposalTable,
   command: ChangeSlotsCommand,
   index: number,
   crypto: Crypto,
@@ -66,7 +69,7 @@ export function decideChangeSlots(
     const found = previousTransition;
     return { result: { kind: 'conflict', expected: view.head, found } };
   }
-  const refusal = refuse(view, command);
+  const refusal = refuseSlots(view, command) ?? withdrawn(view, table, command, crypto);
   if (refusal !== undefined) return { result: refusal };
   try {
     const approvals = approvedBy(view, command, crypto);
@@ -109,7 +112,21 @@ function approvedBy(
   });
 }
 
-function refuse(view: View, command: ChangeSlotsCommand): Refused | undefined {
+function withdrawn(
+  view: View,
+  table: ProposalTable,
+  { number, slots, approvals }: ChangeSlotsCommand,
+  crypto: Crypto,
+): Refused | undefined {
+  const content = contentOf(view, { kind: 'slots', number, slots }, crypto);
+  return refuseWithdrawn(table, approvals, proposalId(content, crypto));
+}
+
+/** Why the list may not follow the one in force, whoever approves it. */
+export function refuseSlots(
+  view: View,
+  command: Pick<ChangeSlotsCommand, 'number' | 'slots'>,
+): Refused | undefined {
   const { slots: to } = command;
   const { slots: from, slotChanges, members, manifest } = view;
   if (manifest === undefined) {

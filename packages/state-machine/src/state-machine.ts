@@ -28,11 +28,11 @@ import {
 import { AuditLog, type AuditLogView } from './audit-log.ts';
 import { writeHex } from './codec.ts';
 import { decodeCommand, requestDigest, type Command, type RequestKey } from './commands.ts';
-import { StateMachineError } from './errors.ts';
+import { decideApprove, decideWithdraw } from './approve.ts';
 import { decideIssueCertificate } from './issue-certificate.ts';
 import { IssuedTable } from './issued-table.ts';
-import { Ledger, type NewGeneration } from './ledger.ts';
-import { Lifecycle, type Rotation } from './lifecycle.ts';
+import { Ledger } from './ledger.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { leavesOfCommand, leavesOfMembership, leavesOfRecovery } from './log-leaves.ts';
 import type {
   Configuration,
@@ -42,7 +42,16 @@ import type {
   MembershipChange,
 } from './members.ts';
 import { Membership } from './membership.ts';
-import { readSnapshot, SNAPSHOT_VERSION, type Parts } from './parts.ts';
+import {
+  historyKeyFor,
+  malformed,
+  membershipOf,
+  readSnapshot,
+  SNAPSHOT_VERSION,
+  type Decision,
+  type Parts,
+} from './parts.ts';
+import { ProposalTable, type Proposal, type Withdrawal } from './proposals.ts';
 import type { GivenShares } from './recovery-shares.ts';
 import type { Genesis, SnapshotOptions, StateMachineOptions } from './options.ts';
 import { RequestTable } from './request-table.ts';
@@ -59,17 +68,6 @@ import type { RotationsView } from './rotations.ts';
 import { decideChangeSlots, type SlotChange } from './slot-changes.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
-interface Decision<ReferenceValues> {
-  readonly requestKey: RequestKey | undefined;
-  readonly digest: Sha256Hex | undefined;
-  readonly result: CommandResult;
-  readonly repeated: boolean;
-  readonly command?: Command;
-  readonly next: NewGeneration<ReferenceValues> | undefined;
-  readonly slots?: SlotChange;
-  readonly rotation?: Rotation;
-}
-
 /** The state and the only ways to change it; everybody else is given its `StateView`. */
 export class StateMachine<ReferenceValues> implements StateView<ReferenceValues> {
   readonly clusterId: ClusterId;
@@ -81,6 +79,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   readonly #requests: RequestTable;
   readonly #lifecycle: Lifecycle;
   readonly #log: AuditLog;
+  readonly #proposals: ProposalTable;
   #appliedIndex: number;
 
   private constructor(
@@ -96,6 +95,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     this.#requests = parts.requests;
     this.#lifecycle = parts.lifecycle;
     this.#log = parts.log;
+    this.#proposals = parts.proposals;
     this.#parseReferenceValues = options.parseReferenceValues;
   }
 
@@ -119,6 +119,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       requests: new RequestTable(),
       lifecycle: new Lifecycle(),
       log: new AuditLog(options.crypto),
+      proposals: new ProposalTable(),
     };
     return new StateMachine(parts, options);
   }
@@ -138,31 +139,19 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     options: SnapshotOptions<ReferenceValues>,
   ): StateMachine<ReferenceValues> {
     const { recovery } = signed;
-    const { historyPublicKey } = this;
-    const found = [recovery.from.epoch, recovery.from.index, recovery.from.transitionHash];
-    const expected = [this.epoch, this.#appliedIndex, this.head];
-    if (historyPublicKey === undefined || found.join(' ') !== expected.join(' ')) {
-      const fields = { expected: expected.join(' '), found: found.join(' ') };
-      throw new StateMachineError('RECOVERY_MISFIT', fields);
-    }
+    const historyPublicKey = historyKeyFor(recovery, this);
     const recoveries = [...this.recoveries, signed];
     verifyRecoveries(recoveries, this.clusterId, historyPublicKey, options.crypto);
     const copy = StateMachine.decodeSnapshot(this.encodeSnapshot(), options);
-    const membership = this.#membership.vacated();
-    const voters = members.map((member) => member.nodeId);
-    const change = { voters, votersOutgoing: [], learners: [], added: members };
-    const violation = membership.check(change);
-    if (violation !== undefined) {
-      const fields = { expected: 'members that I2 allows', found: violation.kind };
-      throw new StateMachineError('RECOVERY_MISFIT', fields);
-    }
-    membership.apply(change);
+    const membership = membershipOf(this.#membership, members);
     copy.#ledger.recovered(signed, options.crypto);
-    const { clusterId } = this;
+    const { clusterId, epoch } = recovery;
     const appliedIndex = this.#appliedIndex + 1;
     const [ledger, issued, requests] = [copy.#ledger, copy.#issued, copy.#requests];
     const kept = { ledger, issued, requests, lifecycle: copy.#lifecycle, log: copy.#log };
-    const parts = { clusterId, epoch: recovery.epoch, appliedIndex, membership, ...kept };
+    // Owners approve anew: what they saw before the loss may not be what was kept.
+    const proposals = new ProposalTable();
+    const parts = { clusterId, epoch, appliedIndex, membership, ...kept, proposals };
     const opened = new StateMachine(parts, options);
     opened.#record(leavesOfRecovery(opened, appliedIndex, signed, options.crypto));
     return opened;
@@ -248,6 +237,14 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     return this.#membership.configuration;
   }
 
+  get proposals(): readonly Proposal[] {
+    return this.#proposals.proposals;
+  }
+
+  get withdrawals(): readonly Withdrawal[] {
+    return this.#proposals.withdrawals;
+  }
+
   get issuedCount(): number {
     return this.#issued.size;
   }
@@ -296,12 +293,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     const decision = this.#decide(index, commandBytes, crypto);
     const { result, requestKey, digest, repeated } = decision;
     if (!repeated) {
-      if (decision.rotation !== undefined) this.#lifecycle.rotated(decision.rotation, this);
-      if (decision.next !== undefined) {
-        this.#ledger.append(decision.next);
-        this.#lifecycle.manifestSet(decision.next, index, this.#issued.values());
-      }
-      if (decision.slots !== undefined) this.#membership.changeSlots(decision.slots);
+      this.#carryOut(decision, index);
       if (result.kind === 'issued') this.#issued.add(result.record);
       if (requestKey !== undefined && digest !== undefined && isRemembered(result)) {
         this.#requests.add({ key: requestKey, index, digest, result });
@@ -344,6 +336,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     this.#requests.write(writer);
     this.#lifecycle.write(writer);
     this.#log.write(writer);
+    this.#proposals.write(writer);
     return writer.finish();
   }
 
@@ -359,17 +352,38 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     return new StateMachine(readSnapshot(bytes, options), options);
   }
 
+  #carryOut(decision: Decision<ReferenceValues>, index: number): void {
+    const { rotation, next, slots, proposed, withdrawal } = decision;
+    if (rotation !== undefined) this.#lifecycle.rotated(rotation, this);
+    if (next !== undefined) {
+      this.#ledger.append(next);
+      this.#lifecycle.manifestSet(next, index, this.#issued.values());
+      this.#proposals.clear();
+    }
+    if (slots !== undefined) {
+      this.#membership.changeSlots(slots);
+      this.#proposals.dropSlots();
+    }
+    if (proposed !== undefined) this.#proposals.put(proposed.proposal, proposed.timeMs);
+    if (withdrawal !== undefined) this.#proposals.withdraw(withdrawal);
+  }
+
   #decide(index: number, bytes: Uint8Array, crypto: Crypto): Decision<ReferenceValues> {
     const none = { requestKey: undefined, digest: undefined, repeated: false, next: undefined };
     let command: Command;
     try {
       command = decodeCommand(bytes);
     } catch (error) {
-      if (!(error instanceof StateMachineError)) throw error;
-      const reason = String(error.fields['found'] ?? error.code);
-      return { ...none, result: { kind: 'malformed', code: 'COMMAND_MALFORMED', reason } };
+      return { ...none, result: malformed(error) };
     }
     if (command.kind === 'noop') return { ...none, result: { kind: 'noop' } };
+    const parse = this.#parseReferenceValues;
+    if (command.kind === 'approve') {
+      return { ...none, ...decideApprove(this, this.#proposals, command, parse, crypto) };
+    }
+    if (command.kind === 'withdraw') {
+      return { ...none, ...decideWithdraw(this, this.#proposals, command, crypto) };
+    }
     const { requestKey } = command;
     const digest = requestDigest(command, crypto);
     const earlier = this.#requests.get(requestKey);
@@ -383,7 +397,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       return { ...none, command, requestKey, digest, result };
     }
     if (command.kind === 'change-slots') {
-      const { result, change } = decideChangeSlots(this, command, index, crypto);
+      const { result, change } = decideChangeSlots(this, this.#proposals, command, index, crypto);
       return { ...none, requestKey, digest, result, ...(change && { slots: change }) };
     }
     if (command.kind === 'rotate') {
@@ -391,7 +405,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       const rotation = record && { record, certificates: command.certificates };
       return { ...none, requestKey, digest, result, ...(rotation && { rotation }) };
     }
-    const outcome = decideSetManifest(this, command, this.#parseReferenceValues, crypto);
+    const outcome = decideSetManifest(this, this.#proposals, command, parse, crypto);
     return { ...none, requestKey, digest, result: outcome.result, next: outcome.next };
   }
 }

@@ -9,6 +9,7 @@ import type {
   MemberRecord,
   MembershipChange,
 } from './members.ts';
+import type { Proposal, Withdrawal } from './proposals.ts';
 import type { GivenShares } from './recovery-shares.ts';
 import type { SlotChange } from './slot-changes.ts';
 import type { Revocation } from './revocations.ts';
@@ -74,6 +75,10 @@ export interface StateView<ReferenceValues> {
   readonly members: readonly MemberRecord[];
   /** Who votes and who learns, each list in ascending order. */
   readonly configuration: Configuration;
+  /** Changes that wait for more approvals, in the order of the log. */
+  readonly proposals: readonly Proposal[];
+  /** Approvals that owners took back under the manifest in force. */
+  readonly withdrawals: readonly Withdrawal[];
   /** Number of certificate records kept. */
   readonly issuedCount: number;
   /** The bytes of a manifest; undefined for one that was never set or is no longer kept. */

@@ -62,6 +62,11 @@ export const METRICS = {
     help: 'Log index up to which this replica reused the sealed log on its disk; 0 for none.',
   },
   rotation_steps: { kind: 'counter', help: 'Steps of rotations taken through this replica.' },
+  approvals_recorded: {
+    kind: 'counter',
+    help: 'Approvals taken by this replica for changes that wait.',
+  },
+  approvals_withdrawn: { kind: 'counter', help: 'Approvals withdrawn through this replica.' },
   slots_changed: { kind: 'counter', help: 'Changes of the slots made through this replica.' },
   snapshot_bytes_received: { kind: 'counter', help: 'Bytes of snapshots that came from a leader.' },
   term: { kind: 'gauge', help: 'Raft term of this replica.' },

@@ -3,47 +3,77 @@
  */
 import type { KeyObject } from 'node:crypto';
 import type { ReferenceValues } from '@witan/attestation';
-import { Secret } from '@witan/core';
-import { loadOwnerPrivateKey, spkiFingerprint, spkiOf } from '@witan/keys';
-import { approvalRule, type ValidatedManifest } from '@witan/manifest';
+import { Secret, type Sha256Hex } from '@witan/core';
+import { loadApprovalKey, signJws, spkiFingerprint, spkiOf } from '@witan/keys';
+import {
+  approvalRule,
+  jwsAlgorithmOf,
+  type Approval,
+  type Owner,
+  type ValidatedManifest,
+} from '@witan/manifest';
 import { CliError } from '../errors.ts';
 import { readInput } from '../files.ts';
 
 /** A key that may approve. */
 export interface OwnerKey {
   readonly name: string;
-  readonly fingerprint: string;
+  readonly fingerprint: Sha256Hex;
+  readonly keyKind: Owner['keyKind'];
   readonly key: KeyObject;
 }
 
+/** What the keys are to approve, and whether other owners may do so later. */
+export interface OwnerKeysFor {
+  readonly action?: 'update' | 'membership';
+  readonly othersFollow?: boolean;
+}
+
+/** How long an approval counts that is sent at once. */
+const EXPIRES_SECONDS = 3600;
+
 /**
  * @param inForce the manifest whose owners decide
- * @param action what they approve: a manifest, or a change of slots
  * @throws CliError CLI_KEY_NOT_AN_OWNER, CLI_THRESHOLD_NOT_MET; KeysError
  */
 export async function readOwnerKeys(
   paths: readonly string[],
   inForce: ValidatedManifest<ReferenceValues>,
-  action: 'update' | 'membership' = 'update',
+  { action = 'update', othersFollow = false }: OwnerKeysFor = {},
 ): Promise<readonly OwnerKey[]> {
-  const keys = new Map<string, OwnerKey>();
   const { role, threshold } = approvalRule(inForce, action);
+  const keys = new Map<string, OwnerKey>();
   for (const path of paths) {
-    const key = loadOwnerPrivateKey(new Secret(await readInput(path, 'owner key')));
+    const key = loadApprovalKey(new Secret(await readInput(path, 'owner key')));
     const fingerprint = spkiFingerprint(spkiOf(key));
     const owner = inForce.owners.find((item) => item.fingerprint === fingerprint);
     if (owner?.roles.includes(role) !== true) {
-      const expected = inForce.owners
-        .map(({ name, fingerprint: id }) => `${name} ${id}`)
-        .join(', ');
-      const fields = { path, expected, found: fingerprint };
+      const able = inForce.owners.filter(({ roles }) => roles.includes(role));
+      const expected = able.map(({ name, fingerprint: id }) => `${name} ${id}`).join(', ');
+      const fields = { path, role, expected, found: fingerprint };
       throw new CliError('CLI_KEY_NOT_AN_OWNER', 'key is not an owner’s', { fields });
     }
-    keys.set(fingerprint, { name: owner.name, fingerprint, key });
+    const { name, keyKind } = owner;
+    keys.set(fingerprint, { name, fingerprint, keyKind, key });
   }
-  if (keys.size < threshold) {
+  if (keys.size < threshold && !othersFollow) {
     const fields = { expected: threshold, found: keys.size };
     throw new CliError('CLI_THRESHOLD_NOT_MET', 'more owners have to approve', { fields });
   }
   return [...keys.values()];
+}
+
+/** Each key's approval of the content, for an hour. */
+export function approveWith(
+  keys: readonly OwnerKey[],
+  content: Uint8Array,
+): Promise<readonly Approval[]> {
+  const expiresSeconds = Math.floor(Date.now() / 1000) + EXPIRES_SECONDS;
+  return Promise.all(
+    keys.map(async ({ fingerprint: owner, keyKind, key }): Promise<Approval> => {
+      const algorithm = jwsAlgorithmOf(keyKind);
+      const header = { algorithm, expiresSeconds, owner, use: 'witan-approval+jws' } as const;
+      return { ownerFingerprint: owner, signature: await signJws(key, header, content) };
+    }),
+  );
 }

@@ -65,6 +65,7 @@ function addSlots(group: Command, run: RunCommand): void {
       .description('add slots, or remove the last ones, with the owners’ approval')
       .option(...MANIFEST)
       .requiredOption('--owner-key <file>', 'private key of an owner; several', list)
+      .option('--propose', 'other owners approve later, by the same command')
       .option('--wait <seconds>', 'until vacant slots are filled and removed ones empty', '0'),
   ).addHelpText('after', `\n  n: ${COUNT}`);
   finish(scaling, 'witan cluster scale 5 --owner-key alice.key.pem --endpoint witan-0:7070').action(
@@ -77,6 +78,7 @@ function addSlots(group: Command, run: RunCommand): void {
       .description('remove these slots and take their members out, with the owners’ approval')
       .option(...MANIFEST)
       .requiredOption('--owner-key <file>', 'private key of an owner; several', list)
+      .option('--propose', 'other owners approve later, by the same command')
       .option('--wait <seconds>', 'until the members of removed slots have left', '0'),
   ).addHelpText('after', '\n  1, 3, 5 or 7 slots must remain, so two are removed at a time');
   const example =

@@ -4,8 +4,9 @@ import { basename, join } from 'node:path';
 import { clusterId, fromHex, utf8 } from '@witan/core';
 import {
   certificatePem,
-  loadOwnerPublicKey,
+  loadApprovalPublicKey,
   loadShareOwnerPublicKey,
+  ownerKeyKindOf,
   publicKeyPemOf,
 } from '@witan/keys';
 import type { OwnerRole } from '@witan/manifest';
@@ -122,10 +123,12 @@ interface Owner {
 }
 
 async function readOwners(options: GenerateOptions): Promise<readonly Owner[]> {
-  const roles: readonly OwnerRole[] = options.shares ? ['update', 'recovery'] : ['update'];
-  const read = (path: string): Promise<Owner> => readOwner(path, roles, loadOwnerPublicKey);
+  // Nothing can be encrypted to an Ed25519 key, so its owner holds no share.
+  const rolesOf = (key: KeyObject): readonly OwnerRole[] =>
+    options.shares && ownerKeyKindOf(key) !== 'ed25519' ? ['update', 'recovery'] : ['update'];
+  const read = (path: string): Promise<Owner> => readOwner(path, rolesOf, loadApprovalPublicKey);
   const holder = (path: string): Promise<Owner> =>
-    readOwner(path, ['recovery'], loadShareOwnerPublicKey);
+    readOwner(path, () => ['recovery'], loadShareOwnerPublicKey);
   return await Promise.all([
     ...options.owner.map(read),
     ...(options.recoveryOwner ?? []).map(holder),
@@ -134,13 +137,14 @@ async function readOwners(options: GenerateOptions): Promise<readonly Owner[]> {
 
 async function readOwner(
   path: string,
-  roles: readonly OwnerRole[],
+  rolesOf: (key: KeyObject) => readonly OwnerRole[],
   load: (pem: string) => KeyObject,
 ): Promise<Owner> {
   const pem = Buffer.from(await readInput(path, 'owner key')).toString('utf8');
   const name = basename(path).replace(/(\.pub)?\.pem$/, '');
   // Written again in one form, so that white space in the file changes no manifest.
-  return { name, publicKey: publicKeyPemOf(load(pem)), roles };
+  const key = load(pem);
+  return { name, publicKey: publicKeyPemOf(key), roles: rolesOf(key) };
 }
 
 interface Thresholds {

@@ -12,7 +12,7 @@ export interface OwnerCreateOptions {
   readonly type: string;
 }
 
-const TYPES: readonly OwnerKeyType[] = ['p256', 'p384', 'rsa3072', 'rsa4096'];
+const TYPES: readonly OwnerKeyType[] = ['p256', 'p384', 'rsa3072', 'rsa4096', 'ed25519'];
 
 /** @throws IdError, CliError CLI_USAGE, CLI_FILE_EXISTS, CLI_FILE_NOT_WRITTEN */
 export async function ownerCreate(
@@ -33,7 +33,7 @@ export async function ownerCreate(
   const content = pair.privateKeyPem.expose();
   await writeOutput({ path: keyFile, content, mode: 0o600 });
   await writeOutput({ path: publicFile, content: pair.publicKeyPem });
-  const use = type === 'p256' ? 'approves manifests and opens a share' : 'opens a share';
+  const use = type === 'ed25519' ? 'approves changes' : 'approves changes and opens a share';
   context.printer.result(
     {
       ok: true,

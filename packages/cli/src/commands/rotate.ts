@@ -6,10 +6,9 @@ import type {
   RotationsAnswer,
   SettledDeployment,
 } from '@witan/client';
-import { epoch, sha256Hex } from '@witan/core';
-import { signP256 } from '@witan/keys';
-import { rotationBytes, rotationOfText, type Approval, type RotationStep } from '@witan/manifest';
-import { readOwnerKeys } from '../checks/owner-keys.ts';
+import { epoch } from '@witan/core';
+import { rotationBytes, rotationOfText, type RotationStep } from '@witan/manifest';
+import { approveWith, readOwnerKeys } from '../checks/owner-keys.ts';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { writeOutput } from '../files.ts';
@@ -42,10 +41,7 @@ export async function rotate(
     const { clusterId, transitionHash: previousTransition } = before;
     const place = { clusterId, previousTransition, number: before.records.length };
     const data = rotationBytes({ ...place, epoch: epoch(before.epoch), step });
-    const approvals = keys.map(({ fingerprint, key }): Approval => ({
-      ownerFingerprint: sha256Hex(fingerprint),
-      signature: signP256(key, data),
-    }));
+    const approvals = await approveWith(keys, data);
     const record = await client.rotate({ ...place, step, approvals });
     const after = await client.getRotations();
     const approvedBy = keys.map(({ name }) => name);

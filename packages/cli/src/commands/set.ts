@@ -7,18 +7,18 @@ import type {
   SetManifestResult,
   SettledDeployment,
 } from '@witan/client';
-import { sha256Hex, toHex } from '@witan/core';
-import { nodeCrypto, signP256 } from '@witan/keys';
+import { toHex } from '@witan/core';
+import { nodeCrypto } from '@witan/keys';
 import {
   approvalBytes,
   diffManifests,
-  type Approval,
   type ApprovalSubject,
   type ManifestChange,
   type RecoveryHeader,
   type ValidatedManifest,
 } from '@witan/manifest';
-import { readOwnerKeys, type OwnerKey } from '../checks/owner-keys.ts';
+import { describeDiff, refuseLockout } from '../approvals/changes.ts';
+import { approveWith, readOwnerKeys, type OwnerKey } from '../checks/owner-keys.ts';
 import { checkTransition } from '../checks/transition.ts';
 import {
   connect,
@@ -45,15 +45,15 @@ export interface SetOptions extends ClusterOptions {
   readonly ownerKey: readonly string[];
   /** Hash of the transition to build on, for those who want to be sure. */
   readonly previous?: string;
+  readonly allowNoUpdates?: boolean;
   /** Directory for the owners' encrypted shares. */
   readonly shares?: string;
 }
 
-const CHANGES_SHOWN = 40;
-
 /** @throws CliError, ManifestError, KeysError before anything is sent; ClientError afterwards */
 export async function set(context: CommandContext, options: SetOptions): Promise<void> {
   const manifest = await readManifest(options.manifest);
+  refuseLockout(manifest, options.allowNoUpdates);
   const pinned = await pinnedDeployment(context, options);
   // Keys are looked at before anybody is called; who counts is checked again below.
   const first = pinned === undefined ? manifest : parseStored(pinned.manifest);
@@ -72,10 +72,7 @@ export async function set(context: CommandContext, options: SetOptions): Promise
     context.printer.note(describeChanges(deployment, changes) + warnUnrecoverable(manifest));
     const { clusterId } = deployment;
     const subject = { clusterId, previousTransition, manifestDigest: manifest.digest };
-    const approvals = keys.map(({ fingerprint, key }): Approval => ({
-      ownerFingerprint: sha256Hex(fingerprint),
-      signature: signP256(key, approvalBytes(subject)),
-    }));
+    const approvals = await approveWith(keys, approvalBytes(subject));
     const result = await client.setManifest({
       clusterId,
       previousTransition,
@@ -237,20 +234,7 @@ async function orClose(client: Client): Promise<Deployment> {
 
 function describeChanges(deployment: Deployment, changes: readonly ManifestChange[]): string {
   if (deployment.kind === 'founded') return 'First manifest of this cluster.\n';
-  if (changes.length === 0) return 'No change but in spacing or order.\n';
-  const lines = changes.slice(0, CHANGES_SHOWN).map((change) => {
-    const before = change.kind === 'added' ? '' : ` - ${short(change.before)}`;
-    const after = change.kind === 'removed' ? '' : ` + ${short(change.after)}`;
-    return `  ${change.kind} ${change.path}${before}${after}`;
-  });
-  const rest = changes.length - lines.length;
-  const more = rest > 0 ? `  and ${rest} more\n` : '';
-  return `Changes to the manifest in force:\n${lines.join('\n')}\n${more}`;
-}
-
-function short(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  return describeDiff(changes);
 }
 
 function changeToJson(change: ManifestChange): Json {

@@ -1,15 +1,15 @@
 /** `witan cluster scale` and `remove`: owners change the slots of a cluster. */
 import {
   pause,
+  type ApproveResult,
   type ChangeSlotsRequest,
   type Client,
   type MembersAnswer,
   type RecordedSlotChange,
 } from '@witan/client';
-import { IdError, epoch, sha256Hex, slotName, type SlotName } from '@witan/core';
-import { signP256 } from '@witan/keys';
-import { slotChangeBytes, type Approval } from '@witan/manifest';
-import { readOwnerKeys, type OwnerKey } from '../checks/owner-keys.ts';
+import { IdError, epoch, slotName, type SlotName } from '@witan/core';
+import { approvalRule, slotChangeBytes } from '@witan/manifest';
+import { approveWith, readOwnerKeys, type OwnerKey } from '../checks/owner-keys.ts';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { waitMsOf, withClient } from './cluster.ts';
@@ -18,6 +18,8 @@ import type { TrustOptions } from './trust.ts';
 export interface SlotOptions extends TrustOptions {
   readonly ownerKey: readonly string[];
   readonly wait?: string;
+  /** Other owners approve later. */
+  readonly propose?: boolean;
 }
 
 const COUNTS: readonly number[] = [1, 3, 5, 7];
@@ -75,13 +77,17 @@ async function change(
       const message = 'slots can be changed once a manifest says who the owners are';
       throw new CliError('CLI_USAGE', message, { fields: { expected: 'a manifest', found: '' } });
     }
-    const keys = await readOwnerKeys(options.ownerKey, deployment.manifest, 'membership');
+    const { manifest } = deployment;
+    const whose = { action: 'membership', othersFollow: options.propose === true } as const;
+    const keys = await readOwnerKeys(options.ownerKey, manifest, whose);
     const before = await client.getMembers();
     const to = next(before).map(slotOf);
-    const sent =
-      to.join() === before.slots.join()
-        ? undefined
-        : await client.changeSlots(signed(before, to, keys));
+    const isSame = to.join() === before.slots.join();
+    if (!isSame && keys.length < approvalRule(manifest, 'membership').threshold) {
+      await propose(context, client, await signed(before, to, keys));
+      return;
+    }
+    const sent = isSame ? undefined : await client.changeSlots(await signed(before, to, keys));
     const pending = waitMs > 0 ? await pendingAfter(context, client, waitMs) : undefined;
     report(context, before, to, sent, keys, pending);
     if (pending === undefined) return;
@@ -90,21 +96,40 @@ async function change(
   });
 }
 
-function signed(
+async function signed(
   before: MembersAnswer,
   to: readonly SlotName[],
   keys: readonly OwnerKey[],
-): ChangeSlotsRequest {
+): Promise<ChangeSlotsRequest> {
   const { clusterId, transitionHash: previousTransition } = before;
   const number = before.slotChanges.length;
   const from = before.slots.map(slotOf);
   const place = { clusterId, previousTransition, number };
   const data = slotChangeBytes({ ...place, epoch: epoch(before.epoch), from, to });
-  const approvals = keys.map(({ fingerprint, key }): Approval => ({
-    ownerFingerprint: sha256Hex(fingerprint),
-    signature: signP256(key, data),
-  }));
+  const approvals = await approveWith(keys, data);
   return { ...place, slots: to, approvals };
+}
+
+/** Sends the approvals one by one; the last one that it takes carries the change out. */
+async function propose(
+  { printer }: CommandContext,
+  client: Client,
+  request: ChangeSlotsRequest,
+): Promise<void> {
+  const { clusterId, previousTransition, number, slots, approvals } = request;
+  const action = { kind: 'slots', number, slots } as const;
+  let result: ApproveResult | undefined;
+  for (const approval of approvals) {
+    result = await client.approve({ clusterId, previousTransition, action, approval });
+    if (result.inEffect) break;
+  }
+  if (result === undefined) throw new CliError('CLI_USAGE', 'no key was given');
+  const { proposal, inEffect, count, needed } = result;
+  const text = inEffect
+    ? `The cluster has ${slots.length} slots now: ${slots.join(', ')}.\n`
+    : `Approved by ${count} of ${needed} owners; others give the same command, or see ` +
+      'witan approvals.\n';
+  printer.result({ ok: true, clusterId, slots, proposal, inEffect, count, needed }, text);
 }
 
 type Pending = Readonly<Record<'vacant' | 'leaving', string>>;

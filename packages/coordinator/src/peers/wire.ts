@@ -13,13 +13,11 @@ import {
   type Sha256Hex,
 } from '@witan/core';
 import {
-  ApprovalSchema,
   ExecuteRequestSchema,
   JoinResponse_Outcome,
   MemberSchema,
   StandingSchema,
   Standing_Kind,
-  type Approval as WireApproval,
   type ChangeSlotsRequest,
   type RotateRequest,
   type DeliverGenesisRequest,
@@ -28,7 +26,7 @@ import {
   type Member,
   type Standing as WireStanding,
 } from '@witan/protocol';
-import { NO_TRANSITION, rotationOfText, rotationText, type Approval } from '@witan/manifest';
+import { NO_TRANSITION, rotationOfText, rotationText } from '@witan/manifest';
 import type {
   ClusterLife,
   Genesis,
@@ -38,8 +36,16 @@ import type {
   StandingKind,
 } from '@witan/replica';
 import { requestKey } from '@witan/state-machine';
-import { CoordinatorError } from '../errors.ts';
 import type { Operation } from '../operations.ts';
+import { approvalFromWire, approvalToWire, malformed, toNumber } from './wire-parts.ts';
+import {
+  approveFromWire,
+  approveToWire,
+  withdrawFromWire,
+  withdrawToWire,
+} from './approval-wire.ts';
+
+export { approvalFromWire, approvalToWire, malformed, toNumber };
 
 const KINDS: Readonly<Record<StandingKind, Standing_Kind>> = {
   new: Standing_Kind.NEW,
@@ -184,22 +190,15 @@ export function joinAnswerFromWire(wire: JoinResponse): JoinAnswer {
   }
 }
 
-export function approvalToWire(approval: Approval): WireApproval {
-  return create(ApprovalSchema, {
-    ownerFingerprint: fromHex(approval.ownerFingerprint),
-    signature: approval.signature,
-  });
-}
-
-/** @throws IdError */
-export function approvalFromWire(wire: WireApproval): Approval {
-  return {
-    ownerFingerprint: sha256Hex(toHex(wire.ownerFingerprint)),
-    signature: wire.signature,
-  };
-}
-
 export function operationToWire(operation: Operation): ExecuteRequest {
+  if (operation.kind === 'approve') {
+    const value = approveToWire(operation);
+    return create(ExecuteRequestSchema, { operation: { case: 'approve', value } });
+  }
+  if (operation.kind === 'withdraw') {
+    const value = withdrawToWire(operation);
+    return create(ExecuteRequestSchema, { operation: { case: 'withdraw', value } });
+  }
   if (operation.kind === 'set-manifest') {
     return create(ExecuteRequestSchema, {
       operation: {
@@ -283,6 +282,10 @@ export function operationFromWire({ operation }: ExecuteRequest): Operation {
       return changeSlotsFromWire(operation.value);
     case 'rotate':
       return rotateFromWire(operation.value);
+    case 'approve':
+      return approveFromWire(operation.value);
+    case 'withdraw':
+      return withdrawFromWire(operation.value);
     default:
       throw malformed('operation');
   }
@@ -321,12 +324,6 @@ export function rotateFromWire(
   };
 }
 
-/** @throws CoordinatorError COORDINATOR_WIRE_MALFORMED above 2^53-1 */
-export function toNumber(value: bigint): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('number');
-  return Number(value);
-}
-
 /** Empty in the first epoch. */
 export function openingToWire(opening: Sha256Hex): Uint8Array {
   return opening === NO_TRANSITION ? new Uint8Array(0) : fromHex(opening);
@@ -356,10 +353,4 @@ export function seedFromWire(bytes: Uint8Array): Secret {
   const seed = new Secret(bytes);
   bytes.fill(0);
   return seed;
-}
-
-/** Something that no peer of this version sends. */
-export function malformed(part: string): CoordinatorError {
-  const message = 'a peer sent something that does not fit the protocol';
-  return new CoordinatorError('COORDINATOR_WIRE_MALFORMED', message, { fields: { part } });
 }

@@ -1,6 +1,7 @@
 /** Which services a connection sees, by the role of its other end. */
 import type { Role, ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
+import { approvalService } from './approvals.ts';
 import { auditService } from './audit.ts';
 import { clusterService } from './cluster.ts';
 import type { ServiceContext } from './context.ts';
@@ -24,6 +25,7 @@ export function servicesByRole(
       clusterService(context),
       recoveryService(context),
       rotationService(context),
+      approvalService(context),
     ],
   };
 }

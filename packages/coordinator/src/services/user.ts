@@ -145,7 +145,7 @@ function readSetManifest(context: ServiceContext, request: SetManifestRequest): 
 }
 
 /** A manifest that this very replica does not meet would lock every Coordinator out. */
-async function refuseForeignCoordinators(
+export async function refuseForeignCoordinators(
   context: ServiceContext,
   manifest: ValidatedManifest<ReferenceValues>,
 ): Promise<void> {

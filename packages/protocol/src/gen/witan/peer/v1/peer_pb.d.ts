@@ -7,6 +7,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Approval, Member } from "../../common/v1/common_pb.js";
+import type { ApproveRequest, WithdrawRequest } from "../../user/v1/approvals_pb.js";
 
 /**
  * Describes the file witan/peer/v1/peer.proto.
@@ -622,6 +623,22 @@ export declare type ExecuteRequest = Message<"witan.peer.v1.ExecuteRequest"> & {
      */
     value: RotateOperation;
     case: "rotate";
+  } | {
+    /**
+     * Add an approval to a change.
+     *
+     * @generated from field: witan.user.v1.ApproveRequest approve = 5;
+     */
+    value: ApproveRequest;
+    case: "approve";
+  } | {
+    /**
+     * Take an approval back.
+     *
+     * @generated from field: witan.user.v1.WithdrawRequest withdraw = 6;
+     */
+    value: WithdrawRequest;
+    case: "withdraw";
   } | { case: undefined; value?: undefined };
 };
 
