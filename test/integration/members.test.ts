@@ -86,6 +86,8 @@ describe('witan cluster', () => {
     await dev.startSlot(first.slot, { env: { WITAN_STOP_WAIT: '60' } });
     await waitForStatuses(dev, 'all vote', (all) => allServe(dev, all));
     await dev.signalSlot(second.slot, 'SIGSTOP');
+    // What it has sent before arrives, and speaks for it no more.
+    await sleepMs(1_000);
     await dev.signalSlot(first.slot, 'SIGTERM');
     let hasEnded = false;
     const ended = dev.tee.wait(dev.slot(first.slot).guestId).then((exit) => {
@@ -93,7 +95,9 @@ describe('witan cluster', () => {
       return exit;
     });
     const log = dev.layout.log(first.slot);
-    while (!(await readFile(log, 'utf8')).includes('QUORUM_WOULD_BE_LOST')) await sleepMs(50);
+    const wasPutOff = async (): Promise<boolean> =>
+      (await readFile(log, 'utf8')).includes('QUORUM_WOULD_BE_LOST');
+    while (!hasEnded && !(await wasPutOff())) await sleepMs(50);
     expect(hasEnded).toBe(false);
     await dev.signalSlot(second.slot, 'SIGCONT');
     expect(await ended).toMatchObject({ exitCode: 0 });

@@ -214,7 +214,8 @@ export class DevCluster {
       readonly env?: Readonly<Record<string, string>>;
     } = {},
   ): Promise<SlotState> {
-    const { slot, address, listen, tee: before } = this.slot(name);
+    const { slot, address, tee: before, ...known } = this.slot(name);
+    const listen = change.listen ?? known.listen;
     const hardware = change.hardware ?? { tee: change.tee ?? before };
     const log = this.layout.log(slot);
     await mkdir(dirname(log), { recursive: true, mode: 0o700 });
@@ -229,7 +230,7 @@ export class DevCluster {
       env: {
         ...change.env,
         WITAN_SLOT: slot,
-        WITAN_LISTEN: change.listen ?? listen,
+        WITAN_LISTEN: listen,
         WITAN_PEERS: peers,
         WITAN_DATA: change.dataDirectory ?? this.layout.data(slot),
       },
