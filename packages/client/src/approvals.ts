@@ -16,6 +16,7 @@ import {
   clusterIdFromWire,
   digestFromWire,
   markFromWire,
+  plainText,
   transitionFromWire,
 } from './wire.ts';
 
@@ -215,5 +216,5 @@ function changeFromWire(wire: WireProposal): PendingChange {
 
 /** Text for a terminal: short, and without control characters. */
 function plain(text: string): string {
-  return text.slice(0, TEXT_CHARS_MAX).replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+  return plainText(text, TEXT_CHARS_MAX);
 }

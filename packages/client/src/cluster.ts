@@ -8,7 +8,7 @@ import { ClusterService, GetMembersResponse_Role, type SlotChange } from '@witan
 import type { Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
 import { ClientError } from './errors.ts';
-import { approvalToWire, clusterIdFromWire, digestFromWire } from './wire.ts';
+import { approvalToWire, clusterIdFromWire, digestFromWire, plainText } from './wire.ts';
 
 /** A member as the leader sees it. */
 export interface ClusterMember {
@@ -205,5 +205,5 @@ function checked(bytes: Uint8Array, anchors: Anchors): ClusterId {
 
 /** Text for a terminal: short, and without control characters. */
 function plain(text: string): string {
-  return text.slice(0, TEXT_CHARS_MAX).replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+  return plainText(text, TEXT_CHARS_MAX);
 }

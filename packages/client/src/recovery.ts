@@ -13,7 +13,7 @@ import {
 import type { Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
 import { ClientError } from './errors.ts';
-import { clusterIdFromWire } from './wire.ts';
+import { clusterIdFromWire, plainText } from './wire.ts';
 
 /** What an owner hands in. */
 export interface ShareSubmission {
@@ -188,5 +188,5 @@ function texts(list: readonly string[]): readonly string[] {
 
 /** Text for a terminal: short, and without control characters. */
 function plain(text: string): string {
-  return text.slice(0, TEXT_CHARS_MAX).replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+  return plainText(text, TEXT_CHARS_MAX);
 }

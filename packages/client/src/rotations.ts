@@ -5,7 +5,13 @@ import { RotationService, type CaStatus, type RotationRecord } from '@witan/prot
 import type { AnswerAnchors, Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
 import { ClientError } from './errors.ts';
-import { approvalToWire, clusterIdFromWire, digestFromWire, markFromWire } from './wire.ts';
+import {
+  approvalToWire,
+  clusterIdFromWire,
+  digestFromWire,
+  markFromWire,
+  plainText,
+} from './wire.ts';
 
 /** A step, as the cluster recorded it. */
 export interface RecordedRotation {
@@ -182,5 +188,5 @@ function checked(bytes: Uint8Array, anchors: Anchors): ClusterId {
 
 /** Text for a terminal: short, and without control characters. */
 function plain(text: string): string {
-  return text.slice(0, TEXT_CHARS_MAX).replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+  return plainText(text, TEXT_CHARS_MAX);
 }

@@ -8,7 +8,7 @@ import { GetStatusResponse_Phase, UserService, type GetStatusResponse } from '@w
 import type { Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
 import { recoveryView, type RecoveryView } from './recovery.ts';
-import { markFromWire } from './wire.ts';
+import { markFromWire, plainText } from './wire.ts';
 
 /** Where in its life a replica is. */
 export type ReplicaPhase =
@@ -174,5 +174,5 @@ function roleOf(self: ReplicaMember | undefined): ReplicaStatus['role'] {
 
 /** Text for a terminal: short, and without control characters. */
 function plain(text: string): string {
-  return text.slice(0, TEXT_CHARS_MAX).replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+  return plainText(text, TEXT_CHARS_MAX);
 }

@@ -92,3 +92,8 @@ export function approvalToWire(approval: Approval): MessageInitShape<typeof Appr
   const { ownerFingerprint, signature } = approval;
   return { ownerFingerprint: fromHex(ownerFingerprint), signature };
 }
+
+/** Text for a terminal: short, and without control characters. @param charsMax longest result */
+export function plainText(text: string, charsMax: number): string {
+  return text.slice(0, charsMax).replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ');
+}

@@ -184,7 +184,7 @@ export declare const GreetResponseSchema: GenMessage<GreetResponse>;
  */
 export declare type DeliverGenesisRequest = Message<"witan.peer.v1.DeliverGenesisRequest"> & {
   /**
-   * Cluster id, 32 random bytes.
+   * Cluster id, 32 bytes that follow from the seed.
    *
    * @generated from field: bytes cluster_id = 1;
    */
