@@ -263,7 +263,7 @@ describe('generate', () => {
 
   it.each([
     ['a private key', 'keys/alice.key.pem', 'KEYS_PEM_WRONG_KIND'],
-    ['no key', 'reference-values.json', 'KEYS_PEM_NOT_FOUND'],
+    ['no key', 'reference-values.json', 'KEYS_JWK_UNREADABLE'],
     ['a missing file', 'nobody.pem', 'CLI_FILE_UNREADABLE'],
   ])('refuses %s as an owner’s public key (exit 2)', async (_what, file, code) => {
     const said = await generate('--owner', desk.path(file));

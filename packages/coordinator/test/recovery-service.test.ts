@@ -12,7 +12,7 @@ import {
   type Secret,
 } from '@witan/core';
 import { createSeed, dealShares, encodeShare, generateOwnerKeyPair, openShare } from '@witan/keys';
-import { loadOwnerPrivateKey, loadOwnerPublicKey, spkiOf } from '@witan/keys';
+import { loadApprovalPublicKey, loadOwnerPrivateKey, spkiOf } from '@witan/keys';
 import { encodeFloor, encodeRecoveryHeader } from '@witan/manifest';
 import {
   GetRecoveryRequestSchema,
@@ -97,7 +97,7 @@ function service(refuse?: ReplicaError) {
 
 async function deal(cluster = CLUSTER) {
   const pair = generateOwnerKeyPair();
-  const publicKey = spkiOf(loadOwnerPublicKey(pair.publicKeyPem));
+  const publicKey = spkiOf(loadApprovalPublicKey(pair.publicKeyPem));
   const dealt = { seed: createSeed(), clusterId: cluster, resharing: 1, threshold: 1 };
   const header = await dealShares({ ...dealt, owners: [publicKey] });
   const share = await openShare(

@@ -3,7 +3,7 @@
  * or JWK. Signs with `jose`, in the one spelling that the packages of the cluster accept, and reads
  * signatures that were made elsewhere.
  */
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { FlattenedSign } from 'jose';
 import { BytesError, concatBytes, fromBase64, type Secret } from '@witan/core';
 import {
@@ -14,7 +14,7 @@ import {
   type OwnerKeyKind,
 } from '@witan/manifest';
 import { KeysError } from './errors.ts';
-import { checkPemKind, PEM_CHARS_MAX, readKey } from './owner-keys.ts';
+import { readPrivateKey, readPublicKey, type KeyPurpose } from './key-text.ts';
 import { describeKey } from './p256.ts';
 
 const RSA_BITS_MIN = 3072;
@@ -28,45 +28,30 @@ const RSA_BITS_MAX = 8192;
  *   KEYS_JWK_UNREADABLE, KEYS_OWNER_KEY_UNSUPPORTED
  */
 export function loadApprovalKey(text: Secret): KeyObject {
-  const plain = Buffer.from(text.expose()).toString('utf8');
-  const key = /^\s*\{/.test(plain) ? readJwk(plain) : readPem(plain);
+  const key = readPrivateKey(Buffer.from(text.expose()).toString('utf8'));
   ownerKeyKindOf(key);
   return key;
 }
+
+const APPROVING: KeyPurpose = {
+  use: 'sig',
+  operations: ['verify'],
+  algorithmsOf: (key) => {
+    const algorithm = jwsAlgorithmOf(ownerKeyKindOf(key));
+    // RFC 8037 section 3.1: the name before RFC 9864 gave the curve one of its own.
+    return algorithm === 'Ed25519' ? [algorithm, 'EdDSA'] : [algorithm];
+  },
+};
 
 /**
  * Reads the public key of an owner who is to approve, of any kind that signs.
  *
- * @param pem the file's text: one block, 'PUBLIC KEY'
+ * @param text the file's text: PEM with one block 'PUBLIC KEY', or a JWK
  * @throws KeysError KEYS_PEM_NOT_FOUND, KEYS_PEM_WRONG_KIND, KEYS_PEM_UNREADABLE,
- *   KEYS_OWNER_KEY_UNSUPPORTED
+ *   KEYS_JWK_UNREADABLE, KEYS_OWNER_KEY_UNSUPPORTED
  */
-export function loadApprovalPublicKey(pem: string): KeyObject {
-  const kind = checkPemKind(pem, ['PUBLIC KEY']);
-  const key = readKey(kind, () => createPublicKey({ key: pem, format: 'pem' }));
-  ownerKeyKindOf(key);
-  return key;
-}
-
-function readPem(text: string): KeyObject {
-  const kind = checkPemKind(text, ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY']);
-  return readKey(kind, () => createPrivateKey({ key: text, format: 'pem' }));
-}
-
-function readJwk(text: string): KeyObject {
-  const fields = { expected: 'a private key as JWK (RFC 7517)' };
-  if (text.length > PEM_CHARS_MAX) {
-    const found = `${text.length} characters`;
-    const message = 'text is too long to be a JWK';
-    throw new KeysError('KEYS_JWK_UNREADABLE', message, { fields: { ...fields, found } });
-  }
-  try {
-    return createPrivateKey({ key: JSON.parse(text) as Record<string, string>, format: 'jwk' });
-  } catch {
-    // No cause: a parser's message may repeat parts of the text, and the text is a private key.
-    const options = { fields: { ...fields, found: 'another text' } };
-    throw new KeysError('KEYS_JWK_UNREADABLE', 'text is no readable JWK', options);
-  }
+export function loadApprovalPublicKey(text: string): KeyObject {
+  return readPublicKey(text, APPROVING);
 }
 
 /** @throws KeysError KEYS_OWNER_KEY_UNSUPPORTED for a key that no manifest takes */

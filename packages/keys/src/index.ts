@@ -39,7 +39,6 @@ export {
 export {
   generateOwnerKeyPair,
   loadOwnerPrivateKey,
-  loadOwnerPublicKey,
   loadShareOwnerPrivateKey,
   loadShareOwnerPublicKey,
   privateKeyPemOf,

@@ -1,22 +1,12 @@
 /**
- * Owners' keys as PEM files, PKCS #8 for the private and SubjectPublicKeyInfo for the public half:
- * P-256 for those who approve, also P-384 and RSA for those who only hold a recovery share. Reading
- * names what was found instead, because owners pass the wrong file now and then.
- * Encrypted private keys are not read: the CLI's user decrypts them first.
+ * Owners' keys: made as PEM, PKCS #8 for the private and SubjectPublicKeyInfo for the public half,
+ * and read from PEM or JWK. Encrypted private keys are not read: the CLI's user decrypts them.
  */
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-} from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { Secret, unreachable, utf8, type Sha256Hex } from '@witan/core';
-import { KeysError } from './errors.ts';
+import { readPrivateKey, readPublicKey, type KeyPurpose } from './key-text.ts';
 import { assertP256, spkiFingerprint, spkiOf } from './p256.ts';
-import { assertHoldsShares } from './recovery/share-envelope.ts';
-
-/** Longest PEM text that is read, in characters. */
-export const PEM_CHARS_MAX = 16_384;
+import { assertHoldsShares, shareAlgorithmOf } from './recovery/share-envelope.ts';
 
 /** A new owner key. */
 export interface OwnerKeyPair {
@@ -72,95 +62,43 @@ export function publicKeyPemOf(publicKey: KeyObject): string {
 }
 
 /**
- * Reads an owner's private key.
+ * Reads an owner's private key of the kind P-256.
  *
- * @param pem the file's text: one block, 'PRIVATE KEY' or 'EC PRIVATE KEY' (RFC 5915)
- * @throws KeysError KEYS_PEM_NOT_FOUND, KEYS_PEM_WRONG_KIND, KEYS_PEM_UNREADABLE, KEYS_KEY_NOT_P256
+ * @param text PEM with one block 'PRIVATE KEY' or 'EC PRIVATE KEY' (RFC 5915), or a JWK
+ * @throws KeysError KEYS_PEM_NOT_FOUND, KEYS_PEM_WRONG_KIND, KEYS_PEM_UNREADABLE,
+ *   KEYS_JWK_UNREADABLE, KEYS_KEY_NOT_P256
  */
-export function loadOwnerPrivateKey(pem: Secret): KeyObject {
-  const text = Buffer.from(pem.expose()).toString('utf8');
-  const kind = checkPemKind(text, ['PRIVATE KEY', 'EC PRIVATE KEY']);
-  return readP256(kind, () => createPrivateKey({ key: text, format: 'pem' }));
-}
-
-/**
- * Reads an owner's public key.
- *
- * @param pem the file's text: one block, 'PUBLIC KEY'
- * @throws KeysError KEYS_PEM_NOT_FOUND, KEYS_PEM_WRONG_KIND, KEYS_PEM_UNREADABLE, KEYS_KEY_NOT_P256
- */
-export function loadOwnerPublicKey(pem: string): KeyObject {
-  const kind = checkPemKind(pem, ['PUBLIC KEY']);
-  return readP256(kind, () => createPublicKey({ key: pem, format: 'pem' }));
+export function loadOwnerPrivateKey(text: Secret): KeyObject {
+  const key = readPrivateKey(Buffer.from(text.expose()).toString('utf8'));
+  assertP256(key);
+  return key;
 }
 
 /**
  * Reads the private key of an owner who holds a share, of any kind that can.
  *
- * @param pem the file's text: one block, 'PRIVATE KEY', 'EC PRIVATE KEY' or 'RSA PRIVATE KEY'
+ * @param text PEM with one block 'PRIVATE KEY', 'EC PRIVATE KEY' or 'RSA PRIVATE KEY', or a JWK
  * @throws KeysError KEYS_PEM_NOT_FOUND, KEYS_PEM_WRONG_KIND, KEYS_PEM_UNREADABLE,
- *   KEYS_SHARE_OWNER_KEY_UNSUPPORTED
+ *   KEYS_JWK_UNREADABLE, KEYS_SHARE_OWNER_KEY_UNSUPPORTED
  */
-export function loadShareOwnerPrivateKey(pem: Secret): KeyObject {
-  const text = Buffer.from(pem.expose()).toString('utf8');
-  const kind = checkPemKind(text, ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY']);
-  const key = readKey(kind, () => createPrivateKey({ key: text, format: 'pem' }));
+export function loadShareOwnerPrivateKey(text: Secret): KeyObject {
+  const key = readPrivateKey(Buffer.from(text.expose()).toString('utf8'));
   assertHoldsShares(key);
   return key;
 }
+
+const HOLDING_A_SHARE: KeyPurpose = {
+  use: 'enc',
+  operations: ['wrapKey', 'encrypt', 'deriveKey', 'deriveBits'],
+  algorithmsOf: (key) => [shareAlgorithmOf(key)],
+};
 
 /**
  * Reads the public key of an owner who is to hold a share, of any kind that can.
  *
- * @param pem the file's text: one block, 'PUBLIC KEY'
+ * @param text the file's text: PEM with one block 'PUBLIC KEY', or a JWK
  * @throws KeysError as `loadShareOwnerPrivateKey`
  */
-export function loadShareOwnerPublicKey(pem: string): KeyObject {
-  const kind = checkPemKind(pem, ['PUBLIC KEY']);
-  const key = readKey(kind, () => createPublicKey({ key: pem, format: 'pem' }));
-  assertHoldsShares(key);
-  return key;
-}
-
-/** @throws KeysError KEYS_PEM_NOT_FOUND, KEYS_PEM_WRONG_KIND */
-export function checkPemKind(text: string, accepted: readonly string[]): string {
-  const expected = accepted.join(' or ');
-  if (text.length > PEM_CHARS_MAX) {
-    throw new KeysError('KEYS_PEM_NOT_FOUND', 'text is too long to be a PEM key', {
-      fields: { expected, charsMax: PEM_CHARS_MAX, found: text.length },
-    });
-  }
-  const blocks = [...text.matchAll(/^-----BEGIN ([A-Z0-9 ]{1,40})-----\s*$/gm)];
-  // `openssl ecparam -genkey` writes the curve's name in a block of its own before the key.
-  const kinds = blocks.map((block) => block[1] ?? '').filter((kind) => kind !== 'EC PARAMETERS');
-  const [kind] = kinds;
-  if (kind === undefined) {
-    throw new KeysError('KEYS_PEM_NOT_FOUND', 'text holds no PEM block', { fields: { expected } });
-  }
-  if (kinds.length > 1 || !accepted.includes(kind)) {
-    throw new KeysError('KEYS_PEM_WRONG_KIND', 'PEM text holds something else', {
-      fields: { expected, found: kinds.slice(0, 4).join(', ') },
-    });
-  }
-  return kind;
-}
-
-function readP256(kind: string, read: () => KeyObject): KeyObject {
-  const key = readKey(kind, read);
-  assertP256(key);
-  return key;
-}
-
-/** @throws KeysError KEYS_PEM_UNREADABLE */
-export function readKey(kind: string, read: () => KeyObject): KeyObject {
-  let key: KeyObject;
-  try {
-    key = read();
-  } catch (cause) {
-    throw new KeysError('KEYS_PEM_UNREADABLE', 'PEM block does not hold a readable key', {
-      fields: { kind },
-      cause,
-    });
-  }
-  return key;
+export function loadShareOwnerPublicKey(text: string): KeyObject {
+  return readPublicKey(text, HOLDING_A_SHARE);
 }

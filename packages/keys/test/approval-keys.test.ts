@@ -15,6 +15,9 @@ import {
 import {
   KeysError,
   loadApprovalKey,
+  loadApprovalPublicKey,
+  loadShareOwnerPrivateKey,
+  loadShareOwnerPublicKey,
   nodeCrypto,
   ownerKeyKindOf,
   privateKeyPemOf,
@@ -119,6 +122,55 @@ describe('an owner’s private key', () => {
       expect(JSON.stringify(error)).not.toContain('hush');
       expect((error as KeysError).cause).toBeUndefined();
     }
+  });
+});
+
+describe('an owner’s public key', () => {
+  const jwkOf = (kind: OwnerKeyKind) => createPublicKey(keys[kind]).export({ format: 'jwk' });
+
+  it.each(KINDS)('of %s is read from a JWK with what tools add to it', (kind) => {
+    const alg = jwsAlgorithmOf(kind);
+    const more = { kid: '2026-01', alg, use: 'sig', key_ops: ['verify'], x5t: 'AA' };
+    for (const jwk of [jwkOf(kind), { ...jwkOf(kind), ...more }]) {
+      const key = loadApprovalPublicKey(JSON.stringify(jwk));
+      expect(key.equals(createPublicKey(keys[kind]))).toBe(true);
+    }
+  });
+
+  it('takes the older name of Ed25519 (RFC 8037)', () => {
+    const jwk = { ...jwkOf('ed25519'), alg: 'EdDSA' };
+    expect(ownerKeyKindOf(loadApprovalPublicKey(JSON.stringify(jwk)))).toBe('ed25519');
+  });
+
+  it.each([
+    ['for another algorithm', { ...jwkOf('rsa'), alg: 'RS256' }, 'algorithm PS256', '"RS256"'],
+    ['for encryption', { ...jwkOf('p256'), use: 'enc' }, 'use sig', '"enc"'],
+    ['for other operations', { ...jwkOf('p384'), key_ops: ['wrapKey'] }, 'verify', '["wrapKey"]'],
+    ['with operations of no kind', { ...jwkOf('p384'), key_ops: 7 }, 'verify', '7'],
+    ['off its curve', { ...jwkOf('p256'), y: jwkOf('p256').x }, 'public key', 'another key'],
+    ['of a secret', { kty: 'oct', k: 'hush' }, 'public key', 'a private key (member k)'],
+    [
+      'with the private half',
+      keys.ed25519.export({ format: 'jwk' }),
+      'public key',
+      'a private key (member d)',
+    ],
+  ])('as a JWK %s is refused with what was found (I10)', (_what, jwk, expected, found) => {
+    const load = () => loadApprovalPublicKey(JSON.stringify(jwk));
+    const fields = { expected: expect.stringContaining(expected) as string, found };
+    expect(load).toThrow(expect.objectContaining({ code: 'KEYS_JWK_UNREADABLE', fields }));
+  });
+
+  it('as a JWK may also hold a share, where it says nothing else', () => {
+    const text = (more: object) => JSON.stringify({ ...jwkOf('p384'), ...more });
+    expect(loadShareOwnerPublicKey(text({ use: 'enc', alg: 'ECDH-ES+A256KW' })).type).toBe(
+      'public',
+    );
+    expect(codeOf(() => loadShareOwnerPublicKey(text({ use: 'sig' })))).toBe('KEYS_JWK_UNREADABLE');
+    const code = 'KEYS_SHARE_OWNER_KEY_UNSUPPORTED';
+    expect(codeOf(() => loadShareOwnerPublicKey(JSON.stringify(jwkOf('ed25519'))))).toBe(code);
+    const own = new Secret(utf8(JSON.stringify(keys.p384.export({ format: 'jwk' }))));
+    expect(loadShareOwnerPrivateKey(own).equals(keys.p384)).toBe(true);
   });
 });
 

@@ -138,12 +138,12 @@ async function readOwners(options: GenerateOptions): Promise<readonly Owner[]> {
 async function readOwner(
   path: string,
   rolesOf: (key: KeyObject) => readonly OwnerRole[],
-  load: (pem: string) => KeyObject,
+  load: (text: string) => KeyObject,
 ): Promise<Owner> {
-  const pem = Buffer.from(await readInput(path, 'owner key')).toString('utf8');
-  const name = basename(path).replace(/(\.pub)?\.pem$/, '');
+  const text = Buffer.from(await readInput(path, 'owner key')).toString('utf8');
+  const name = basename(path).replace(/(\.pub)?\.(pem|jwk|json)$/, '');
   // Written again in one form, so that white space in the file changes no manifest.
-  const key = load(pem);
+  const key = load(text);
   return { name, publicKey: publicKeyPemOf(key), roles: rolesOf(key) };
 }
 

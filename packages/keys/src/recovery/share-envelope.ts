@@ -35,7 +35,7 @@ type KeyAlgorithm = 'RSA-OAEP-256' | 'ECDH-ES+A256KW';
  */
 export async function sealShare(share: RecoveryShare, publicKey: Uint8Array): Promise<string> {
   const key = importOwnerKey(publicKey);
-  const alg = algorithmOf(key);
+  const alg = shareAlgorithmOf(key);
   const header = {
     alg,
     enc: 'A256GCM',
@@ -82,7 +82,7 @@ export async function openShare(jwe: string, privateKey: KeyObject): Promise<Rec
  * @throws KeysError KEYS_SHARE_OWNER_KEY_UNSUPPORTED
  */
 export function assertHoldsShares(key: KeyObject): void {
-  algorithmOf(key);
+  shareAlgorithmOf(key);
 }
 
 /** What names an owner: SHA-256 of the DER SubjectPublicKeyInfo. */
@@ -91,7 +91,7 @@ export function ownerFingerprint(publicKey: Uint8Array): Sha256Hex {
 }
 
 async function decrypt(jwe: string, privateKey: KeyObject, owner: Sha256Hex): Promise<Secret> {
-  const alg = algorithmOf(privateKey);
+  const alg = shareAlgorithmOf(privateKey);
   try {
     const { plaintext, protectedHeader } = await compactDecrypt(jwe, privateKey, {
       keyManagementAlgorithms: [alg],
@@ -118,7 +118,8 @@ function importOwnerKey(publicKey: Uint8Array): KeyObject {
   }
 }
 
-function algorithmOf(key: KeyObject): KeyAlgorithm {
+/** What a share is encrypted to a key with. @throws KeysError KEYS_SHARE_OWNER_KEY_UNSUPPORTED */
+export function shareAlgorithmOf(key: KeyObject): KeyAlgorithm {
   const { namedCurve, modulusLength } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'ec' && CURVES.includes(namedCurve)) return 'ECDH-ES+A256KW';
   const bits = modulusLength ?? 0;
