@@ -24,6 +24,7 @@ import {
   type PeerIdentity,
   type RecoveryPorts,
   type ReplicaOptions,
+  type Seed,
   type Standing,
 } from '@witan/replica';
 import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
@@ -77,6 +78,15 @@ export interface Surroundings {
   readonly crypto?: Crypto;
   readonly parseReferenceValues?: ParseReferenceValues<unknown>;
   readonly recoveryOf?: (slot: SlotName) => RecoveryPorts;
+  /** Seals what an incarnation writes; without it bytes are only marked. */
+  readonly openKeyring?: (
+    self: PeerIdentity,
+    seed: Seed,
+    clusterId: ClusterId,
+    epoch: Epoch,
+  ) => Keyring;
+  /** Whether a message gets lost although nothing is cut. */
+  readonly isLost?: (from: PeerIdentity, to: PeerIdentity) => boolean;
   /** Learns which disk an incarnation opens in which epoch. */
   readonly onDisk?: (
     self: PeerIdentity,
@@ -227,7 +237,8 @@ export class World {
       },
       recovery: this.#surroundings.recoveryOf?.(self.slot) ?? withoutRecovery(),
       send: (to, messages) => this.#send(self, to, messages),
-      openKeyring: () => markingKeyring,
+      openKeyring: (seed, clusterId, epoch) =>
+        this.#surroundings.openKeyring?.(self, seed, clusterId, epoch) ?? markingKeyring,
       openDurableLog: (_seed, clusterId, epoch) => {
         const own = epoch === 1 ? disk : new RecordingDisk();
         this.#surroundings.onDisk?.(self, clusterId, epoch, own);
@@ -254,6 +265,7 @@ export class World {
     if (!this.#isAlive(from)) return false;
     const target = this.#find(to.slot, from.slot);
     if (target?.self.incarnation !== to.incarnation) return false;
+    if (this.#surroundings.isLost?.(from, to) === true) return true;
     const cluster = this.nodes.find((node) => node.self === from)?.replica.cluster;
     if (cluster === undefined) return false;
     const delayMs = 1 + ((this.#random.bytes(1)[0] ?? 0) % 3);

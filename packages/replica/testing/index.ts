@@ -1,0 +1,2 @@
+/** Replicas in a world of virtual time, for tests of what is built on the driver. */
+export { World, type Node, type Surroundings } from './world.ts';
