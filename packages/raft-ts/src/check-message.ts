@@ -64,6 +64,8 @@ function checkSender(core: Core, message: Message): void {
     case 'MsgHeartbeatResp':
     case 'MsgVoteResp':
     case 'MsgPreVoteResp':
+      // A node accepts its own entries, and sends itself no heartbeats.
+      check(message, from !== core.id || isOwnResponse(message), 'from');
       if (core.progressOf(from) !== undefined) break;
       throw new RaftError('RAFT_PEER_NOT_FOUND', 'response from a node that is no member', {
         type,
@@ -73,6 +75,10 @@ function checkSender(core: Core, message: Message): void {
       // Everything else that a node sends itself was handled when it was asked for.
       check(message, from !== core.id, 'from');
   }
+}
+
+function isOwnResponse({ type, reject }: Message): boolean {
+  return type === 'MsgAppResp' ? !reject : type !== 'MsgHeartbeatResp';
 }
 
 function checkByType(core: Core, message: Message): void {

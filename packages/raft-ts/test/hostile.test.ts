@@ -133,6 +133,9 @@ describe('a node that is sent anything at all', () => {
   });
 });
 
+// Found by the property above (seed 1717943854): it made a leader send an append to itself.
+const OWN_REFUSAL = { type: 'MsgAppResp', from: nodeId(1), index: 3, reject: true } as const;
+
 describe('refusals by code', () => {
   const codeOf = (network: Network, fields: Partial<Message> & Pick<Message, 'type'>): string => {
     const input = makeMessage({ to: nodeId(1), from: nodeId(2), term: 2, ...fields });
@@ -172,6 +175,12 @@ describe('refusals by code', () => {
     ['a response of a stranger', { type: 'MsgAppResp', from: nodeId(9) }, 'RAFT_PEER_NOT_FOUND'],
     ['storage work', { type: 'MsgStorageAppend' }, 'RAFT_LOCAL_MESSAGE'],
     ['an append from a thread', { type: 'MsgApp', from: LocalAppendThread }, 'RAFT_LOCAL_MESSAGE'],
+    ['a refusal of its own entries', OWN_REFUSAL, 'RAFT_MESSAGE_INVALID'],
+    [
+      'an answer to its own heartbeat',
+      { type: 'MsgHeartbeatResp', from: nodeId(1) },
+      'RAFT_MESSAGE_INVALID',
+    ],
     [
       'the response of the wrong thread',
       { type: 'MsgStorageAppendResp', from: LocalApplyThread },
@@ -182,6 +191,18 @@ describe('refusals by code', () => {
     network.elect(2);
     expect(codeOf(network, fields)).toBe(code);
     expect(network.raw(1).hasReady()).toBe(false);
+  });
+
+  it('a leader that is sent a refusal of its own entries goes on', () => {
+    const network = new Network(3);
+    network.elect(1);
+    const { term } = network.raw(1).basicStatus();
+    for (const index of [1, 2, 3]) {
+      expect(codeOf(network, { ...OWN_REFUSAL, term, index })).toBe('RAFT_MESSAGE_INVALID');
+    }
+    network.raw(1).propose(bytes('on'));
+    network.settle();
+    expect(network.raw(2).basicStatus().commit).toBe(3);
   });
 
   it('a proposed change that is no encoding is refused by the leader', () => {
