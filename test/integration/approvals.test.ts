@@ -37,6 +37,25 @@ function manifest(name: string, seconds: number, change: object = {}): Promise<s
   });
 }
 
+/** As the summary beside the prepared bytes says. */
+async function signPrepared(path: string, owner: string): Promise<void> {
+  const summary = await readFile(`${path}.txt`, 'utf8');
+  const command = /openssl (pkeyutl .*)$/m.exec(summary)?.[1] ?? '';
+  await run('openssl', command.replace('KEY.pem', keyOf[owner] ?? '').split(' '));
+}
+
+/** One change, whoever brought the last approval, and nobody is told that his was another. */
+function expectOnce(answers: readonly Answer[], count: number): void {
+  const told = answers.map(({ json: { ok, inEffect, count: found, error } }) =>
+    ok === true ? { inEffect, count: found } : (error as { readonly code: string }).code,
+  );
+  expect(told).toContainEqual({ inEffect: true, count });
+  // Whoever looked only after the other's answer is told that nothing waits there any more.
+  for (const one of told.filter((answer) => typeof answer === 'string')) {
+    expect(['CLI_PREPARED_STALE', 'CLI_PROPOSAL_UNKNOWN']).toContain(one);
+  }
+}
+
 async function generation(): Promise<number> {
   const { json } = await at(0, 'history');
   return (json['transitions'] as readonly unknown[]).length;
@@ -112,17 +131,13 @@ describe('owners who approve one by one', () => {
     expect(prepared.json).toMatchObject({ ok: true, owner: 'carol', proposal: id });
     const summary = await readFile(`${toSign}.txt`, 'utf8');
     expect(summary).toContain('certificateLifetimeSeconds - 3600 + 3700');
-    const command = /openssl (pkeyutl .*)$/m.exec(summary)?.[1] ?? '';
-    const args = command.replace('KEY.pem', keyOf['carol'] ?? '').split(' ');
-    await run('openssl', args);
+    await signPrepared(toSign, 'carol');
     await writeFile(`${toSign}.bad`, new Uint8Array(384).fill(7));
     const bad = await at(0, ...prepare, '--attach', `${toSign}.bad`);
     expect(bad.json).toMatchObject({ error: { code: 'CLI_SIGNATURE_INVALID' } });
     const attach = [...prepare, '--attach', `${toSign}.sig`];
     const last = await Promise.all([at(0, ...attach), at(1, ...attach)]);
-    for (const { json: answer } of last) {
-      expect(answer).toMatchObject({ ok: true, inEffect: true, count: 3 });
-    }
+    expectOnce(last, 3);
     expect(await generation()).toBe(before + 1);
     const late = await at(2, ...attach);
     expect(late.json).toMatchObject({ error: { code: 'CLI_PREPARED_STALE' } });
@@ -170,11 +185,50 @@ describe('owners who approve one by one', () => {
     expect(said.json).toMatchObject({ inEffect: false, count: 1 });
   });
 
+  it('take a step of a rotation once, signed at two replicas and elsewhere (I6)', async () => {
+    const step = ['rotate', 'sealing', '--propose', '--owner-key', keyOf['bob'] ?? ''];
+    const bob = await at(0, ...step);
+    expect(bob.json).toMatchObject({ ok: true, inEffect: false, count: 1, needed: 2 });
+    const id = String(bob.json['proposal']);
+    const { json } = await at(1, 'approvals');
+    expect(json['changes']).toContainEqual(
+      expect.objectContaining({ id, kind: 'rotation', step: 'sealing', number: 0, count: 1 }),
+    );
+    // By its name, at another replica, by a key that never comes near the command line.
+    const toSign = join(test.directory, 'to-rotate');
+    const byName = ['approve', '--proposal', id, '--prepare', toSign];
+    expect((await at(1, ...byName, '--owner', 'carol')).json).toMatchObject({ proposal: id });
+    expect(await readFile(`${toSign}.txt`, 'utf8')).toContain('step        1: sealing');
+    await signPrepared(toSign, 'carol');
+    const attach = [...byName, '--attach', `${toSign}.sig`];
+    const last = await Promise.all([
+      at(1, ...attach),
+      at(2, 'rotate', 'sealing', '--prepare', toSign, '--attach', `${toSign}.sig`),
+    ]);
+    expectOnce(last, 2);
+    const { json: status } = await at(0, 'rotate', 'status');
+    expect(status['records']).toMatchObject([{ number: 1, step: 'sealing' }]);
+    const late = await at(2, 'approve', '--proposal', id, '--key', keyOf['dan'] ?? '');
+    expect(late.json).toMatchObject({ error: { code: 'CLI_PROPOSAL_UNKNOWN' } });
+    const nobody = await at(2, 'rotate', 'sealing');
+    expect(nobody).toMatchObject({ code: 2, json: { error: { code: 'CLI_USAGE' } } });
+  });
+
   it('of membership decide over slots, and those of updates do not', async () => {
     const scale = ['cluster', 'scale', '1', '--owner-key'];
     const bob = await at(0, ...scale, keyOf['bob'] ?? '');
     expect(bob.json).toMatchObject({ error: { code: 'CLI_KEY_NOT_AN_OWNER' } });
-    const dan = await at(0, ...scale, keyOf['dan'] ?? '');
-    expect(dan.json).toMatchObject({ ok: true, approvedBy: ['dan'] });
+    const toSign = join(test.directory, 'to-scale');
+    const prepare = ['cluster', 'scale', '1', '--prepare', toSign];
+    const stranger = await at(0, ...prepare, '--owner', 'bob');
+    expect(stranger.json).toMatchObject({ error: { code: 'CLI_KEY_NOT_AN_OWNER' } });
+    expect((await at(0, ...prepare, '--owner', 'dan')).json).toMatchObject({ owner: 'dan' });
+    expect(await readFile(`${toSign}.txt`, 'utf8')).toContain('slots then  witan-0\n');
+    await signPrepared(toSign, 'dan');
+    const other = ['cluster', 'remove', 'witan-0', 'witan-1', '--prepare', toSign];
+    const misused = await at(1, ...other, '--attach', `${toSign}.sig`);
+    expect(misused.json).toMatchObject({ error: { code: 'CLI_PREPARED_STALE' } });
+    const dan = await at(1, ...prepare, '--attach', `${toSign}.sig`);
+    expect(dan.json).toMatchObject({ ok: true, inEffect: true, count: 1, slots: ['witan-0'] });
   });
 });

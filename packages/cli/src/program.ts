@@ -91,7 +91,8 @@ function addSet(program: Command, run: RunCommand): void {
       .command('set')
       .description('set the first manifest, or update it; attests the Coordinator first')
       .requiredOption('--manifest <file>', 'the manifest')
-      .requiredOption('--owner-key <file>', 'private key of an owner; several', list)
+      .option('--owner-key <file>', 'private key of an owner; several', list)
+      .option('--approval <file>', 'approval signed apart (witan approve --out); several', list)
       .option('--previous <hash>', 'refuse unless this is the newest transition')
       .option('--allow-no-updates', 'set even a manifest that nothing can follow')
       .option('--shares <dir>', 'for the owners’ shares, where new ones are dealt'),

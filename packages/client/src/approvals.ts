@@ -1,9 +1,17 @@
 /** Approvals that owners give one by one, and what waits for more of them. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ReferenceValues } from '@witan/attestation';
 import { fromHex, toHex, type ClusterId, type Sha256Hex } from '@witan/core';
-import { isTransitionSignatureValid, type Approval, type ValidatedManifest } from '@witan/manifest';
+import {
+  isTransitionSignatureValid,
+  rotationText,
+  type Approval,
+  type RotationStep,
+  type ValidatedManifest,
+} from '@witan/manifest';
 import {
   ApprovalService,
+  type ProposedActionSchema,
   type ApproveResponse,
   type Proposal as WireProposal,
 } from '@witan/protocol';
@@ -20,10 +28,13 @@ import {
   transitionFromWire,
 } from './wire.ts';
 
+type WireAction = NonNullable<MessageInitShape<typeof ProposedActionSchema>['action']>;
+
 /** What an owner approves. */
 export type ApprovedAction =
   | { readonly kind: 'manifest'; readonly manifest: ValidatedManifest<ReferenceValues> }
-  | { readonly kind: 'slots'; readonly number: number; readonly slots: readonly string[] };
+  | { readonly kind: 'slots'; readonly number: number; readonly slots: readonly string[] }
+  | { readonly kind: 'rotation'; readonly number: number; readonly step: RotationStep };
 
 /** One owner's approval. */
 export interface ApproveRequest {
@@ -60,7 +71,9 @@ export interface PendingChange {
         /** Where it was asked for; its digest was checked. */
         readonly manifest?: Uint8Array;
       }
-    | { readonly kind: 'slots'; readonly number: number; readonly slots: readonly string[] };
+    | { readonly kind: 'slots'; readonly number: number; readonly slots: readonly string[] }
+    /** The step in words. */
+    | { readonly kind: 'rotation'; readonly number: number; readonly step: string };
   /** Expired ones among them. */
   readonly approvals: readonly { readonly owner: Sha256Hex; readonly expiresMs: number }[];
   readonly withdrawnBy: readonly Sha256Hex[];
@@ -73,7 +86,8 @@ export interface PendingChanges {
   readonly changes: readonly PendingChange[];
 }
 
-const TEXT_CHARS_MAX = 63;
+/** More than a slot's name or the words of a step have. */
+const TEXT_CHARS_MAX = 100;
 
 /**
  * @param requestKey 16 bytes, the same for every attempt
@@ -99,12 +113,7 @@ export async function sendApproval(
     {
       requestKey,
       previousTransition: fromHex(request.previousTransition),
-      action: {
-        action:
-          action.kind === 'manifest'
-            ? { case: 'manifest', value: action.manifest.bytes }
-            : { case: 'slots', value: { number: BigInt(action.number), slots: [...action.slots] } },
-      },
+      action: { action: actionToWire(action) },
       approval: approvalToWire(approval),
     },
     { timeoutMs },
@@ -123,6 +132,25 @@ export async function sendApproval(
     count: wire.count,
     needed: wire.needed,
   };
+}
+
+function actionToWire(action: ApprovedAction): WireAction {
+  switch (action.kind) {
+    case 'manifest':
+      return { case: 'manifest', value: action.manifest.bytes };
+    case 'slots':
+      return {
+        case: 'slots',
+        value: { number: BigInt(action.number), slots: [...action.slots] },
+      };
+    case 'rotation':
+      return {
+        case: 'rotation',
+        value: { number: BigInt(action.number), step: rotationText(action.step) },
+      };
+    default:
+      return action satisfies never;
+  }
 }
 
 /** The change that took effect is the one that was approved. */
@@ -193,18 +221,25 @@ export async function fetchPending(
   return { transitionHash: digestFromWire('transition hash', wire.transitionHash), changes };
 }
 
+function actionFromWire(wire: WireProposal): PendingChange['action'] {
+  const { slots, rotation, manifest } = wire;
+  if (slots !== undefined) {
+    return { kind: 'slots', number: Number(slots.number), slots: slots.slots.map(plain) };
+  }
+  if (rotation !== undefined) {
+    return { kind: 'rotation', number: Number(rotation.number), step: plain(rotation.step) };
+  }
+  return {
+    kind: 'manifest',
+    digest: digestFromWire('manifest digest', wire.manifestDigest),
+    ...(manifest.byteLength === 0 ? {} : { manifest }),
+  };
+}
+
 function changeFromWire(wire: WireProposal): PendingChange {
-  const { slots, manifest } = wire;
   return {
     id: digestFromWire('proposal', wire.id),
-    action:
-      slots === undefined
-        ? {
-            kind: 'manifest',
-            digest: digestFromWire('manifest digest', wire.manifestDigest),
-            ...(manifest.byteLength === 0 ? {} : { manifest }),
-          }
-        : { kind: 'slots', number: Number(slots.number), slots: slots.slots.map(plain) },
+    action: actionFromWire(wire),
     approvals: wire.approvals.map(({ ownerFingerprint, expiresMs }) => ({
       owner: digestFromWire('owner', ownerFingerprint),
       expiresMs: Number(expiresMs),

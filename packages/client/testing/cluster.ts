@@ -16,6 +16,7 @@ import {
   unixMillis,
   type ClusterId,
   type Epoch,
+  type UnixMillis,
 } from '@witan/core';
 import {
   createMeshCaCertificate,
@@ -75,6 +76,8 @@ export class TestCluster {
   recoveryHeader: RecoveryHeader | undefined;
   /** While all its processes are gone. */
   loss: Loss | undefined;
+  /** How far the cluster's clock is ahead of this machine's. */
+  clockAheadMs = 0;
   #resharing = 0;
 
   constructor() {
@@ -102,7 +105,7 @@ export class TestCluster {
       commitIndex: this.index,
       generation: generation(this.manifests.length),
       transitionHash: this.head,
-      timeMs: unixMillis(Date.now()),
+      timeMs: this.#now(),
       ...changes,
     });
     return { mark, signature: signP256(this.historyKey, mark) };
@@ -169,7 +172,7 @@ export class TestCluster {
       previous,
       manifestDigest: manifest.digest,
       approvals,
-      timeMs: unixMillis(Date.now()),
+      timeMs: this.#now(),
     });
     const signature = signP256(this.historyKey, transitionBytes(transition));
     this.transitions.push({ transition, signature });
@@ -179,6 +182,10 @@ export class TestCluster {
     await this.#deal(manifest);
     this.answered.set(key, this.manifests.length);
     return this.manifests.length;
+  }
+
+  #now(): UnixMillis {
+    return unixMillis(Date.now() + this.clockAheadMs);
   }
 
   #parse(bytes: Uint8Array): ValidatedManifest<ReferenceValues> {
@@ -203,6 +210,7 @@ export class TestCluster {
           manifestDigest: manifest.digest,
         },
         approvals,
+        timeMs: this.#now(),
         crypto: nodeCrypto,
       });
     } catch (error) {

@@ -52,9 +52,16 @@ export function completedBy(
   const approvals = [...others, approval];
   if (needed === 0 || approvals.length < needed) return undefined;
   const change = { requestKey, previousTransition, approvals };
-  return action.kind === 'manifest'
-    ? { kind: 'set-manifest', manifest: action.manifest, ...change }
-    : { kind: 'change-slots', number: action.number, slots: action.slots, ...change };
+  switch (action.kind) {
+    case 'manifest':
+      return { kind: 'set-manifest', manifest: action.manifest, ...change };
+    case 'slots':
+      return { kind: 'change-slots', number: action.number, slots: action.slots, ...change };
+    case 'rotation':
+      return { kind: 'rotate', number: action.number, step: action.step, ...change };
+    default:
+      return action satisfies never;
+  }
 }
 
 /** The command that records an approval or a withdrawal, at the leader's time. */

@@ -83,7 +83,23 @@ describe('the peer protocol', () => {
   });
 
   it('carries operations and results', () => {
+    const approval = {
+      ownerFingerprint: sha256Hex('11'.repeat(32)),
+      signature: new Uint8Array(80),
+    };
+    const common = {
+      kind: 'approve',
+      requestKey: requestKey(new Uint8Array(16).fill(4)),
+      previousTransition: sha256Hex('00'.repeat(32)),
+      approval,
+    } as const;
+    const step = { target: 'secret', name: 'queue' } as const;
+    const slots = [slotName('witan-0')];
     const operations: Operation[] = [
+      { ...common, action: { kind: 'rotation', number: 3, step } },
+      { ...common, action: { kind: 'slots', number: 2, slots } },
+      { ...common, action: { kind: 'manifest', manifest: Uint8Array.of(7) } },
+      { kind: 'withdraw', proposal: sha256Hex('12'.repeat(32)), revocation: approval },
       {
         kind: 'rotate',
         requestKey: requestKey(new Uint8Array(16).fill(3)),
@@ -126,6 +142,18 @@ describe('the peer protocol', () => {
     ['no standing', () => standingFromWire(undefined)],
     ['a join answer of no kind', () => joinAnswerFromWire(create(JoinResponseSchema, {}))],
     ['no operation', () => operationFromWire(create(ExecuteRequestSchema, {}))],
+    [
+      'an approval of no action',
+      () =>
+        operationFromWire(
+          create(ExecuteRequestSchema, {
+            operation: {
+              case: 'approve',
+              value: { requestKey: new Uint8Array(16), previousTransition: new Uint8Array(32) },
+            },
+          }),
+        ),
+    ],
     ['a number above 2^53', () => toNumber(2n ** 53n)],
     ['a result that is no object', () => decodeResult(Uint8Array.of(0x31))],
     ['a result that is no JSON', () => decodeResult(Uint8Array.of(0x7b))],

@@ -1,6 +1,12 @@
 /** What owners sign for an action, how it is named, and whose word was taken back. */
 import { sha256Hex, toHex, type Crypto, type Sha256Hex } from '@witan/core';
-import { approvalBytes, manifestDigest, slotChangeBytes, type Approval } from '@witan/manifest';
+import {
+  approvalBytes,
+  manifestDigest,
+  rotationBytes,
+  slotChangeBytes,
+  type Approval,
+} from '@witan/manifest';
 import type { ProposalTable, ProposedAction } from './proposals.ts';
 import { refused, type Refused } from './results.ts';
 import type { StateView } from './view.ts';
@@ -16,8 +22,9 @@ export function contentOf(
     const digest = manifestDigest(action.manifest, crypto);
     return approvalBytes({ clusterId, previousTransition, manifestDigest: digest });
   }
-  const { number, slots: to } = action;
-  return slotChangeBytes({ clusterId, epoch, previousTransition, number, from, to });
+  const place = { clusterId, epoch, previousTransition, number: action.number };
+  if (action.kind === 'rotation') return rotationBytes({ ...place, step: action.step });
+  return slotChangeBytes({ ...place, from, to: action.slots });
 }
 
 /** The name of a proposal: SHA-256 of what owners sign. */
@@ -29,6 +36,7 @@ export function proposalId(content: Uint8Array, crypto: Crypto): Sha256Hex {
 export const ROLE_OF: Readonly<Record<ProposedAction['kind'], 'update' | 'membership'>> = {
   manifest: 'update',
   slots: 'membership',
+  rotation: 'update',
 };
 
 /** The refusal where an owner has taken one of these approvals back. */

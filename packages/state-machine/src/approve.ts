@@ -27,13 +27,14 @@ import {
   type Withdrawal,
 } from './proposals.ts';
 import { refused, type CommandResult, type Refused } from './results.ts';
+import { refuseStep } from './rotate.ts';
 import { refuseSlots } from './slot-changes.ts';
 import type { StateView } from './view.ts';
 
 /** What deciding looks at. */
 export type ApprovalView<ReferenceValues> = Pick<
   StateView<ReferenceValues>,
-  'clusterId' | 'epoch' | 'head' | 'manifest' | 'members' | 'slotChanges' | 'slots'
+  'clusterId' | 'epoch' | 'head' | 'manifest' | 'members' | 'rotations' | 'slotChanges' | 'slots'
 >;
 
 /** A proposal as it is from now on. */
@@ -74,6 +75,7 @@ function refuseAction(view: ApprovalView<unknown>, action: ProposedAction): Refu
     const expected = 'a manifest in force; the first is set with all approvals at once';
     return refused('PROPOSAL_NEEDS_MANIFEST', 'manifest', expected, 'none');
   }
+  if (action.kind === 'rotation') return refuseStep(view, action);
   return action.kind === 'slots' ? refuseSlots(view, action) : undefined;
 }
 

@@ -20,16 +20,20 @@ import {
   MANIFEST_BYTES_MAX,
   OWNERS_MAX,
   readApproval,
+  rotationText,
   writeApproval,
   type Approval,
+  type RotationStep,
 } from '@witan/manifest';
 import { badValue, readHex, writeHex } from './codec.ts';
 import * as limits from './limits.ts';
+import { readStep } from './rotations.ts';
 
 /** What owners may approve. */
 export type ProposedAction =
   | { readonly kind: 'manifest'; readonly manifest: Uint8Array }
-  | { readonly kind: 'slots'; readonly number: number; readonly slots: readonly SlotName[] };
+  | { readonly kind: 'slots'; readonly number: number; readonly slots: readonly SlotName[] }
+  | { readonly kind: 'rotation'; readonly number: number; readonly step: RotationStep };
 
 /** A change with some of the approvals that it takes. */
 export interface Proposal {
@@ -120,10 +124,10 @@ export class ProposalTable {
     this.#withdrawals.clear();
   }
 
-  /** The slots have changed, and with them the number that changes of slots build on. */
-  dropSlots(): void {
+  /** One of these was carried out: the number that all others of its kind build on has passed. */
+  drop(kind: 'slots' | 'rotation'): void {
     for (const [id, { action }] of this.#proposals) {
-      if (action.kind === 'slots') this.#proposals.delete(id);
+      if (action.kind === kind) this.#proposals.delete(id);
     }
   }
 
@@ -158,12 +162,13 @@ export class ProposalTable {
   }
 }
 
-const ACTIONS: readonly ProposedAction['kind'][] = ['manifest', 'slots'];
+const ACTIONS: readonly ProposedAction['kind'][] = ['manifest', 'slots', 'rotation'];
 
 /** Appends an action. */
 export function writeAction(writer: CanonicalWriter, action: ProposedAction): void {
   writer.u8(ACTIONS.indexOf(action.kind));
   if (action.kind === 'manifest') writer.bytes(action.manifest);
+  else if (action.kind === 'rotation') writer.u64(action.number).text(rotationText(action.step));
   else writer.u64(action.number).list(action.slots, (to, slot) => to.text(slot));
 }
 
@@ -172,6 +177,7 @@ export function readAction(reader: CanonicalReader): ProposedAction {
   const kind = ACTIONS[reader.u8()];
   if (kind === 'manifest') return { kind, manifest: reader.bytes(MANIFEST_BYTES_MAX) };
   if (kind === undefined) throw badValue('another kind of action');
+  if (kind === 'rotation') return { kind, number: reader.u64(), step: readStep(reader) };
   return {
     kind,
     number: reader.u64(),

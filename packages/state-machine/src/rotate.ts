@@ -3,26 +3,28 @@ import type { Crypto, UnixMillis } from '@witan/core';
 import {
   checkApprovalsOf,
   ManifestError,
-  rotationBytes,
   rotationText,
   SECRET_VERSION_MAX,
   type Approval,
   type RotationStep,
 } from '@witan/manifest';
+import { contentOf, proposalId, refuseWithdrawn } from './approval-content.ts';
 import type { RotateCommand } from './commands.ts';
 import * as limits from './limits.ts';
+import type { ProposalTable } from './proposals.ts';
 import { refused, type CommandResult, type IssuedIdentity, type Refused } from './results.ts';
 import { certificateCountOf, phaseFor, type RotationRecord } from './rotations.ts';
 import type { StateView } from './view.ts';
 
 type View = Pick<
   StateView<unknown>,
-  'clusterId' | 'epoch' | 'head' | 'issued' | 'isRevoked' | 'manifest' | 'rotations'
+  'clusterId' | 'epoch' | 'head' | 'issued' | 'isRevoked' | 'manifest' | 'rotations' | 'slots'
 >;
 
 /** Decides without changing anything. */
 export function decideRotate(
   view: View,
+  table: ProposalTable,
   command: RotateCommand,
   index: number,
   crypto: Crypto,
@@ -32,10 +34,14 @@ export function decideRotate(
     const found = previousTransition;
     return { result: { kind: 'conflict', expected: view.head, found } };
   }
-  const refusal = refuse(view, command);
+  const refusal = refuseStep(view, command);
   if (refusal !== undefined) return { result: refusal };
+  const { number: at, approvals: given } = command;
+  const content = contentOf(view, { kind: 'rotation', number: at, step }, crypto);
+  const withdrawn = refuseWithdrawn(table, given, proposalId(content, crypto));
+  if (withdrawn !== undefined) return { result: withdrawn };
   try {
-    const approvals = approvedBy(view, command, crypto);
+    const approvals = approvedBy(view, command, content, crypto);
     const unfit = refuseCertificates(command) ?? refuseLeftBehind(view, step, timeMs);
     if (unfit !== undefined) return { result: unfit };
     const number = view.rotations.records.length + 1;
@@ -54,19 +60,23 @@ export function decideRotate(
 
 /** @throws ManifestError for whatever the approvals lack */
 function approvedBy(
-  view: View,
-  { step, approvals, timeMs }: RotateCommand,
+  { manifest }: View,
+  { approvals, timeMs }: RotateCommand,
+  content: Uint8Array,
   crypto: Crypto,
 ): readonly Approval[] {
-  const { clusterId, epoch, head: previousTransition, rotations, manifest } = view;
-  const owners = { owners: [], updateThreshold: 0 };
-  const number = rotations.records.length;
-  const data = rotationBytes({ clusterId, epoch, previousTransition, number, step });
-  const inForce = manifest ?? owners;
-  return checkApprovalsOf(data, { inForce, isFirst: false, approvals, timeMs, crypto });
+  const inForce = manifest ?? { owners: [], updateThreshold: 0 };
+  return checkApprovalsOf(content, { inForce, isFirst: false, approvals, timeMs, crypto });
 }
 
-function refuse(view: View, command: RotateCommand): Refused | undefined {
+/**
+ * Why a step may not follow the one before, whoever approves it. Who still holds an earlier
+ * certificate is looked at only when the step is taken.
+ */
+export function refuseStep(
+  view: Pick<View, 'manifest' | 'rotations'>,
+  command: Pick<RotateCommand, 'step' | 'number'>,
+): Refused | undefined {
   const { step, number } = command;
   const { rotations, manifest } = view;
   const taken = rotations.records.length;
@@ -132,12 +142,15 @@ export function heldSinceBefore(
   );
 }
 
-function grantsOf({ manifest }: View, name: string): readonly { readonly version: number }[] {
+function grantsOf(
+  { manifest }: Pick<View, 'manifest'>,
+  name: string,
+): readonly { readonly version: number }[] {
   const workloads = [...(manifest?.workloads.values() ?? [])];
   return workloads.flatMap(({ secrets }) => secrets.filter((grant) => grant.name === name));
 }
 
-function versionAfter(view: View, step: RotationStep): number {
+function versionAfter(view: Pick<View, 'manifest' | 'rotations'>, step: RotationStep): number {
   const { rotations } = view;
   switch (step.target) {
     case 'secret': {

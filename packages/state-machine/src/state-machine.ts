@@ -27,9 +27,8 @@ import {
 } from '@witan/manifest';
 import { AuditLog, type AuditLogView } from './audit-log.ts';
 import { writeHex } from './codec.ts';
-import { decodeCommand, requestDigest, type Command, type RequestKey } from './commands.ts';
-import { decideApprove, decideWithdraw } from './approve.ts';
-import { decideIssueCertificate } from './issue-certificate.ts';
+import type { RequestKey } from './commands.ts';
+import { decideCommand } from './decide.ts';
 import { IssuedTable } from './issued-table.ts';
 import { Ledger } from './ledger.ts';
 import { Lifecycle } from './lifecycle.ts';
@@ -44,7 +43,6 @@ import type {
 import { Membership } from './membership.ts';
 import {
   historyKeyFor,
-  malformed,
   membershipOf,
   readSnapshot,
   SNAPSHOT_VERSION,
@@ -61,11 +59,9 @@ import {
   type IssuedIdentity,
   type RememberedResult,
 } from './results.ts';
-import { decideSetManifest } from './set-manifest.ts';
 import type { Revocation } from './revocations.ts';
-import { decideRotate } from './rotate.ts';
 import type { RotationsView } from './rotations.ts';
-import { decideChangeSlots, type SlotChange } from './slot-changes.ts';
+import type { SlotChange } from './slot-changes.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
 /** The state and the only ways to change it; everybody else is given its `StateView`. */
@@ -354,7 +350,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
 
   #carryOut(decision: Decision<ReferenceValues>, index: number): void {
     const { rotation, next, slots, proposed, withdrawal } = decision;
-    if (rotation !== undefined) this.#lifecycle.rotated(rotation, this);
+    if (rotation !== undefined) {
+      this.#lifecycle.rotated(rotation, this);
+      this.#proposals.drop('rotation');
+    }
     if (next !== undefined) {
       this.#ledger.append(next);
       this.#lifecycle.manifestSet(next, index, this.#issued.values());
@@ -362,50 +361,15 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     }
     if (slots !== undefined) {
       this.#membership.changeSlots(slots);
-      this.#proposals.dropSlots();
+      this.#proposals.drop('slots');
     }
     if (proposed !== undefined) this.#proposals.put(proposed.proposal, proposed.timeMs);
     if (withdrawal !== undefined) this.#proposals.withdraw(withdrawal);
   }
 
   #decide(index: number, bytes: Uint8Array, crypto: Crypto): Decision<ReferenceValues> {
-    const none = { requestKey: undefined, digest: undefined, repeated: false, next: undefined };
-    let command: Command;
-    try {
-      command = decodeCommand(bytes);
-    } catch (error) {
-      return { ...none, result: malformed(error) };
-    }
-    if (command.kind === 'noop') return { ...none, result: { kind: 'noop' } };
+    const tables = { proposals: this.#proposals, issued: this.#issued, requests: this.#requests };
     const parse = this.#parseReferenceValues;
-    if (command.kind === 'approve') {
-      return { ...none, ...decideApprove(this, this.#proposals, command, parse, crypto) };
-    }
-    if (command.kind === 'withdraw') {
-      return { ...none, ...decideWithdraw(this, this.#proposals, command, crypto) };
-    }
-    const { requestKey } = command;
-    const digest = requestDigest(command, crypto);
-    const earlier = this.#requests.get(requestKey);
-    if (earlier !== undefined) {
-      const same = earlier.digest === digest;
-      const result: CommandResult = same ? earlier.result : { kind: 'key-reused' };
-      return { requestKey, digest, result, repeated: same, next: undefined };
-    }
-    if (command.kind === 'issue-certificate') {
-      const result = decideIssueCertificate(this, this.#issued, command, index);
-      return { ...none, command, requestKey, digest, result };
-    }
-    if (command.kind === 'change-slots') {
-      const { result, change } = decideChangeSlots(this, this.#proposals, command, index, crypto);
-      return { ...none, requestKey, digest, result, ...(change && { slots: change }) };
-    }
-    if (command.kind === 'rotate') {
-      const { result, record } = decideRotate(this, command, index, crypto);
-      const rotation = record && { record, certificates: command.certificates };
-      return { ...none, requestKey, digest, result, ...(rotation && { rotation }) };
-    }
-    const outcome = decideSetManifest(this, this.#proposals, command, parse, crypto);
-    return { ...none, requestKey, digest, result: outcome.result, next: outcome.next };
+    return decideCommand(this, tables, { index, bytes, parse, crypto });
   }
 }

@@ -63,12 +63,17 @@ export async function readOwnerKeys(
   return [...keys.values()];
 }
 
-/** Each key's approval of the content, for an hour. */
+/**
+ * Each key's approval of the content.
+ *
+ * @param lastsSeconds how long it counts; an hour where absent
+ */
 export function approveWith(
   keys: readonly OwnerKey[],
   content: Uint8Array,
+  lastsSeconds: number = EXPIRES_SECONDS,
 ): Promise<readonly Approval[]> {
-  const expiresSeconds = Math.floor(Date.now() / 1000) + EXPIRES_SECONDS;
+  const expiresSeconds = Math.floor(Date.now() / 1000) + lastsSeconds;
   return Promise.all(
     keys.map(async ({ fingerprint: owner, keyKind, key }): Promise<Approval> => {
       const algorithm = jwsAlgorithmOf(keyKind);

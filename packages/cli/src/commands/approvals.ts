@@ -75,8 +75,7 @@ function describe(
     .map(({ name }) => name)
     .filter((name) => !given.some(({ owner, expired }) => owner === name && !expired));
   const withdrawnBy = change.withdrawnBy.map(nameOf);
-  const what =
-    action.kind === 'manifest' ? `manifest ${action.digest}` : `slots ${action.slots.join(', ')}`;
+  const { what, json } = describeAction(action);
   const lines = given.map(
     ({ owner, expires, expired }) =>
       `  approved   ${owner}, ${expired ? 'expired' : 'until'} ${expires}\n`,
@@ -85,9 +84,7 @@ function describe(
     json: {
       id,
       kind: action.kind,
-      ...(action.kind === 'manifest'
-        ? { manifestDigest: action.digest }
-        : { slots: action.slots, number: action.number }),
+      ...json,
       count,
       needed,
       approvals: given,
@@ -99,4 +96,24 @@ function describe(
       `  missing    ${missing.join(', ') || 'nobody'}\n` +
       (withdrawnBy.length === 0 ? '' : `  withdrawn  ${withdrawnBy.join(', ')}\n`),
   };
+}
+
+function describeAction(action: PendingChange['action']): {
+  readonly what: string;
+  readonly json: { readonly [name: string]: Json };
+} {
+  switch (action.kind) {
+    case 'manifest':
+      return { what: `manifest ${action.digest}`, json: { manifestDigest: action.digest } };
+    case 'slots': {
+      const { slots, number } = action;
+      return { what: `slots ${slots.join(', ')}`, json: { slots, number } };
+    }
+    case 'rotation': {
+      const { step, number } = action;
+      return { what: `rotation ${number + 1}: ${step}`, json: { step, number } };
+    }
+    default:
+      return action satisfies never;
+  }
 }

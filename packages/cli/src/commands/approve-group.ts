@@ -13,22 +13,27 @@ const ELSEWHERE = `
 Signing elsewhere (OpenSSL, a hardware module):
   witan approve --manifest next.json --owner carol --prepare to-sign
   openssl pkeyutl -sign -inkey carol.pem -rawin -digest sha256 -in to-sign -out to-sign.sig
-  witan approve --manifest next.json --prepare to-sign --attach to-sign.sig`;
+  witan approve --manifest next.json --prepare to-sign --attach to-sign.sig
+
+The first manifest of a cluster, each owner alone:
+  witan approve --manifest first.json --key alice.key.pem --out alice.jws
+  witan set --manifest first.json --approval alice.jws --approval bob.jws`;
 
 /** Adds both commands. */
 export function addApprovals(program: Command, run: RunCommand): void {
   const approving = withCluster(
     program
       .command('approve')
-      .description('approve a manifest as one of several owners; in force once enough have')
+      .description('approve a change as one of several owners; in force once enough have')
       .option('--manifest <file>', 'the manifest that is to follow the one in force')
+      .option('--proposal <id>', 'what waits under this name: manifest, slots, step of a rotation')
       .option('--key <file>', 'private key of the owner, PEM or JWK')
       .option('--owner <name>', 'the owner who signs elsewhere, with --prepare')
       .option('--prepare <file>', 'write the exact bytes to sign, and what they mean (.txt)')
       .option('--attach <file>', 'a signature over the prepared bytes: DER, r || s, base64')
       .option('--expires-in <time>', 'how long the approval counts: 90m, 12h, 7d (default)')
       .option('--revoke', 'withdraw the approval instead')
-      .option('--proposal <id>', 'with --revoke: the change, as witan approvals names it')
+      .option('--out <file>', 'write the approval there, a detached JWS, and send nothing')
       .option('--previous <hash>', 'refuse unless this is the newest transition')
       .option('--allow-no-updates', 'approve even a manifest that nothing can follow'),
   ).addHelpText('after', ELSEWHERE);

@@ -1,19 +1,29 @@
-/** `witan approve`: one owner's word for a manifest, given now or taken back. */
+/** `witan approve`: one owner's word for a change, given now or taken back. */
 import type { ReferenceValues } from '@witan/attestation';
-import type { ApproveResult, Client, SettledDeployment } from '@witan/client';
-import { sha256Hex, toHex, type Sha256Hex } from '@witan/core';
-import { nodeCrypto } from '@witan/keys';
+import type { Client, Deployment, SettledDeployment } from '@witan/client';
+import { sha256Hex, slotName, type Sha256Hex } from '@witan/core';
 import {
-  approvalBytes,
-  diffManifests,
+  NO_TRANSITION,
   revocationBytes,
+  rotationOfText,
   type ValidatedManifest,
 } from '@witan/manifest';
-import { describeDiff, refuseLockout } from '../approvals/changes.ts';
-import { signAs, type Signed, type SigningOptions } from '../approvals/signing.ts';
+import { refuseLockout } from '../approvals/changes.ts';
+import { manifestChange, rotationChange, slotChange, type Change } from '../approvals/change.ts';
+import { reportGiven, reportPrepared, sendEach } from '../approvals/one-by-one.ts';
+import { signAs, type SigningOptions } from '../approvals/signing.ts';
+import { noteClocks } from '../checks/clocks.ts';
 import { checkTransition } from '../checks/transition.ts';
-import { readManifest, type ClusterOptions, type CommandContext } from '../context.ts';
+import {
+  connect,
+  parseStored,
+  pinnedDeployment,
+  readManifest,
+  type ClusterOptions,
+  type CommandContext,
+} from '../context.ts';
 import { CliError } from '../errors.ts';
+import { refuseExisting, writeOutput } from '../files.ts';
 import { withClient } from './cluster.ts';
 
 export interface ApproveOptions extends ClusterOptions, SigningOptions {
@@ -22,33 +32,36 @@ export interface ApproveOptions extends ClusterOptions, SigningOptions {
   readonly revoke?: boolean;
   readonly previous?: string;
   readonly allowNoUpdates?: boolean;
+  /** Write the approval there, and send nothing. */
+  readonly out?: string;
 }
 
-const ALL = Number.MAX_SAFE_INTEGER;
-const CLOCKS_APART_MS = 5 * 60_000;
+type Manifest = ValidatedManifest<ReferenceValues>;
 
 /** @throws CliError, ManifestError, KeysError before anything is sent; ClientError afterwards */
 export async function approve(context: CommandContext, options: ApproveOptions): Promise<void> {
   const manifest =
     options.manifest === undefined ? undefined : await readManifest(options.manifest);
-  if (manifest === undefined && !(options.revoke === true && options.proposal !== undefined)) {
-    const expected = '--manifest FILE, or --revoke with --proposal ID';
-    const fields = { expected, found: 'neither' };
+  if ((manifest === undefined) === (options.proposal === undefined)) {
+    const expected = '--manifest FILE or --proposal ID, one of the two';
+    const fields = { expected, found: manifest === undefined ? 'neither' : 'both' };
     throw new CliError('CLI_USAGE', 'nothing says what to approve', { fields });
   }
+  if (options.out !== undefined) await refuseExisting([options.out]);
   const { manifest: _proposed, ...trust } = options;
   // The Coordinator is judged by what the user knows, and not by what is proposed.
+  const isKnown = (await pinnedDeployment(context, options)) !== undefined;
+  if (!isKnown && manifest !== undefined && options.revoke !== true) {
+    await approveFirst(context, options, manifest);
+    return;
+  }
   await withClient(context, trust, async (client) => {
     const deployment = await client.getDeployment();
-    if (deployment.kind === 'founded') {
-      const fields = { expected: 'a manifest in force', found: 'none' };
-      const message = 'the first manifest is set with all approvals at once, by witan set';
-      throw new CliError('CLI_USAGE', message, { fields });
-    }
+    if (deployment.kind === 'founded') throw unsettled();
     checkTransition(deployment, options.previous);
-    noteClocks(context, deployment);
+    noteClocks(context, deployment.mark.timeMs);
     if (options.revoke === true) await withdraw(context, options, client, deployment, manifest);
-    else if (manifest !== undefined) await give(context, options, client, deployment, manifest);
+    else await give(context, options, client, deployment, manifest);
   });
 }
 
@@ -57,30 +70,111 @@ async function give(
   options: ApproveOptions,
   client: Client,
   deployment: SettledDeployment,
-  manifest: ValidatedManifest<ReferenceValues>,
+  manifest: Manifest | undefined,
 ): Promise<void> {
-  refuseLockout(manifest, options.allowNoUpdates);
   const { clusterId, transitionHash: previousTransition, manifest: inForce } = deployment;
-  const subject = { clusterId, previousTransition, manifestDigest: manifest.digest };
-  const changes = diffManifests(inForce, manifest);
-  context.printer.note(describeDiff(changes));
-  const summary =
-    `Approval of a manifest for a Witan cluster.\n  cluster     ${clusterId}\n` +
-    `  builds on   ${previousTransition} (generation ${deployment.mark.generation})\n` +
-    `  manifest    ${manifest.digest}\n${describeDiff(changes, ALL)}`;
-  const content = approvalBytes(subject);
+  const change =
+    manifest === undefined
+      ? await pendingChange(client, deployment, sha256Hex(options.proposal ?? ''))
+      : manifestChange({ clusterId, previousTransition }, manifest, inForce);
+  if (change.action.kind === 'manifest') {
+    refuseLockout(change.action.manifest, options.allowNoUpdates);
+  }
+  await signAndSend(context, options, client, inForce, change);
+}
+
+/** What waits under a name, as the cluster has it; the bytes to sign are made here and checked. */
+async function pendingChange(
+  client: Client,
+  deployment: SettledDeployment,
+  wanted: Sha256Hex,
+): Promise<Change> {
+  const { clusterId, epoch, transitionHash: previousTransition } = deployment;
+  const { changes } = await client.getPending(wanted);
+  const pending = changes.find(({ id }) => id === wanted);
+  const place = { clusterId, previousTransition };
+  const change = await rebuilt();
+  if (change?.proposal === wanted) return change;
+  const expected = changes.map(({ id }) => id).join(', ');
+  const fields = { expected, found: change?.proposal ?? wanted };
+  throw new CliError('CLI_PROPOSAL_UNKNOWN', 'no change waits under this name', { fields });
+
+  async function rebuilt(): Promise<Change | undefined> {
+    if (pending === undefined) return undefined;
+    const { action } = pending;
+    if (action.kind === 'manifest') {
+      if (action.manifest === undefined) return undefined;
+      return manifestChange(place, parseStored(action.manifest), deployment.manifest);
+    }
+    const numbered = { ...place, epoch, number: action.number };
+    if (action.kind === 'rotation') {
+      const step = rotationOfText(action.step);
+      return step === undefined ? undefined : rotationChange(numbered, step);
+    }
+    const { slots } = await client.getMembers();
+    return slotChange(numbered, slots.map(slotName), action.slots.map(slotName));
+  }
+}
+
+/**
+ * Before the first manifest nothing can wait in the cluster. So owners sign apart from each other,
+ * over the cluster's id, and `witan set --approval` sends all of it. The Coordinator is held to the
+ * very manifest, as `witan set` holds it.
+ */
+async function approveFirst(
+  context: CommandContext,
+  options: ApproveOptions,
+  manifest: Manifest,
+): Promise<void> {
+  const client = connect(context, options, manifest.coordinators);
+  try {
+    const deployment: Deployment = await client.getDeployment();
+    if (deployment.kind === 'settled') {
+      const message = 'this cluster has a manifest; run witan verify with it first';
+      throw new CliError('CLI_NOTHING_TO_TRUST', message);
+    }
+    refuseLockout(manifest, options.allowNoUpdates);
+    if (options.out === undefined && (options.prepare === undefined || options.attach)) {
+      const expected = '--out FILE, and all approvals at once: witan set --approval FILE';
+      const fields = { expected, found: 'no --out' };
+      throw new CliError('CLI_USAGE', 'the first manifest cannot wait in the cluster', { fields });
+    }
+    const place = { clusterId: deployment.clusterId, previousTransition: NO_TRANSITION };
+    await signAndSend(context, options, client, manifest, manifestChange(place, manifest));
+  } finally {
+    client.close();
+  }
+}
+
+async function signAndSend(
+  context: CommandContext,
+  options: ApproveOptions,
+  client: Client,
+  inForce: Manifest,
+  change: Change,
+): Promise<void> {
+  context.printer.note(change.note);
+  const { content, role: action, summary } = change;
   const use = 'witan-approval+jws' as const;
-  const signed = await signAs(options, inForce, { content, use, action: 'update', summary });
+  const signed = await signAs(options, inForce, { content, use, action, summary });
   if (signed.kind === 'prepared') {
-    reportPrepared(context, signed, content);
+    reportPrepared(context, signed, change);
     return;
   }
-  const { approval } = signed;
-  const action = { kind: 'manifest', manifest } as const;
-  const result = await client.approve({ clusterId, previousTransition, action, approval });
+  const { owner, approval } = signed;
+  if (options.out !== undefined) {
+    await writeOutput({ path: options.out, content: approval.signature });
+    const { proposal } = change;
+    context.printer.result(
+      { ok: true, owner: owner.name, proposal, ...change.json, written: options.out },
+      `The approval of ${owner.name} is in ${options.out}. Nothing was sent.\n`,
+    );
+    return;
+  }
+  const result = await sendEach(client, change, [approval]);
   // Keeps the new manifest, and judges the Coordinator by it from now on.
   if (result.inEffect) await client.getDeployment();
-  reportGiven(context, signed.owner.name, result, manifest.digest);
+  reportGiven(context, [owner.name], change, result);
 }
 
 async function withdraw(
@@ -88,18 +182,22 @@ async function withdraw(
   options: ApproveOptions,
   client: Client,
   deployment: SettledDeployment,
-  manifest: ValidatedManifest<ReferenceValues> | undefined,
+  manifest: Manifest | undefined,
 ): Promise<void> {
   const { clusterId, transitionHash: previousTransition, manifest: inForce } = deployment;
-  const proposal = proposalOf(options, deployment, manifest);
-  const content = revocationBytes({ clusterId, previousTransition, proposal });
+  const place = { clusterId, previousTransition };
+  const proposal =
+    manifest === undefined
+      ? sha256Hex(options.proposal ?? '')
+      : manifestChange(place, manifest, inForce).proposal;
+  const content = revocationBytes({ ...place, proposal });
   const summary =
     `Withdrawal of approvals in a Witan cluster.\n  cluster     ${clusterId}\n` +
     `  builds on   ${previousTransition}\n  change      ${proposal}\n`;
   const use = 'witan-revocation+jws' as const;
   const signed = await signAs(options, inForce, { content, use, action: 'update', summary });
   if (signed.kind === 'prepared') {
-    reportPrepared(context, signed, content);
+    reportPrepared(context, signed, { proposal });
     return;
   }
   const isNew = await client.withdraw({ clusterId, proposal, revocation: signed.approval });
@@ -110,51 +208,8 @@ async function withdraw(
   context.printer.result({ ok: true, proposal, owner: name, withdrawn: true, isNew }, text);
 }
 
-function proposalOf(
-  { proposal }: ApproveOptions,
-  { clusterId, transitionHash: previousTransition }: SettledDeployment,
-  manifest: ValidatedManifest<ReferenceValues> | undefined,
-): Sha256Hex {
-  if (manifest === undefined) return sha256Hex(proposal ?? '');
-  const subject = { clusterId, previousTransition, manifestDigest: manifest.digest };
-  return sha256Hex(toHex(nodeCrypto.hash('sha256', approvalBytes(subject))));
-}
-
-function reportPrepared(
-  { printer }: CommandContext,
-  { path, owner }: Signed & { readonly kind: 'prepared' },
-  content: Uint8Array,
-): void {
-  const proposal = toHex(nodeCrypto.hash('sha256', content));
-  printer.result(
-    { ok: true, prepared: path, summary: `${path}.txt`, owner: owner.name, proposal },
-    `${owner.name} has to sign the bytes of ${path}; what they mean is in ${path}.txt.\n` +
-      `Then give both: --prepare ${path} --attach SIGNATURE. Nothing was sent.\n`,
-  );
-}
-
-function reportGiven(
-  { printer }: CommandContext,
-  owner: string,
-  result: ApproveResult,
-  manifestDigest: Sha256Hex,
-): void {
-  const { proposal, inEffect, count, needed } = result;
-  const text = inEffect
-    ? `The manifest is in force, approved by ${count} owners.\n`
-    : `Approved by ${count} of ${needed} owners; see witan approvals.\n`;
-  const json = { ok: true, owner, proposal, manifestDigest, inEffect, count, needed };
-  printer.result(json, `${text}  change  ${proposal}\n`);
-}
-
-/** The leader's clock decides over expiry, so a clock that is far off is worth a word. */
-function noteClocks({ printer }: CommandContext, { mark }: SettledDeployment): void {
-  const apartMs = Date.now() - mark.timeMs;
-  if (Math.abs(apartMs) < CLOCKS_APART_MS) return;
-  const minutes = Math.round(Math.abs(apartMs) / 60_000);
-  const side = apartMs < 0 ? 'behind' : 'ahead of';
-  printer.note(
-    `This machine's clock is ${minutes} minutes ${side} the cluster's: approvals may be refused ` +
-      'as expired, or as lasting too long.\n',
-  );
+function unsettled(): CliError {
+  const fields = { expected: 'a manifest in force', found: 'none' };
+  const message = 'the cluster has no manifest yet; its first one is approved with --manifest';
+  return new CliError('CLI_USAGE', message, { fields });
 }

@@ -1,7 +1,7 @@
 /** The commands `witan cluster …` and their options, for commander. */
 import type { Command } from 'commander';
 import { finish, type RunCommand } from '../finish.ts';
-import { list, withCluster } from '../with-cluster.ts';
+import { withCluster, withOwners } from '../with-cluster.ts';
 import {
   canStop,
   members,
@@ -60,26 +60,24 @@ export function addCluster(program: Command, run: RunCommand): void {
 
 function addSlots(group: Command, run: RunCommand): void {
   const scaling = withCluster(
-    group
-      .command('scale <n>')
-      .description('add slots, or remove the last ones, with the owners’ approval')
-      .option(...MANIFEST)
-      .requiredOption('--owner-key <file>', 'private key of an owner; several', list)
-      .option('--propose', 'other owners approve later, by the same command')
-      .option('--wait <seconds>', 'until vacant slots are filled and removed ones empty', '0'),
+    withOwners(
+      group
+        .command('scale <n>')
+        .description('add slots, or remove the last ones, with the owners’ approval')
+        .option(...MANIFEST),
+    ).option('--wait <seconds>', 'until vacant slots are filled and removed ones empty', '0'),
   ).addHelpText('after', `\n  n: ${COUNT}`);
   finish(scaling, 'witan cluster scale 5 --owner-key alice.key.pem --endpoint witan-0:7070').action(
     (count: string, options: SlotOptions & Json) =>
       run(options, (context) => scale(context, count, options)),
   );
   const removing = withCluster(
-    group
-      .command('remove <slot...>')
-      .description('remove these slots and take their members out, with the owners’ approval')
-      .option(...MANIFEST)
-      .requiredOption('--owner-key <file>', 'private key of an owner; several', list)
-      .option('--propose', 'other owners approve later, by the same command')
-      .option('--wait <seconds>', 'until the members of removed slots have left', '0'),
+    withOwners(
+      group
+        .command('remove <slot...>')
+        .description('remove these slots and take their members out, with the owners’ approval')
+        .option(...MANIFEST),
+    ).option('--wait <seconds>', 'until the members of removed slots have left', '0'),
   ).addHelpText('after', '\n  1, 3, 5 or 7 slots must remain, so two are removed at a time');
   const example =
     'witan cluster remove witan-1 witan-3 --owner-key alice.key.pem --endpoint witan-0:7070';

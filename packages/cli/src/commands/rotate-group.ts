@@ -1,7 +1,7 @@
 /** The commands `witan rotate …` and `witan revocations`, for commander. */
 import type { Command } from 'commander';
 import { finish, type RunCommand } from '../finish.ts';
-import { list, withCluster } from '../with-cluster.ts';
+import { withCluster, withOwners } from '../with-cluster.ts';
 import {
   revocations,
   rotate,
@@ -16,7 +16,9 @@ interface Json {
 }
 
 const MANIFEST = ['--manifest <file>', 'the manifest that is expected to be in force'] as const;
-const OWNER_KEY = ['--owner-key <file>', 'private key of an owner; several', list] as const;
+const ONE_BY_ONE = `
+  With --propose, or signatures from elsewhere (--prepare, then --attach), the step waits in the
+  cluster until enough owners approve: by the same command, or by witan approve --proposal ID.`;
 const FORCE = ['--force', 'do not wait for workloads that have not renewed'] as const;
 
 /** Adds the group `rotate` and the command `revocations`. */
@@ -24,23 +26,17 @@ export function addRotate(program: Command, run: RunCommand): void {
   const group = program
     .command('rotate')
     .description('let secrets, sealing keys and CAs grow old, with the owners’ approval');
-  const secret = withCluster(
+  const secret = approved(
     group
       .command('secret <name>')
-      .description('the next version of a secret, for every workload that lists it')
-      .option(...MANIFEST)
-      .requiredOption(...OWNER_KEY),
+      .description('the next version of a secret, for every workload that lists it'),
   );
   finish(secret, 'witan rotate secret db --owner-key alice.key.pem --endpoint witan-0:7070').action(
     (name: string, options: RotateOptions & Json) =>
       run(options, (context) => rotate(context, `secret ${name}`, options)),
   );
-  const sealing = withCluster(
-    group
-      .command('sealing')
-      .description('a new generation of the keys under which replicas seal')
-      .option(...MANIFEST)
-      .requiredOption(...OWNER_KEY),
+  const sealing = approved(
+    group.command('sealing').description('a new generation of the keys under which replicas seal'),
   );
   finish(sealing, 'witan rotate sealing --owner-key alice.key.pem --endpoint witan-0:7070').action(
     (options: RotateOptions & Json) =>
@@ -59,13 +55,16 @@ export function addRotate(program: Command, run: RunCommand): void {
   addRevocations(program, run);
 }
 
+/** Owners sign together, one by one, or elsewhere. */
+function approved(command: Command): Command {
+  return withCluster(withOwners(command.option(...MANIFEST))).addHelpText('after', ONE_BY_ONE);
+}
+
 function addCa(group: Command, run: RunCommand, target: 'root' | 'mesh-ca'): void {
-  const command = withCluster(
+  const command = approved(
     group
       .command(`${target} <step>`)
       .description('prepare, then activate, then retire: both count in between')
-      .option(...MANIFEST)
-      .requiredOption(...OWNER_KEY)
       .option(...FORCE),
   );
   const example = `witan rotate ${target} prepare --owner-key alice.pem --endpoint witan-0:7070`;

@@ -7,8 +7,10 @@ import type {
   SettledDeployment,
 } from '@witan/client';
 import { epoch } from '@witan/core';
-import { rotationBytes, rotationOfText, type RotationStep } from '@witan/manifest';
-import { approveWith, readOwnerKeys } from '../checks/owner-keys.ts';
+import { rotationOfText, type RotationStep } from '@witan/manifest';
+import { rotationChange } from '../approvals/change.ts';
+import { collect, reportGiven, sendEach, type CollectOptions } from '../approvals/one-by-one.ts';
+import { noteClocks } from '../checks/clocks.ts';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { writeOutput } from '../files.ts';
@@ -16,8 +18,7 @@ import { table, type Json } from '../printer.ts';
 import { withClient } from './cluster.ts';
 import type { TrustOptions } from './trust.ts';
 
-export interface RotateOptions extends TrustOptions {
-  readonly ownerKey: readonly string[];
+export interface RotateOptions extends TrustOptions, CollectOptions {
   readonly force?: boolean;
 }
 
@@ -35,16 +36,21 @@ export async function rotate(
   await withClient(context, options, async (client) => {
     const deployment = await client.getDeployment();
     if (deployment.kind === 'founded') throw noManifest();
-    const keys = await readOwnerKeys(options.ownerKey, deployment.manifest);
     refuseUnknownSecret(deployment, step);
+    noteClocks(context, deployment.mark.timeMs);
     const before = await client.getRotations();
     const { clusterId, transitionHash: previousTransition } = before;
     const place = { clusterId, previousTransition, number: before.records.length };
-    const data = rotationBytes({ ...place, epoch: epoch(before.epoch), step });
-    const approvals = await approveWith(keys, data);
+    const change = rotationChange({ ...place, epoch: epoch(before.epoch) }, step);
+    const collected = await collect(context, options, deployment.manifest, change);
+    if (collected.kind === 'prepared') return;
+    const { approvals, names: approvedBy } = collected;
+    if (collected.kind === 'one-by-one') {
+      reportGiven(context, approvedBy, change, await sendEach(client, change, approvals));
+      return;
+    }
     const record = await client.rotate({ ...place, step, approvals });
     const after = await client.getRotations();
-    const approvedBy = keys.map(({ name }) => name);
     context.printer.result(
       { ok: true, ...recordToJson(record), approvedBy, ...statusToJson(after) },
       `Step ${record.number}: ${record.step}${versionOf(record)}.\n` +

@@ -7,17 +7,20 @@ import type {
   SetManifestResult,
   SettledDeployment,
 } from '@witan/client';
-import { toHex } from '@witan/core';
+import { toHex, type Sha256Hex } from '@witan/core';
 import { nodeCrypto } from '@witan/keys';
 import {
   approvalBytes,
   diffManifests,
+  type Approval,
   type ApprovalSubject,
   type ManifestChange,
   type RecoveryHeader,
   type ValidatedManifest,
 } from '@witan/manifest';
 import { describeDiff, refuseLockout } from '../approvals/changes.ts';
+import { noteClocks } from '../checks/clocks.ts';
+import { checkGiven, readApprovals, refuseTooFew } from '../checks/given-approvals.ts';
 import { approveWith, readOwnerKeys, type OwnerKey } from '../checks/owner-keys.ts';
 import { checkTransition } from '../checks/transition.ts';
 import {
@@ -42,7 +45,9 @@ import {
 
 export interface SetOptions extends ClusterOptions {
   readonly manifest: string;
-  readonly ownerKey: readonly string[];
+  readonly ownerKey?: readonly string[];
+  /** Files with approvals that were signed apart. */
+  readonly approval?: readonly string[];
   /** Hash of the transition to build on, for those who want to be sure. */
   readonly previous?: string;
   readonly allowNoUpdates?: boolean;
@@ -57,12 +62,18 @@ export async function set(context: CommandContext, options: SetOptions): Promise
   const pinned = await pinnedDeployment(context, options);
   // Keys are looked at before anybody is called; who counts is checked again below.
   const first = pinned === undefined ? manifest : parseStored(pinned.manifest);
-  await readOwnerKeys(options.ownerKey, first);
+  const given = await readApprovals(options.approval ?? []);
+  const keyFiles = options.ownerKey ?? [];
+  const whose = { othersFollow: true };
+  const early = await readOwnerKeys(keyFiles, first, whose);
+  const signers = [...early, ...given.map(({ approval }) => approval)];
+  refuseTooFew(signers.map(fingerprintOf), first);
   const { client, deployment } = await reach(context, options, manifest, pinned);
   try {
     const previousTransition = checkTransition(deployment, options.previous);
     const inForce = deployment.kind === 'settled' ? deployment.manifest : manifest;
-    const keys = await readOwnerKeys(options.ownerKey, inForce);
+    if (deployment.kind === 'settled') noteClocks(context, deployment.mark.timeMs);
+    const keys = await readOwnerKeys(keyFiles, inForce, whose);
     const changes =
       deployment.kind === 'settled' ? diffManifests(deployment.manifest, manifest) : [];
     if (deployment.kind === 'settled' && deployment.manifest.digest === manifest.digest) {
@@ -72,7 +83,11 @@ export async function set(context: CommandContext, options: SetOptions): Promise
     context.printer.note(describeChanges(deployment, changes) + warnUnrecoverable(manifest));
     const { clusterId } = deployment;
     const subject = { clusterId, previousTransition, manifestDigest: manifest.digest };
-    const approvals = await approveWith(keys, approvalBytes(subject));
+    const content = approvalBytes(subject);
+    const others = checkGiven(given, content, inForce, deployment.kind === 'founded');
+    const all = [...(await approveWith(keys, content)), ...others.map((one) => one.approval)];
+    const approvals = onePerOwner(all);
+    refuseTooFew(approvals.map(fingerprintOf), inForce);
     const result = await client.setManifest({
       clusterId,
       previousTransition,
@@ -85,7 +100,7 @@ export async function set(context: CommandContext, options: SetOptions): Promise
     const written = await keepShares(directory, dealt, manifest);
     reportSet(context, {
       result,
-      keys,
+      names: [...new Set([...keys, ...others].map(({ name }) => name))],
       subject,
       changes,
       ...(written?.kind === 'written' ? { shares: written } : {}),
@@ -96,20 +111,32 @@ export async function set(context: CommandContext, options: SetOptions): Promise
   }
 }
 
+function fingerprintOf(one: OwnerKey | Approval): Sha256Hex {
+  return 'fingerprint' in one ? one.fingerprint : one.ownerFingerprint;
+}
+
+/** A second approval of one owner adds nothing, and would only make the request longer. */
+function onePerOwner(approvals: readonly Approval[]): readonly Approval[] {
+  const first = new Map<Sha256Hex, Approval>();
+  for (const one of approvals) {
+    if (!first.has(one.ownerFingerprint)) first.set(one.ownerFingerprint, one);
+  }
+  return [...first.values()];
+}
+
 interface Report {
   readonly result: SetManifestResult;
-  readonly keys: readonly OwnerKey[];
+  readonly names: readonly string[];
   readonly subject: ApprovalSubject;
   readonly changes: readonly ManifestChange[];
   readonly shares?: { readonly header: RecoveryHeader; readonly files: WrittenShares };
 }
 
 function reportSet({ printer }: CommandContext, report: Report): void {
-  const { result, keys, subject, changes, shares } = report;
+  const { result, names, subject, changes, shares } = report;
   const { clusterId, previousTransition, manifestDigest } = subject;
   const { generation } = result.transition.transition;
   const root = toHex(nodeCrypto.hash('sha256', result.rootCertificate));
-  const names = keys.map(({ name }) => name);
   const dealt = shares === undefined ? '' : describeDealt(shares.header, shares.files);
   printer.result(
     {

@@ -1,25 +1,18 @@
 /** `witan cluster scale` and `remove`: owners change the slots of a cluster. */
-import {
-  pause,
-  type ApproveResult,
-  type ChangeSlotsRequest,
-  type Client,
-  type MembersAnswer,
-  type RecordedSlotChange,
-} from '@witan/client';
+import { pause, type Client, type MembersAnswer, type RecordedSlotChange } from '@witan/client';
+import type { ReferenceValues } from '@witan/attestation';
 import { IdError, epoch, slotName, type SlotName } from '@witan/core';
-import { approvalRule, slotChangeBytes } from '@witan/manifest';
-import { approveWith, readOwnerKeys, type OwnerKey } from '../checks/owner-keys.ts';
+import type { ValidatedManifest } from '@witan/manifest';
+import { slotChange } from '../approvals/change.ts';
+import { collect, reportGiven, sendEach, type CollectOptions } from '../approvals/one-by-one.ts';
+import { noteClocks } from '../checks/clocks.ts';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { waitMsOf, withClient } from './cluster.ts';
 import type { TrustOptions } from './trust.ts';
 
-export interface SlotOptions extends TrustOptions {
-  readonly ownerKey: readonly string[];
+export interface SlotOptions extends TrustOptions, CollectOptions {
   readonly wait?: string;
-  /** Other owners approve later. */
-  readonly propose?: boolean;
 }
 
 const COUNTS: readonly number[] = [1, 3, 5, 7];
@@ -77,59 +70,53 @@ async function change(
       const message = 'slots can be changed once a manifest says who the owners are';
       throw new CliError('CLI_USAGE', message, { fields: { expected: 'a manifest', found: '' } });
     }
-    const { manifest } = deployment;
-    const whose = { action: 'membership', othersFollow: options.propose === true } as const;
-    const keys = await readOwnerKeys(options.ownerKey, manifest, whose);
+    noteClocks(context, deployment.mark.timeMs);
     const before = await client.getMembers();
     const to = next(before).map(slotOf);
     const isSame = to.join() === before.slots.join();
-    if (!isSame && keys.length < approvalRule(manifest, 'membership').threshold) {
-      await propose(context, client, await signed(before, to, keys));
-      return;
-    }
-    const sent = isSame ? undefined : await client.changeSlots(await signed(before, to, keys));
+    const sent = isSame
+      ? { kind: 'unchanged' as const }
+      : await order(context, options, client, deployment.manifest, before, to);
+    if (sent === undefined) return;
     const pending = waitMs > 0 ? await pendingAfter(context, client, waitMs) : undefined;
-    report(context, before, to, sent, keys, pending);
+    report(context, before, to, sent, pending);
     if (pending === undefined) return;
     const message = 'the slots were changed, and members have not followed in time';
     throw new CliError('CLI_SLOTS_PENDING', message, { fields: pending });
   });
 }
 
-async function signed(
+type Sent =
+  | { readonly kind: 'unchanged' }
+  | {
+      readonly kind: 'changed';
+      readonly change: RecordedSlotChange;
+      readonly approvedBy: readonly string[];
+    };
+
+/** @returns undefined where other owners have to follow, which was reported */
+async function order(
+  context: CommandContext,
+  options: SlotOptions,
+  client: Client,
+  manifest: ValidatedManifest<ReferenceValues>,
   before: MembersAnswer,
   to: readonly SlotName[],
-  keys: readonly OwnerKey[],
-): Promise<ChangeSlotsRequest> {
+): Promise<Sent | undefined> {
   const { clusterId, transitionHash: previousTransition } = before;
   const number = before.slotChanges.length;
-  const from = before.slots.map(slotOf);
   const place = { clusterId, previousTransition, number };
-  const data = slotChangeBytes({ ...place, epoch: epoch(before.epoch), from, to });
-  const approvals = await approveWith(keys, data);
-  return { ...place, slots: to, approvals };
-}
-
-/** Sends the approvals one by one; the last one that it takes carries the change out. */
-async function propose(
-  { printer }: CommandContext,
-  client: Client,
-  request: ChangeSlotsRequest,
-): Promise<void> {
-  const { clusterId, previousTransition, number, slots, approvals } = request;
-  const action = { kind: 'slots', number, slots } as const;
-  let result: ApproveResult | undefined;
-  for (const approval of approvals) {
-    result = await client.approve({ clusterId, previousTransition, action, approval });
-    if (result.inEffect) break;
+  const numbered = { ...place, epoch: epoch(before.epoch) };
+  const change = slotChange(numbered, before.slots.map(slotOf), to);
+  const collected = await collect(context, options, manifest, change);
+  if (collected.kind === 'prepared') return undefined;
+  const { approvals, names } = collected;
+  if (collected.kind === 'one-by-one') {
+    reportGiven(context, names, change, await sendEach(client, change, approvals));
+    return undefined;
   }
-  if (result === undefined) throw new CliError('CLI_USAGE', 'no key was given');
-  const { proposal, inEffect, count, needed } = result;
-  const text = inEffect
-    ? `The cluster has ${slots.length} slots now: ${slots.join(', ')}.\n`
-    : `Approved by ${count} of ${needed} owners; others give the same command, or see ` +
-      'witan approvals.\n';
-  printer.result({ ok: true, clusterId, slots, proposal, inEffect, count, needed }, text);
+  const recorded = await client.changeSlots({ ...place, slots: to, approvals });
+  return { kind: 'changed', change: recorded, approvedBy: names };
 }
 
 type Pending = Readonly<Record<'vacant' | 'leaving', string>>;
@@ -138,27 +125,27 @@ function report(
   { printer }: CommandContext,
   before: MembersAnswer,
   slots: readonly SlotName[],
-  sent: RecordedSlotChange | undefined,
-  keys: readonly OwnerKey[],
+  sent: Sent,
   pending: Pending | undefined,
 ): void {
   const { clusterId } = before;
-  const number = sent?.number ?? before.slotChanges.length;
-  const base = { ok: pending === undefined, clusterId, number, slots, unchanged: !sent };
-  if (sent === undefined) {
+  const unchanged = sent.kind === 'unchanged';
+  const number = unchanged ? before.slotChanges.length : sent.change.number;
+  const base = { ok: pending === undefined, clusterId, number, slots, unchanged };
+  if (unchanged) {
     const text = `The cluster has these slots already: ${slots.join(', ')}. Nothing was sent.\n`;
     printer.result(base, text);
     return;
   }
   const added = slots.filter((slot) => !before.slots.includes(slot));
-  const removed = before.slots.filter((slot) => !sent.slots.includes(slot));
-  const approvedBy = keys.map(({ name }) => name);
+  const { approvedBy, change } = sent;
+  const removed = before.slots.filter((slot) => !change.slots.includes(slot));
   const steps = [
     ...(added.length === 0 ? [] : [`Vacant until processes start: ${added.join(', ')}.\n`]),
     ...(removed.length === 0 ? [] : [`Taken out one by one: ${removed.join(', ')}.\n`]),
   ];
   printer.result(
-    { ...base, added, removed, approvedBy, index: sent.index },
+    { ...base, added, removed, approvedBy, index: change.index },
     `The cluster has ${slots.length} slots now: ${slots.join(', ')}.\n${steps.join('')}` +
       `Approved by ${approvedBy.join(', ')}.\n`,
   );

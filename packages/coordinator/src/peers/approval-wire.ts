@@ -1,5 +1,5 @@
 /** Between approvals as the leader takes them and the generated messages. */
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { fromHex, sha256Hex, slotName, toHex } from '@witan/core';
 import {
   ApproveRequestSchema,
@@ -7,9 +7,16 @@ import {
   type Approval as WireApproval,
   type ApproveRequest,
   type ProposedAction as WireAction,
+  type ProposedActionSchema as ActionSchema,
   type WithdrawRequest,
 } from '@witan/protocol';
-import { APPROVAL_BYTES_MAX, ManifestError, type Approval } from '@witan/manifest';
+import {
+  APPROVAL_BYTES_MAX,
+  ManifestError,
+  rotationOfText,
+  rotationText,
+  type Approval,
+} from '@witan/manifest';
 import { requestKey, SLOTS_MAX, type ProposedAction } from '@witan/state-machine';
 import type { ApproveOperation, WithdrawOperation } from '../approval-operations.ts';
 import { approvalFromWire, approvalToWire, malformed, toNumber } from './wire-parts.ts';
@@ -19,12 +26,7 @@ export function approveToWire(operation: ApproveOperation): ApproveRequest {
   return create(ApproveRequestSchema, {
     requestKey: fromHex(key),
     previousTransition: fromHex(previousTransition),
-    action: {
-      action:
-        action.kind === 'manifest'
-          ? { case: 'manifest', value: action.manifest }
-          : { case: 'slots', value: { number: BigInt(action.number), slots: [...action.slots] } },
-    },
+    action: { action: actionToWire(action) },
     approval: approvalToWire(approval),
   });
 }
@@ -56,6 +58,27 @@ export function withdrawFromWire(wire: WithdrawRequest): WithdrawOperation {
   };
 }
 
+type ActionInit = NonNullable<MessageInitShape<typeof ActionSchema>['action']>;
+
+function actionToWire(action: ProposedAction): ActionInit {
+  switch (action.kind) {
+    case 'manifest':
+      return { case: 'manifest', value: action.manifest };
+    case 'slots':
+      return {
+        case: 'slots',
+        value: { number: BigInt(action.number), slots: [...action.slots] },
+      };
+    case 'rotation':
+      return {
+        case: 'rotation',
+        value: { number: BigInt(action.number), step: rotationText(action.step) },
+      };
+    default:
+      return action satisfies never;
+  }
+}
+
 function actionFromWire(wire: WireAction | undefined): ProposedAction {
   switch (wire?.action.case) {
     case 'manifest':
@@ -64,6 +87,12 @@ function actionFromWire(wire: WireAction | undefined): ProposedAction {
       const { number, slots } = wire.action.value;
       const names = slots.slice(0, SLOTS_MAX).map(slotName);
       return { kind: 'slots', number: toNumber(number), slots: names };
+    }
+    case 'rotation': {
+      const { number, step: text } = wire.action.value;
+      const step = rotationOfText(text);
+      if (step === undefined) throw malformed('step');
+      return { kind: 'rotation', number: toNumber(number), step };
     }
     default:
       throw malformed('action');

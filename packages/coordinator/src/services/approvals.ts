@@ -1,7 +1,13 @@
 /** The approval service: owners approve one by one, at any replica. */
 import { parseReferenceValues } from '@witan/attestation';
 import { CodedError, fromHex, toHex, type Sha256Hex } from '@witan/core';
-import { ManifestError, expiryOf, manifestDigest, parseManifest } from '@witan/manifest';
+import {
+  ManifestError,
+  expiryOf,
+  manifestDigest,
+  parseManifest,
+  rotationText,
+} from '@witan/manifest';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { ApprovalService, type ProposalSchema } from '@witan/protocol';
 import { neededFor, proposalId, contentOf, type Proposal } from '@witan/state-machine';
@@ -51,6 +57,7 @@ export function approvalService(context: ServiceContext): ServiceRegistration<Pe
       if (effect === undefined) throw refusalOf(result);
       if (result.kind === 'manifest-set') context.counters.count('manifests_set');
       if (result.kind === 'slots-changed') context.counters.count('slots_changed');
+      if (result.kind === 'rotated') context.counters.count('rotation_steps');
       const highWaterMark = signedMark(context, cluster);
       return { ...common, inEffect: true, ...effect, highWaterMark };
     },
@@ -124,6 +131,14 @@ function effectOf(
     if (change === undefined) return undefined;
     return { count: change.approvals.length, slotsNumber: BigInt(change.number) };
   }
+  if (action.kind === 'rotation') {
+    const record = view.rotations.records[action.number];
+    const isIt =
+      record?.transition === previousTransition &&
+      rotationText(record.step) === rotationText(action.step);
+    if (!isIt) return undefined;
+    return { count: record.approvals.length, rotationNumber: BigInt(record.number) };
+  }
   const digest = manifestDigest(action.manifest, crypto);
   const signed = view.transitions.findLast(
     ({ transition }) =>
@@ -153,6 +168,10 @@ function proposalToWire(
   };
   if (action.kind === 'slots') {
     return { ...common, slots: { number: BigInt(action.number), slots: [...action.slots] } };
+  }
+  if (action.kind === 'rotation') {
+    const rotation = { number: BigInt(action.number), step: rotationText(action.step) };
+    return { ...common, rotation };
   }
   const { manifest } = action;
   const digest = fromHex(manifestDigest(manifest, crypto));

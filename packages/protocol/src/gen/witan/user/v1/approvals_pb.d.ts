@@ -40,6 +40,14 @@ export declare type ProposedAction = Message<"witan.user.v1.ProposedAction"> & {
      */
     value: ProposedAction_Slots;
     case: "slots";
+  } | {
+    /**
+     * A step of a rotation to take.
+     *
+     * @generated from field: witan.user.v1.ProposedAction.Rotation rotation = 3;
+     */
+    value: ProposedAction_Rotation;
+    case: "rotation";
   } | { case: undefined; value?: undefined };
 };
 
@@ -75,6 +83,33 @@ export declare type ProposedAction_Slots = Message<"witan.user.v1.ProposedAction
  * Use `create(ProposedAction_SlotsSchema)` to create a new message.
  */
 export declare const ProposedAction_SlotsSchema: GenMessage<ProposedAction_Slots>;
+
+/**
+ * A step of a rotation.
+ *
+ * @generated from message witan.user.v1.ProposedAction.Rotation
+ */
+export declare type ProposedAction_Rotation = Message<"witan.user.v1.ProposedAction.Rotation"> & {
+  /**
+   * How many steps had been recorded.
+   *
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * The step in words (packages/manifest, rotationText).
+   *
+   * @generated from field: string step = 2;
+   */
+  step: string;
+};
+
+/**
+ * Describes the message witan.user.v1.ProposedAction.Rotation.
+ * Use `create(ProposedAction_RotationSchema)` to create a new message.
+ */
+export declare const ProposedAction_RotationSchema: GenMessage<ProposedAction_Rotation>;
 
 /**
  * One owner's approval of a change.
@@ -159,7 +194,7 @@ export declare type ApproveResponse = Message<"witan.user.v1.ApproveResponse"> &
   proposal: Uint8Array;
 
   /**
-   * The transition that the change made; absent before, and for a change of slots.
+   * The transition that the change made; absent before, and for other changes than a manifest.
    *
    * @generated from field: witan.common.v1.SignedTransition transition = 6;
    */
@@ -180,11 +215,18 @@ export declare type ApproveResponse = Message<"witan.user.v1.ApproveResponse"> &
   highWaterMark?: SignedHighWaterMark | undefined;
 
   /**
-   * Number of the list of slots that the change made; 0 before, and for a manifest.
+   * Number of the list of slots that the change made; 0 before, and for other changes.
    *
    * @generated from field: uint64 slots_number = 9;
    */
   slotsNumber: bigint;
+
+  /**
+   * Number of the step of a rotation that was taken; 0 before, and for other changes.
+   *
+   * @generated from field: uint64 rotation_number = 10;
+   */
+  rotationNumber: bigint;
 };
 
 /**
@@ -322,7 +364,7 @@ export declare type Proposal = Message<"witan.user.v1.Proposal"> & {
   id: Uint8Array;
 
   /**
-   * SHA-256 of the manifest that is to follow; empty for a change of slots.
+   * SHA-256 of the manifest that is to follow; empty for other changes.
    *
    * @generated from field: bytes manifest_digest = 2;
    */
@@ -336,7 +378,7 @@ export declare type Proposal = Message<"witan.user.v1.Proposal"> & {
   manifest: Uint8Array;
 
   /**
-   * The list of slots that is to follow; absent for a manifest.
+   * The list of slots that is to follow; absent for other changes.
    *
    * @generated from field: witan.user.v1.ProposedAction.Slots slots = 4;
    */
@@ -362,6 +404,13 @@ export declare type Proposal = Message<"witan.user.v1.Proposal"> & {
    * @generated from field: uint32 needed = 7;
    */
   needed: number;
+
+  /**
+   * The step of a rotation that is to be taken; absent for other changes.
+   *
+   * @generated from field: witan.user.v1.ProposedAction.Rotation rotation = 8;
+   */
+  rotation?: ProposedAction_Rotation | undefined;
 };
 
 /**
