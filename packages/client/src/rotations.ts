@@ -73,9 +73,13 @@ export interface RevokedIdentity {
 export interface RevocationsAnswer {
   readonly clusterId: ClusterId;
   readonly number: number;
+  /** The newest, where there are too many for an answer. */
   readonly revoked: readonly RevokedIdentity[];
+  readonly revokedCount: number;
   /** DER, one for each CA whose certificates may be met. */
   readonly revocationLists: readonly Uint8Array[];
+  /** CAs with too many revoked certificates for a list. */
+  readonly listsLeftOut: number;
 }
 
 const TEXT_CHARS_MAX = 100;
@@ -153,7 +157,10 @@ export async function fetchRevocations(
       revokedMs: Number(one.revokedMs),
       notAfterMs: Number(one.notAfterMs),
     })),
+    // A Coordinator from before there was a count names all.
+    revokedCount: Math.max(Number(wire.revokedCount), wire.revoked.length),
     revocationLists: wire.revocationLists,
+    listsLeftOut: wire.listsLeftOut,
   };
   return { result, answer };
 }

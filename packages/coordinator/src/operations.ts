@@ -35,6 +35,7 @@ import {
 import type { CommandOutcome, Prepared } from '@witan/replica';
 import {
   encodeCommand,
+  ISSUED_MAX,
   type CommandResult,
   type RequestKey,
   type SetManifestCommand,
@@ -100,6 +101,8 @@ export interface PreparerOptions {
   readonly confirm: () => Promise<void>;
   readonly crypto: Crypto;
   readonly clock: Clock;
+  /** Certificates that all workloads may have at a time; as many as the state holds if absent. */
+  readonly issuedMax?: number;
 }
 
 /** Whether a manifest accepts simulated hardware anywhere (I11). */
@@ -123,7 +126,7 @@ export function prepareOperation(
     case 'set-manifest':
       return prepareManifest(operation, options);
     case 'issue':
-      return preparePlain(() => identityCommand(operation, options), options);
+      return prepareIssue(operation, options);
     case 'approve': {
       const change = completedBy(operation, options.view, options);
       if (change !== undefined) return prepareOperation(change, options);
@@ -172,6 +175,26 @@ async function prepareManifest(
   await options.confirm();
   const again = await manifestCommand(operation, options);
   return isTaken(again.result) ? ordered(again.command, true) : answered(options, again.result);
+}
+
+/**
+ * No workload takes the places of all others: it has half of them where there is another (I10).
+ * Decided here alone, so that a log that holds more gives the same state again.
+ */
+async function prepareIssue(
+  operation: Operation & { kind: 'issue' },
+  options: PreparerOptions,
+): Promise<Prepared<CommandResult>> {
+  const { view, clock } = options;
+  const isAlone = view.manifest?.workloads.size === 1;
+  const placesMax = (options.issuedMax ?? ISSUED_MAX) / (isAlone ? 1 : 2);
+  const isFull = (): boolean =>
+    view.resultOf(operation.requestKey) === undefined &&
+    view.isIssuedFullFor(operation.workload, placesMax, clock.now() - CLOCK_SKEW_MS);
+  if (isFull()) await options.confirm();
+  return isFull()
+    ? answered(options, { kind: 'issued-full', expected: placesMax })
+    : preparePlain(() => identityCommand(operation, options), options);
 }
 
 async function preparePlain(

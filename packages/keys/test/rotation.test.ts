@@ -190,6 +190,36 @@ describe('a revocation list', () => {
     expect(await judge(bad, behind, trusted, forged as Uint8Array[])).not.toBe('accepted');
   });
 
+  it('is made and read with as many entries as a cluster may have certificates (I10)', async () => {
+    const ca = await mesh(old, 4);
+    const bad = await leaf(ca);
+    const others = Array.from({ length: 262_143 }, (_, at) => {
+      const serial = new Uint8Array(16).fill(0x40);
+      new DataView(serial.buffer).setUint32(8, at);
+      return serial;
+    });
+    const crl = [await list(old.signer, []), await list(ca.signer, [...others, bad.serial])];
+    expect(crl[1]?.byteLength).toBeLessThan(10 * 1024 * 1024);
+    const [behind, trusted] = [[ca.certificateDer], [old.certificateDer]];
+    expect(await judge(bad, behind, trusted, crl)).toBe('CERT_REVOKED');
+    expect(await judge(await leaf(ca), behind, trusted, crl)).toBe('accepted');
+  });
+
+  it('writes times as RFC 5280 section 5.1.2.4 has them, before and after 2050', async () => {
+    const [before, after] = [Date.UTC(2049, 11, 31, 23, 59, 59), Date.UTC(2050, 0, 1)];
+    const made = await createRevocationList({
+      issuer: old.signer,
+      number: 1,
+      thisUpdate: unixMillis(before),
+      nextUpdate: unixMillis(after),
+      revoked: [{ serial: randomSerial(), revokedAt: unixMillis(after + 999) }],
+    });
+    const text = Buffer.from(made).toString('latin1');
+    // UTCTime has tag 23 and two digits of the year, GeneralizedTime tag 24 and four.
+    expect(text).toContain('\u0017\r491231235959Z\u0018\u000f20500101000000Z');
+    expect(text.split('\u0018\u000f20500101000000Z')).toHaveLength(3);
+  });
+
   it.each([0, 127, 128, 255, 256, 2 ** 32, Number.MAX_SAFE_INTEGER])(
     'has the number %i as DER has it',
     async (number) => {

@@ -11,6 +11,8 @@ export class IssuedTable {
   /** In ascending order of log indexes. */
   readonly #records: Map<string, IssuedIdentity> = new Map();
   readonly #recordsMax: number;
+  /** Records by workload. */
+  readonly #counts: Map<string, number> = new Map();
   /** Lower bound of all `notAfterMs`, so that most commands need not look at every record. */
   #notAfterMsMin = Infinity;
   #newestIndex = 0;
@@ -33,11 +35,22 @@ export class IssuedTable {
 
   /** Whether nothing could be added by a command with this time, even after pruning. */
   isFullAt(notBeforeMs: number): boolean {
-    if (this.#records.size < this.#recordsMax) return false;
-    for (const record of this.#records.values()) {
-      if (isPrunable(record, notBeforeMs)) return false;
+    return this.#records.size >= this.#recordsMax && !this.#hasPrunable(notBeforeMs);
+  }
+
+  /** Whether a workload has so many records, of which none goes at this time. */
+  isFullFor(workload: string, recordsMax: number, notBeforeMs: number): boolean {
+    return this.#countOf(workload) >= recordsMax && !this.#hasPrunable(notBeforeMs);
+  }
+
+  /** Looks at every record once at most until one more could go. */
+  #hasPrunable(notBeforeMs: number): boolean {
+    if (this.#notAfterMsMin >= notBeforeMs - limits.ISSUED_GRACE_MS) return false;
+    this.#notAfterMsMin = Infinity;
+    for (const { notAfterMs } of this.#records.values()) {
+      this.#notAfterMsMin = Math.min(this.#notAfterMsMin, notAfterMs);
     }
-    return true;
+    return this.#notAfterMsMin < notBeforeMs - limits.ISSUED_GRACE_MS;
   }
 
   /** Adds a record and drops those that expired long before it. */
@@ -53,14 +66,27 @@ export class IssuedTable {
     this.#newestIndex = record.index;
     this.#notAfterMsMin = Math.min(this.#notAfterMsMin, record.notAfterMs);
     this.#records.set(record.serial, record);
+    this.#count(record.workload, 1);
+  }
+
+  #countOf(workload: string): number {
+    return this.#counts.get(workload) ?? 0;
+  }
+
+  #count(workload: string, change: number): void {
+    const count = this.#countOf(workload) + change;
+    if (count === 0) this.#counts.delete(workload);
+    else this.#counts.set(workload, count);
   }
 
   #prune(notBeforeMs: number): void {
     if (this.#notAfterMsMin >= notBeforeMs - limits.ISSUED_GRACE_MS) return;
     this.#notAfterMsMin = Infinity;
     for (const [serial, record] of this.#records) {
-      if (isPrunable(record, notBeforeMs)) this.#records.delete(serial);
-      else this.#notAfterMsMin = Math.min(this.#notAfterMsMin, record.notAfterMs);
+      if (isPrunable(record, notBeforeMs)) {
+        this.#records.delete(serial);
+        this.#count(record.workload, -1);
+      } else this.#notAfterMsMin = Math.min(this.#notAfterMsMin, record.notAfterMs);
     }
   }
 

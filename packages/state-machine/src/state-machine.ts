@@ -245,6 +245,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     return this.#issued.size;
   }
 
+  isIssuedFullFor(workload: string, recordsMax: number, notBeforeMs: number): boolean {
+    return this.#issued.isFullFor(workload, recordsMax, notBeforeMs);
+  }
+
   manifestBytes(number: Generation): Uint8Array | undefined {
     return this.#ledger.manifestBytes(number);
   }

@@ -81,6 +81,12 @@ export interface StateView<ReferenceValues> {
   readonly withdrawals: readonly Withdrawal[];
   /** Number of certificate records kept. */
   readonly issuedCount: number;
+  /**
+   * Whether a workload has so many of them, of which none goes with the next one.
+   *
+   * @param notBeforeMs where the next certificate begins, in milliseconds since 1970
+   */
+  isIssuedFullFor(workload: string, recordsMax: number, notBeforeMs: number): boolean;
   /** The bytes of a manifest; undefined for one that was never set or is no longer kept. */
   manifestBytes(generation: Generation): Uint8Array | undefined;
   /** Certificate records in the order of the log. */

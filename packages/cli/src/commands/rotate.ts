@@ -95,15 +95,26 @@ export async function revocations(
     time(one.notAfterMs),
   ]);
   const written = options.out === undefined ? '' : `Lists written to ${options.out}.\n`;
+  const { revoked, revokedCount, listsLeftOut } = answer;
+  const more = revokedCount - revoked.length;
+  const notes =
+    (more === 0 ? '' : `And ${more} earlier ones.\n`) +
+    (listsLeftOut === 0
+      ? ''
+      : `${listsLeftOut} former mesh CAs have too many for a list: who demands lists refuses all ` +
+        'that they have signed.\n');
   context.printer.result(
     {
       ok: true,
       clusterId: answer.clusterId,
       number: answer.number,
-      revoked: answer.revoked.map((one) => ({ ...one })),
+      revoked: revoked.map((one) => ({ ...one })),
+      revokedCount,
       lists: answer.revocationLists.length,
+      listsLeftOut,
     },
-    `${rows.length === 0 ? 'No certificate is revoked.\n' : table([head, ...rows])}${written}`,
+    `${rows.length === 0 ? 'No certificate is revoked.\n' : table([head, ...rows])}` +
+      `${notes}${written}`,
   );
 }
 

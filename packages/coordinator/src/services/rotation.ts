@@ -30,7 +30,7 @@ import {
   type ServiceContext,
 } from './context.ts';
 import { refusalOf } from './refusals.ts';
-import { revocationListsOf, revokedIn } from './trust.ts';
+import { revocationsOf } from './revocations.ts';
 
 /** Most workloads that are named as those that a step waits for. */
 const WORKLOADS_SHOWN = 64;
@@ -69,18 +69,23 @@ export function rotationService(context: ServiceContext): ServiceRegistration<Pe
     getRevocations: async () => {
       const view = await currentView(context);
       const cluster = clusterOf(context);
-      const hasManifest = view.manifest !== undefined;
+      if (view.manifest === undefined) return { clusterId: clusterIdBytes(cluster) };
+      const number = BigInt(view.revocationNumber);
+      const highWaterMark = signedMark(context, cluster);
+      const { lists, listsLeftOut, revoked, revokedCount } = await revocationsOf(context, cluster);
       return {
         clusterId: clusterIdBytes(cluster),
-        number: BigInt(view.revocationNumber),
-        revoked: revokedIn(view, context.clock.now()).map((record) => ({
+        number,
+        revoked: revoked.map((record) => ({
           serial: fromHex(record.serial),
           workload: record.workload,
           revokedMs: BigInt(view.revocationOf(record)?.timeMs ?? 0),
           notAfterMs: BigInt(record.notAfterMs),
         })),
-        revocationLists: hasManifest ? [...(await revocationListsOf(context, cluster))] : [],
-        ...(hasManifest ? { highWaterMark: signedMark(context, cluster) } : {}),
+        revocationLists: [...lists],
+        revokedCount: BigInt(revokedCount),
+        listsLeftOut,
+        highWaterMark,
       };
     },
   });

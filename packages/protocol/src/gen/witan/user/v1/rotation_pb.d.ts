@@ -310,7 +310,8 @@ export declare type GetRevocationsResponse = Message<"witan.user.v1.GetRevocatio
   number: bigint;
 
   /**
-   * Certificates that are revoked and have not expired, in the order of their issue.
+   * Certificates that are revoked and have not expired, in the order of their issue; the newest
+   * where there are too many for an answer.
    *
    * @generated from field: repeated witan.user.v1.GetRevocationsResponse.Revoked revoked = 3;
    */
@@ -329,6 +330,21 @@ export declare type GetRevocationsResponse = Message<"witan.user.v1.GetRevocatio
    * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 5;
    */
   highWaterMark?: SignedHighWaterMark | undefined;
+
+  /**
+   * How many certificates are revoked and have not expired, named above or not.
+   *
+   * @generated from field: uint64 revoked_count = 6;
+   */
+  revokedCount: bigint;
+
+  /**
+   * CAs that have so many revoked certificates that there is no list: whoever demands one for each
+   * CA refuses all that such a CA has signed.
+   *
+   * @generated from field: uint32 lists_left_out = 7;
+   */
+  listsLeftOut: number;
 };
 
 /**
