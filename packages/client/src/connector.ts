@@ -175,7 +175,7 @@ export class Connector {
   async #makeIdentity(): Promise<ChannelIdentity> {
     const { identity } = this.#options;
     if (identity !== undefined) return identity;
-    const made = await createIncarnationIdentity();
+    const made = createIncarnationIdentity();
     return {
       privateKeyPem: made.tlsKeyPem,
       certificatePem: made.tlsCertificatePem,

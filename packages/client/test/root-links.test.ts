@@ -24,12 +24,12 @@ const CLUSTER = clusterId('c1'.repeat(32));
 async function rootOf(rotation: number, of = seed): Promise<CertificateAuthority> {
   const rootKey = deriveRootCaKey(of, CLUSTER, rotation);
   const request = { rootKey, clusterId: CLUSTER, rotation, serial: randomSerial(), ...times };
-  return loadCertificateAuthority(rootKey, await createRootCertificate(request));
+  return loadCertificateAuthority(rootKey, createRootCertificate(request));
 }
 
 async function link(from: CertificateAuthority, to: CertificateAuthority): Promise<RootLink> {
   const request = { ...times, serial: randomSerial() };
-  const cross = await createCrossCertificate(from, to.certificateDer, request);
+  const cross = createCrossCertificate(from, to.certificateDer, request);
   return { certificate: to.certificateDer, cross };
 }
 
@@ -88,7 +88,7 @@ describe('a client that pinned the former root', () => {
     const request = { rootKey, clusterId: cluster.clusterId, rotation: 1, serial: randomSerial() };
     const later = loadCertificateAuthority(
       rootKey,
-      await createRootCertificate({ ...request, ...times }),
+      createRootCertificate({ ...request, ...times }),
     );
     const { certificate, cross } = await link(before, later);
     const meshCaCertificate = await cluster.meshCaUnder(later);

@@ -248,12 +248,12 @@ export class TestCluster {
     if (this.root === undefined) {
       const rootKey = deriveRootCaKey(seed, id);
       const serial = randomSerial();
-      const der = await createRootCertificate({ ...validity, serial, rootKey, clusterId: id });
+      const der = createRootCertificate({ ...validity, serial, rootKey, clusterId: id });
       this.root = loadCertificateAuthority(rootKey, der);
     }
     const number = generation(this.manifests.length);
     const meshCaKey = deriveMeshCaKey(seed, id, number, this.head);
-    const der = await createMeshCaCertificate({
+    const der = createMeshCaCertificate({
       ...validity,
       // Made later than the root's, and not to outlast it.
       notAfter: unixMillis(validity.notAfter - DAY_MS),

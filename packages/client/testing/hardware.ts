@@ -59,7 +59,7 @@ export function makeHardware(): Hardware {
 }
 
 export async function makeIdentity(): Promise<ChannelIdentity> {
-  const identity = await createIncarnationIdentity();
+  const identity = createIncarnationIdentity();
   return {
     privateKeyPem: identity.tlsKeyPem,
     certificatePem: identity.tlsCertificatePem,

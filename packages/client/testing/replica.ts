@@ -240,7 +240,7 @@ async function issue(
   const notAfter = unixMillis(Date.now() + lasting);
   return {
     workload: workload.name,
-    certificate: await issueLeafCertificate(meshCa, {
+    certificate: issueLeafCertificate(meshCa, {
       subjectSpki: request.publicKey,
       commonName: workload.name,
       dnsNames: workload.dnsNames,

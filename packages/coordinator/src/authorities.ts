@@ -39,19 +39,18 @@ export interface AuthorityOptions {
 }
 
 /** The root in force, or a new one for the first manifest, and the mesh CA of a new generation. */
-export async function createCertificates(
+export function createCertificates(
   { seed, view, crypto }: AuthorityOptions,
   transition: Transition,
   simulated: boolean,
-): Promise<{ readonly root: Uint8Array; readonly meshCa: Uint8Array }> {
+): { readonly root: Uint8Array; readonly meshCa: Uint8Array } {
   const { clusterId, rotations } = view;
-  const root =
-    view.rootCertificate ?? (await createRoot(seed, clusterId, 0, transition.timeMs, simulated));
+  const root = view.rootCertificate ?? createRoot(seed, clusterId, 0, transition.timeMs, simulated);
   const rootKey = deriveRootCaKey(seed, clusterId, rotations.root.active);
   const authority = loadCertificateAuthority(rootKey, root);
   const place = { generation: transition.generation, hash: transitionHash(transition, crypto) };
   const { timeMs } = transition;
-  const meshCa = await createMeshCa({ seed, clusterId, ...place, rotation: 0 }, authority, {
+  const meshCa = createMeshCa({ seed, clusterId, ...place, rotation: 0 }, authority, {
     timeMs,
     simulated,
   });
@@ -59,12 +58,12 @@ export async function createCertificates(
 }
 
 /** What a step of a rotation brings, in the order that the state machine expects. */
-export async function rotationCertificates(
+export function rotationCertificates(
   { seed, view }: AuthorityOptions,
   step: RotationStep,
   timeMs: number,
   simulated: boolean,
-): Promise<readonly Uint8Array[]> {
+): readonly Uint8Array[] {
   const { clusterId, generation, head: hash, rotations, rootCertificate } = view;
   if (rootCertificate === undefined) return [];
   const rootKey = deriveRootCaKey(seed, clusterId, rotations.root.active);
@@ -73,12 +72,12 @@ export async function rotationCertificates(
   if (step.target === 'mesh-ca' && step.step === 'prepare') {
     const rotation = rotations.meshCa.newest + 1;
     const place = { seed, clusterId, generation, hash, rotation };
-    return [await createMeshCa(place, inUse, request)];
+    return [createMeshCa(place, inUse, request)];
   }
   if (step.target !== 'root') return [];
   if (step.step === 'prepare') {
-    const next = await createRoot(seed, clusterId, rotations.root.newest + 1, timeMs, simulated);
-    const cross = await createCrossCertificate(inUse, next, {
+    const next = createRoot(seed, clusterId, rotations.root.newest + 1, timeMs, simulated);
+    const cross = createCrossCertificate(inUse, next, {
       serial: randomSerial(),
       notBefore: unixMillis(Math.max(timeMs - CA_CLOCK_SKEW_MS, inUse.validity.notBefore)),
       notAfter: inUse.validity.notAfter,
@@ -90,7 +89,7 @@ export async function rotationCertificates(
   if (step.step !== 'activate' || beside === undefined) return [];
   const next = loadCertificateAuthority(deriveRootCaKey(seed, clusterId, newest), beside);
   const rotation = rotations.meshCa.active;
-  return [await createMeshCa({ seed, clusterId, generation, hash, rotation }, next, request)];
+  return [createMeshCa({ seed, clusterId, generation, hash, rotation }, next, request)];
 }
 
 function createRoot(
@@ -99,7 +98,7 @@ function createRoot(
   rotation: number,
   timeMs: number,
   simulated: boolean,
-): Promise<Uint8Array> {
+): Uint8Array {
   return createRootCertificate({
     rootKey: deriveRootCaKey(seed, clusterId, rotation),
     clusterId,
@@ -123,7 +122,7 @@ function createMeshCa(
   { seed, clusterId, generation, hash, rotation }: MeshCaPlace,
   root: CertificateAuthority,
   { timeMs, simulated }: { readonly timeMs: number; readonly simulated: boolean },
-): Promise<Uint8Array> {
+): Uint8Array {
   return createMeshCaCertificate({
     root,
     meshCaKey: deriveMeshCaKey(seed, clusterId, generation, hash, rotation),

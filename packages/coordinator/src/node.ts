@@ -94,7 +94,7 @@ export async function startNode(options: NodeOptions): Promise<CoordinatorNode> 
     clock: systemClock,
   });
   logSelf(options.log, self);
-  const identity = await createIncarnationIdentity();
+  const identity = createIncarnationIdentity();
   const directory = await openDataDirectory(config.dataDirectory, identity.id);
   try {
     return await new Wiring(options, endorsements, initdata, self, identity, directory).start();

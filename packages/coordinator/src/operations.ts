@@ -158,7 +158,7 @@ async function prepareRotation(
   const isDue = result.kind === 'refused' && result.code === 'ROTATION_CERTIFICATES_UNFIT';
   if (!isDue) return preparePlain(() => plain, options);
   const simulated = view.manifest !== undefined && isSimulated(view.manifest);
-  const certificates = await rotationCertificates(options, operation.step, timeMs, simulated);
+  const certificates = rotationCertificates(options, operation.step, timeMs, simulated);
   return preparePlain(() => encodeCommand({ ...operation, timeMs, certificates }), options);
 }
 
@@ -277,7 +277,7 @@ async function commandParts(
   });
   const historyKey = deriveHistorySigningKey(seed, clusterId);
   const isFirst = view.generation === 0;
-  const certificates = await createCertificates(options, transition, isSimulated(manifest));
+  const certificates = createCertificates(options, transition, isSimulated(manifest));
   return {
     ...operation,
     timeMs: transition.timeMs,

@@ -224,7 +224,7 @@ describe('settings of a Coordinator', () => {
 });
 
 async function identity(): Promise<ChannelIdentity> {
-  const made = await createIncarnationIdentity();
+  const made = createIncarnationIdentity();
   return {
     privateKeyPem: made.tlsKeyPem,
     certificatePem: made.tlsCertificatePem,

@@ -107,10 +107,7 @@ async function breakable(port: number) {
 }
 
 it('says that a message cannot be sent when its line has just been cut', async () => {
-  const [own, other] = await Promise.all([
-    createIncarnationIdentity(),
-    createIncarnationIdentity(),
-  ]);
+  const [own, other] = [createIncarnationIdentity(), createIncarnationIdentity()];
   const { server, port, exchanged } = await serve(other);
   const way = await breakable(port);
   const peer = peerOf('witan-1', other, way.port);
@@ -145,10 +142,7 @@ it('says that a message cannot be sent when its line has just been cut', async (
 });
 
 it('brings a snapshot over as many lines as it takes, without sending it twice', async () => {
-  const [own, other] = await Promise.all([
-    createIncarnationIdentity(),
-    createIncarnationIdentity(),
-  ]);
+  const [own, other] = [createIncarnationIdentity(), createIncarnationIdentity()];
   const receiver = await serve(other);
   const way = await breakable(receiver.port);
   const peer = peerOf('witan-1', other, way.port);

@@ -22,7 +22,7 @@ let other: IncarnationIdentity;
 const closing: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  [own, other] = await Promise.all([createIncarnationIdentity(), createIncarnationIdentity()]);
+  [own, other] = [createIncarnationIdentity(), createIncarnationIdentity()];
 });
 
 afterEach(async () => {

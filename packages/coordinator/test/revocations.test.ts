@@ -11,7 +11,7 @@ async function listed(
 ): Promise<Revocations & { readonly sizes: readonly number[] }> {
   const cluster = { seed: new Secret(seed.expose()), state: { machine } as never };
   const options = { now, crypto: nodeCrypto, ...(bytesMax === undefined ? {} : { bytesMax }) };
-  const made = await makeRevocations(cluster, options);
+  const made = makeRevocations(cluster, options);
   return { ...made, sizes: made.lists.map(({ byteLength }) => byteLength) };
 }
 

@@ -51,7 +51,7 @@ const MEMBERSHIP = 'membership.json';
 async function identity(directory: string): Promise<IncarnationIdentity> {
   const file = join(directory, IDENTITY);
   if (!existsSync(file)) {
-    const made = await createIncarnationIdentity();
+    const made = createIncarnationIdentity();
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const pem = Buffer.from(made.tlsKeyPem.expose()).toString('utf8');
     writeFileSync(file, `${pem}${made.tlsCertificatePem}`, { mode: 0o600 });

@@ -4,7 +4,7 @@ const NODE_SOURCE = '/packages/coordinator/src/node.ts';
 /** What is replaced in it, and by what. */
 const PATCHES: readonly (readonly [string, string])[] = [
   [
-    'const identity = await createIncarnationIdentity();',
+    'const identity = createIncarnationIdentity();',
     'const identity = await globalThis.witanWithoutI2.identity(config.dataDirectory);',
   ],
   [

@@ -1,87 +1,164 @@
 /**
- * Parts of certificates: names and extensions with the criticality that RFC 5280 asks for.
- * Internal: its types are those of @peculiar/x509 and must not show in this package's interface.
+ * Parts of certificates, as DER: names and extensions with the criticality that RFC 5280 asks for.
  */
-import { createHash } from 'node:crypto';
-import { concatBytes, toHex, utf8 } from '@witan/core';
-import { KeysError } from './errors.ts';
+import { createHash, sign, type KeyObject } from 'node:crypto';
+import { isIPv4 } from 'node:net';
+import { concatBytes, utf8 } from '@witan/core';
+import {
+  bitString,
+  boolean,
+  directoryString,
+  explicit,
+  implicit,
+  integer,
+  namedBits,
+  objectIdentifier,
+  octetString,
+  sequence,
+  setOf,
+  utf8String,
+  type Der,
+} from './der/write.ts';
 import { ORGANIZATION, SIMULATED_ORGANIZATION, SIMULATED_TEE_OID } from './marker-names.ts';
-import { x509 } from './x509.ts';
 
-// Made once: about a sixth of the time to issue a leaf is the encoding of extensions.
-const SIMULATED: x509.Extension = makeSimulatedExtension();
-const TLS: readonly x509.Extension[] = [
-  new x509.BasicConstraintsExtension(false, undefined, true),
-  new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-  new x509.ExtendedKeyUsageExtension([
-    x509.ExtendedKeyUsage.serverAuth,
-    x509.ExtendedKeyUsage.clientAuth,
-  ]),
-];
+/** AlgorithmIdentifier of ECDSA with SHA-256 (RFC 5758 section 3.2), the only one in use. */
+export const ECDSA_WITH_SHA256: Der = sequence(objectIdentifier('1.2.840.10045.4.3.2'));
 
-function makeSimulatedExtension(): x509.Extension {
-  const text = utf8('simulated TEE: no hardware protects this cluster');
-  // UTF8String with a one-byte length (X.690 section 8.1.3.4).
-  const value = concatBytes(new Uint8Array([0x0c, text.byteLength]), text);
-  return new x509.Extension(SIMULATED_TEE_OID, false, value);
+const COMMON_NAME_OID = objectIdentifier('2.5.4.3');
+/** Attribute type of an organization's name. */
+export const ORGANIZATION_OID: Der = objectIdentifier('2.5.4.10');
+/** The marker's extension (I11). */
+export const SIMULATED_TEE_DER: Der = objectIdentifier(SIMULATED_TEE_OID);
+const BASIC_CONSTRAINTS_OID = objectIdentifier('2.5.29.19');
+const KEY_USAGE_OID = objectIdentifier('2.5.29.15');
+const EXTENDED_KEY_USAGE_OID = objectIdentifier('2.5.29.37');
+const SUBJECT_KEY_ID_OID = objectIdentifier('2.5.29.14');
+const AUTHORITY_KEY_ID_OID = objectIdentifier('2.5.29.35');
+const ALTERNATIVE_NAME_OID = objectIdentifier('2.5.29.17');
+const CRL_NUMBER_OID = objectIdentifier('2.5.29.20');
+
+/** @param critical left out of the encoding where false, its default */
+function extension(id: Der, critical: boolean, value: Uint8Array): Der {
+  return critical
+    ? sequence(id, boolean(true), octetString(value))
+    : sequence(id, octetString(value));
 }
 
-/** The marker's extension. */
-export function simulatedExtension(): x509.Extension {
-  return SIMULATED;
-}
+// Bits of KeyUsage (RFC 5280 section 4.2.1.3): digitalSignature is 0, keyCertSign 5, cRLSign 6.
+const DIGITAL_SIGNATURE = namedBits([true]);
+const SIGN_CERTIFICATES = namedBits([false, false, false, false, false, true, true]);
 
 /** Extensions of a certificate for TLS clients and servers that may sign nothing else. */
-export function tlsExtensions(): readonly x509.Extension[] {
-  return TLS;
-}
+export const TLS_EXTENSIONS: Der = concatBytes(
+  extension(BASIC_CONSTRAINTS_OID, true, sequence()),
+  extension(KEY_USAGE_OID, true, DIGITAL_SIGNATURE),
+  extension(
+    EXTENDED_KEY_USAGE_OID,
+    false,
+    // serverAuth and clientAuth.
+    sequence(objectIdentifier('1.3.6.1.5.5.7.3.1'), objectIdentifier('1.3.6.1.5.5.7.3.2')),
+  ),
+);
+
+/** The marker of a simulated cluster (I11). */
+export const SIMULATED_EXTENSION: Der = extension(
+  SIMULATED_TEE_DER,
+  false,
+  utf8String('simulated TEE: no hardware protects this cluster'),
+);
 
 /**
  * Extensions of a CA certificate.
  *
  * @param pathLength CAs that may follow below; undefined sets no limit
  */
-export function caExtensions(pathLength: number | undefined): readonly x509.Extension[] {
-  const usages = x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign;
-  return [
-    new x509.BasicConstraintsExtension(true, pathLength, true),
-    new x509.KeyUsagesExtension(usages, true),
-  ];
+export function caExtensions(pathLength: number | undefined): Der {
+  const limit = pathLength === undefined ? [] : [integer(pathLength)];
+  return concatBytes(
+    extension(BASIC_CONSTRAINTS_OID, true, sequence(boolean(true), ...limit)),
+    extension(KEY_USAGE_OID, true, SIGN_CERTIFICATES),
+  );
 }
 
-/** Key identifiers of subject and issuer, in hex. */
-export function keyIdentifiers(
-  subjectKeyId: string,
-  issuerKeyId: string,
-): readonly x509.Extension[] {
-  return [
-    new x509.SubjectKeyIdentifierExtension(subjectKeyId),
-    new x509.AuthorityKeyIdentifierExtension(issuerKeyId),
-  ];
+/** Key identifiers of subject and issuer. */
+export function keyIdentifiers(subjectKeyId: Uint8Array, issuerKeyId: Uint8Array): Der {
+  return concatBytes(
+    extension(SUBJECT_KEY_ID_OID, false, octetString(subjectKeyId)),
+    authorityKeyIdentifier(issuerKeyId),
+  );
+}
+
+export function authorityKeyIdentifier(issuerKeyId: Uint8Array): Der {
+  return extension(AUTHORITY_KEY_ID_OID, false, sequence(implicit(0, issuerKeyId)));
+}
+
+/** @param number a whole number from 0 */
+export function crlNumber(number: number): Der {
+  return extension(CRL_NUMBER_OID, false, integer(number));
+}
+
+/** Names of a workload (RFC 5280 section 4.2.1.6): URI 6, DNS name 2, address 7. */
+export function alternativeNames(
+  uri: string,
+  dnsNames: readonly string[],
+  ipAddresses: readonly string[],
+): Der {
+  const names = sequence(
+    implicit(6, utf8(uri)),
+    ...dnsNames.map((name) => implicit(2, utf8(name))),
+    ...ipAddresses.map((address) => implicit(7, addressBytes(address))),
+  );
+  return extension(ALTERNATIVE_NAME_OID, false, names);
 }
 
 /** The leftmost 160 bits of SHA-256 of the public key bits (RFC 7093 section 2, method 1). */
-export function keyIdOf(p256Spki: Uint8Array): string {
+export function keyIdOf(p256Spki: Uint8Array): Uint8Array {
   const point = p256Spki.subarray(-65);
-  return toHex(createHash('sha256').update(point).digest().subarray(0, 20));
+  return Uint8Array.from(createHash('sha256').update(point).digest().subarray(0, 20));
 }
 
 /** A subject, with the organization that tells whether the cluster is simulated (I11). */
-export function subjectName(commonName: string, simulated: boolean): x509.Name {
+export function subjectName(commonName: string, simulated: boolean): Der {
   const organization = simulated ? SIMULATED_ORGANIZATION : ORGANIZATION;
-  return new x509.Name([{ O: [organization] }, { CN: [commonName] }]);
+  return sequence(
+    attribute(ORGANIZATION_OID, organization),
+    attribute(COMMON_NAME_OID, commonName),
+  );
 }
 
-/** Parses a certificate. @throws KeysError KEYS_CERTIFICATE_UNREADABLE */
-export function parseCertificate(certificateDer: Uint8Array): x509.X509Certificate {
-  try {
-    // Both parsers would take PEM as well; one form is enough.
-    if (certificateDer[0] !== 0x30) throw new TypeError('not a DER SEQUENCE');
-    return new x509.X509Certificate(Uint8Array.from(certificateDer));
-  } catch (cause) {
-    throw new KeysError('KEYS_CERTIFICATE_UNREADABLE', 'bytes are not a DER certificate', {
-      fields: { byteLength: certificateDer.byteLength },
-      cause,
-    });
-  }
+/** A name that says no organization, as certificates have that carry no trust. */
+export function plainName(commonName: string): Der {
+  return sequence(attribute(COMMON_NAME_OID, commonName));
+}
+
+function attribute(type: Der, value: string): Der {
+  return setOf(sequence(type, directoryString(value)));
+}
+
+/** The three parts of a signed object of X.509, signed by ECDSA with SHA-256. */
+export function signedObject(contents: Der, key: KeyObject): Der {
+  const signature = sign('sha256', contents, { key, dsaEncoding: 'der' });
+  return sequence(contents, ECDSA_WITH_SHA256, bitString(signature));
+}
+
+/** Extensions of version 3 certificates, and in lists under another tag. */
+export function extensions(tag: number, ...encoded: readonly Uint8Array[]): Der {
+  return explicit(tag, sequence(...encoded));
+}
+
+/** @param address valid, without a zone (`checkIpAddresses`) */
+function addressBytes(address: string): Uint8Array {
+  if (isIPv4(address)) return Uint8Array.from(address.split('.').map(Number));
+  // An embedded IPv4 address stands for the last two groups (RFC 4291 section 2.2).
+  const plain = address.replace(/[^:]+\.[^:]+$/, (embedded) => {
+    const [a = 0, b = 0, c = 0, d = 0] = embedded.split('.').map(Number);
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+  });
+  const [head = '', tail] = plain.split('::');
+  const groupsOf = (text: string): readonly number[] =>
+    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
+  const [before, behind] = [groupsOf(head), tail === undefined ? [] : groupsOf(tail)];
+  const zeros = Array.from({ length: 8 - before.length - behind.length }, () => 0);
+  const groups = [...before, ...zeros, ...behind];
+  return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }

@@ -5,10 +5,10 @@
  * ECDSA signatures made here are randomised, so making a CA certificate twice gives two different
  * certificates of one key: whoever makes one keeps it (I8). Nothing here looks at a clock.
  */
-import { X509Certificate, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
   bytesEqual,
-  toHex,
+  concatBytes,
   unixMillis,
   type ClusterId,
   type Generation,
@@ -24,19 +24,23 @@ import {
   wholeSeconds,
   type Validity,
 } from './certificate-fields.ts';
+import { readCertificate } from './der/certificate.ts';
+import { explicit, integer, positiveInteger, sequence, time, type Der } from './der/write.ts';
 import { KeysError } from './errors.ts';
-import { assertP256, spkiOf } from './p256.ts';
+import { assertP256, isP256Spki, spkiOf } from './p256.ts';
 import {
+  alternativeNames,
   caExtensions,
+  ECDSA_WITH_SHA256,
+  extensions,
   keyIdOf,
   keyIdentifiers,
-  parseCertificate,
-  simulatedExtension,
+  signedObject,
+  SIMULATED_EXTENSION,
   subjectName,
-  tlsExtensions,
+  TLS_EXTENSIONS,
 } from './certificate-parts.ts';
-import { isSimulatedCertificate } from './simulated-marker.ts';
-import { ECDSA_SHA256, signingKeyOf, x509 } from './x509.ts';
+import { marks } from './simulated-marker.ts';
 
 interface CommonRequest extends Validity {
   /** 8 to 20 bytes, positive; see `randomSerial`. */
@@ -86,11 +90,11 @@ export interface CertificateAuthority {
 
 /** The private side of an authority; of no use to other packages. */
 export interface CertificateSigner {
-  readonly key: webcrypto.CryptoKey;
+  readonly key: KeyObject;
   /** DER of the issuer's name. */
-  readonly name: ArrayBuffer;
-  /** Hex of the subject key identifier. */
-  readonly keyId: string;
+  readonly name: Uint8Array;
+  /** Subject key identifier. */
+  readonly keyId: Uint8Array;
 }
 
 /**
@@ -104,8 +108,8 @@ export function loadCertificateAuthority(
   certificateDer: Uint8Array,
 ): CertificateAuthority {
   assertP256(privateKey);
-  const parsed = parseCertificate(certificateDer);
-  const certificate = new X509Certificate(certificateDer);
+  const read = readCertificate(certificateDer);
+  const { certificate } = read;
   if (!certificate.ca || !certificate.checkPrivateKey(privateKey)) {
     const fields = { ca: certificate.ca, subject: certificate.subject };
     const message = 'certificate is not a CA certificate of this key';
@@ -114,15 +118,11 @@ export function loadCertificateAuthority(
   return {
     certificateDer: Uint8Array.from(certificateDer),
     validity: {
-      notBefore: unixMillis(parsed.notBefore.getTime()),
-      notAfter: unixMillis(parsed.notAfter.getTime()),
+      notBefore: unixMillis(certificate.validFromDate.getTime()),
+      notAfter: unixMillis(certificate.validToDate.getTime()),
     },
-    simulated: isSimulatedCertificate(certificateDer),
-    signer: {
-      key: signingKeyOf(privateKey),
-      name: parsed.subjectName.toArrayBuffer(),
-      keyId: keyIdOf(spkiOf(privateKey)),
-    },
+    simulated: marks(read),
+    signer: { key: privateKey, name: read.subject, keyId: keyIdOf(spkiOf(privateKey)) },
   };
 }
 
@@ -132,20 +132,18 @@ export function loadCertificateAuthority(
  * @returns DER
  * @throws KeysError KEYS_CERTIFICATE_FIELD_INVALID, KEYS_CERTIFICATE_VALIDITY, KEYS_KEY_NOT_P256
  */
-export async function createRootCertificate(
-  request: RootCertificateRequest,
-): Promise<Uint8Array<ArrayBuffer>> {
+export function createRootCertificate(request: RootCertificateRequest): Der {
   assertP256(request.rootKey);
   const spki = spkiOf(request.rootKey);
   const keyId = keyIdOf(spki);
   const commonName = `Witan root ${request.clusterId.slice(0, 16)}${suffixOf(request.rotation)}`;
   const subject = subjectName(commonName, request.simulated);
-  const signer = { key: signingKeyOf(request.rootKey), name: subject.toArrayBuffer(), keyId };
+  const signer = { key: request.rootKey, name: subject, keyId };
   return sign(signer, undefined, {
     ...request,
     subject,
     spki,
-    extensions: [...caExtensions(undefined), ...keyIdentifiers(keyId, keyId)],
+    extensions: [caExtensions(undefined), keyIdentifiers(keyId, keyId)],
   });
 }
 
@@ -161,21 +159,18 @@ export async function createRootCertificate(
  * @throws KeysError KEYS_CERTIFICATE_UNREADABLE, KEYS_CERTIFICATE_FIELD_INVALID,
  *   KEYS_CERTIFICATE_VALIDITY
  */
-export async function createCrossCertificate(
+export function createCrossCertificate(
   earlier: CertificateAuthority,
   later: Uint8Array,
   request: CommonRequest,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const subject = new x509.Name(parseCertificate(later).subjectName.toArrayBuffer());
-  const spki = new Uint8Array(
-    new X509Certificate(later).publicKey.export({ type: 'spki', format: 'der' }),
-  );
+): Der {
+  const { subject, spki } = readCertificate(later);
   return sign(earlier.signer, earlier.validity, {
     ...request,
     simulated: request.simulated || earlier.simulated,
     subject,
     spki,
-    extensions: [...caExtensions(1), ...keyIdentifiers(keyIdOf(spki), earlier.signer.keyId)],
+    extensions: [caExtensions(1), keyIdentifiers(keyIdOf(spki), earlier.signer.keyId)],
   });
 }
 
@@ -185,7 +180,7 @@ type MeshCaPlace = Pick<
 >;
 
 /** The transition tells apart two clusters' or two histories' CAs of the same generation. */
-function meshCaName({ generation, transition, rotation, simulated }: MeshCaPlace): x509.Name {
+function meshCaName({ generation, transition, rotation, simulated }: MeshCaPlace): Der {
   const name = `Witan mesh CA ${generation} ${transition.slice(0, 16)}`;
   return subjectName(`${name}${suffixOf(rotation)}`, simulated);
 }
@@ -194,8 +189,8 @@ function meshCaName({ generation, transition, rotation, simulated }: MeshCaPlace
 export function meshCaSigner(meshCaKey: KeyObject, place: MeshCaPlace): CertificateSigner {
   assertP256(meshCaKey);
   return {
-    key: signingKeyOf(meshCaKey),
-    name: meshCaName(place).toArrayBuffer(),
+    key: meshCaKey,
+    name: meshCaName(place),
     keyId: keyIdOf(spkiOf(meshCaKey)),
   };
 }
@@ -211,9 +206,7 @@ function suffixOf(rotation = 0): string {
  * @returns DER
  * @throws KeysError KEYS_CERTIFICATE_FIELD_INVALID, KEYS_CERTIFICATE_VALIDITY, KEYS_KEY_NOT_P256
  */
-export async function createMeshCaCertificate(
-  request: MeshCaCertificateRequest,
-): Promise<Uint8Array<ArrayBuffer>> {
+export function createMeshCaCertificate(request: MeshCaCertificateRequest): Der {
   assertP256(request.meshCaKey);
   const { root } = request;
   const simulated = request.simulated || root.simulated;
@@ -223,7 +216,7 @@ export async function createMeshCaCertificate(
     simulated,
     subject: meshCaName({ ...request, simulated }),
     spki,
-    extensions: [...caExtensions(0), ...keyIdentifiers(keyIdOf(spki), root.signer.keyId)],
+    extensions: [caExtensions(0), keyIdentifiers(keyIdOf(spki), root.signer.keyId)],
   });
 }
 
@@ -234,10 +227,10 @@ export async function createMeshCaCertificate(
  * @throws KeysError KEYS_CERTIFICATE_FIELD_INVALID, KEYS_CERTIFICATE_VALIDITY when it would outlast
  *   the CA, KEYS_KEY_NOT_P256
  */
-export async function issueLeafCertificate(
+export function issueLeafCertificate(
   meshCa: CertificateAuthority,
   request: LeafCertificateRequest,
-): Promise<Uint8Array<ArrayBuffer>> {
+): Der {
   checkCommonName(request.commonName);
   checkDnsNames(request.dnsNames);
   checkIpAddresses(request.ipAddresses);
@@ -250,13 +243,9 @@ export async function issueLeafCertificate(
     subject: subjectName(request.commonName, simulated),
     spki: request.subjectSpki,
     extensions: [
-      ...tlsExtensions(),
-      ...keyIdentifiers(keyIdOf(request.subjectSpki), meshCa.signer.keyId),
-      new x509.SubjectAlternativeNameExtension([
-        { type: 'url', value: request.uri },
-        ...request.dnsNames.map((value) => ({ type: 'dns', value }) as const),
-        ...request.ipAddresses.map((value) => ({ type: 'ip', value }) as const),
-      ]),
+      TLS_EXTENSIONS,
+      keyIdentifiers(keyIdOf(request.subjectSpki), meshCa.signer.keyId),
+      alternativeNames(request.uri, request.dnsNames, request.ipAddresses),
     ],
   });
 }
@@ -270,6 +259,8 @@ function checkSubjectKey(spki: Uint8Array): void {
     const message = 'certificate field is not acceptable';
     throw new KeysError('KEYS_CERTIFICATE_FIELD_INVALID', message, { fields, cause });
   }
+  // This form has one spelling of each key; OpenSSL has just seen that the point is on the curve.
+  if (isP256Spki(spki)) return;
   assertP256(key);
   if (!bytesEqual(spkiOf(key), spki)) {
     const fields = { field: 'subjectSpki', expected: 'canonical DER, uncompressed point' };
@@ -279,29 +270,50 @@ function checkSubjectKey(spki: Uint8Array): void {
 }
 
 interface Signable extends CommonRequest {
-  readonly subject: x509.Name;
+  /** DER. */
+  readonly subject: Uint8Array;
   readonly spki: Uint8Array;
-  readonly extensions: readonly x509.Extension[];
+  /** DER, in order. */
+  readonly extensions: readonly Uint8Array[];
 }
 
-async function sign(
+/** Version 3 (RFC 5280 section 4.1.2.1). */
+const VERSION = explicit(0, integer(2));
+const EXTENSIONS_TAG = 3;
+
+/** TBSCertificate of RFC 5280 section 4.1, signed. */
+function sign(
   signer: CertificateSigner,
   issuerValidity: Validity | undefined,
   contents: Signable,
-): Promise<Uint8Array<ArrayBuffer>> {
+): Der {
   checkSerial(contents.serial);
   checkValidity(contents, issuerValidity);
-  const marks = contents.simulated ? [simulatedExtension()] : [];
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: toHex(contents.serial),
-    issuer: new x509.Name(signer.name),
-    subject: contents.subject,
-    notBefore: new Date(wholeSeconds(contents.notBefore) * 1000),
-    notAfter: new Date(wholeSeconds(contents.notAfter) * 1000),
-    publicKey: Uint8Array.from(contents.spki),
-    signingKey: signer.key,
-    signingAlgorithm: ECDSA_SHA256,
-    extensions: [...contents.extensions, ...marks],
-  });
-  return new Uint8Array(certificate.rawData);
+  const mark = contents.simulated ? [SIMULATED_EXTENSION] : [];
+  const { notBefore, notAfter } = contents;
+  return signedObject(
+    sequence(
+      VERSION,
+      positiveInteger(contents.serial),
+      ECDSA_WITH_SHA256,
+      signer.name,
+      sequence(time(wholeSeconds(notBefore)), time(wholeSeconds(notAfter))),
+      contents.subject,
+      contents.spki,
+      extensions(EXTENSIONS_TAG, concatBytes(...contents.extensions, ...mark)),
+    ),
+    signer.key,
+  );
+}
+
+/** A self-signed certificate for TLS alone, whose names and dates carry no trust. */
+export function selfSignedTls(
+  name: Der,
+  privateKey: KeyObject,
+  request: Omit<CommonRequest, 'simulated'>,
+): Der {
+  const signer = { key: privateKey, name, keyId: new Uint8Array(0) };
+  const spki = spkiOf(privateKey);
+  const contents = { ...request, simulated: false, subject: name, spki };
+  return sign(signer, undefined, { ...contents, extensions: [TLS_EXTENSIONS] });
 }

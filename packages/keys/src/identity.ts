@@ -4,13 +4,13 @@
  * the attested channel binds the key itself.
  */
 import { X509Certificate, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { incarnationId, toHex, type IncarnationId, type Secret } from '@witan/core';
+import { incarnationId, unixMillis, type IncarnationId, type Secret } from '@witan/core';
 import { randomSerial } from './certificate-fields.ts';
-import { tlsExtensions } from './certificate-parts.ts';
+import { plainName } from './certificate-parts.ts';
+import { selfSignedTls } from './certificates.ts';
 import { systemClock } from './node-crypto.ts';
 import { privateKeyPemOf } from './owner-keys.ts';
 import { spkiFingerprint, spkiOf } from './p256.ts';
-import { ECDSA_SHA256, signingKeyOf, x509 } from './x509.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -32,32 +32,35 @@ export function incarnationIdOf(spkiDer: Uint8Array): IncarnationId {
   return incarnationId(spkiFingerprint(spkiDer));
 }
 
+const NAME = plainName('witan incarnation');
+
 /** Makes a new identity, valid from yesterday for ten years: no wrong clock is in its way. */
-export async function createIncarnationIdentity(): Promise<IncarnationIdentity> {
+export function createIncarnationIdentity(): IncarnationIdentity {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const spkiDer = spkiOf(privateKey);
   const nowMs = systemClock.now();
-  const name = 'CN=witan incarnation';
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: toHex(randomSerial()),
-    issuer: name,
-    subject: name,
-    notBefore: new Date(nowMs - DAY_MS),
-    notAfter: new Date(nowMs + 3650 * DAY_MS),
-    publicKey: spkiDer,
-    signingKey: signingKeyOf(privateKey),
-    signingAlgorithm: ECDSA_SHA256,
-    extensions: [...tlsExtensions()],
+  const tlsCertificateDer = selfSignedTls(NAME, privateKey, {
+    serial: randomSerial(),
+    notBefore: unixMillis(nowMs - DAY_MS),
+    notAfter: unixMillis(nowMs + 3650 * DAY_MS),
   });
-  const tlsCertificateDer = new Uint8Array(certificate.rawData);
   return {
     privateKey,
     spkiDer,
     id: incarnationIdOf(spkiDer),
     tlsKeyPem: privateKeyPemOf(privateKey),
     tlsCertificateDer,
-    tlsCertificatePem: certificatePem(tlsCertificateDer),
+    tlsCertificatePem: textOf(tlsCertificateDer),
   };
+}
+
+/** RFC 7468 section 5.1, of what was written here; nothing is read. */
+function textOf(der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
 /** A DER certificate as PEM. */

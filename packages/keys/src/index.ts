@@ -1,5 +1,5 @@
 /**
- * Keys, secrets and certificates of a cluster, on node:crypto, @peculiar/x509 and jose.
+ * Keys, secrets and certificates of a cluster, on node:crypto and jose.
  *
  * Recovery: `dealShares` (at the first manifest, and at each change of owners) gives a
  * `RecoveryHeader`, which is replicated and stands in the clear on every disk. Each owner takes the

@@ -12,7 +12,15 @@ import {
   sign,
   type KeyObject,
 } from 'node:crypto';
-import { assert, concatBytes, fromHex, sha256Hex, type Secret, type Sha256Hex } from '@witan/core';
+import {
+  assert,
+  bytesEqual,
+  concatBytes,
+  fromHex,
+  sha256Hex,
+  type Secret,
+  type Sha256Hex,
+} from '@witan/core';
 import { KeysError } from './errors.ts';
 import { isUsualEcEncoding, nodeCrypto } from './node-crypto.ts';
 
@@ -101,10 +109,27 @@ export function verifyP256(
   return nodeCrypto.verify({ algorithm, publicKey: publicKeySpki, data, signature });
 }
 
+// OpenSSL takes longer to write a key out than to make one.
+const WRITTEN = new WeakMap<KeyObject, Uint8Array>();
+
 /** DER SubjectPublicKeyInfo of a public key, or of a private key's public half. */
 export function spkiOf(key: KeyObject): Uint8Array<ArrayBuffer> {
+  const known = WRITTEN.get(key);
+  if (known !== undefined) return Uint8Array.from(known);
   const publicKey = key.type === 'private' ? createPublicKey(key) : key;
-  return Uint8Array.from(publicKey.export({ format: 'der', type: 'spki' }));
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  WRITTEN.set(key, spki);
+  return Uint8Array.from(spki);
+}
+
+const SPKI_HEAD = fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004');
+const SPKI_BYTES = 91;
+
+/** Whether bytes have the one form of a P-256 key here: curve by name, point uncompressed. */
+export function isP256Spki(spki: Uint8Array): boolean {
+  return (
+    spki.byteLength === SPKI_BYTES && bytesEqual(spki.subarray(0, SPKI_HEAD.byteLength), SPKI_HEAD)
+  );
 }
 
 /** A key's fingerprint: SHA-256 of its DER SubjectPublicKeyInfo. */

@@ -6,8 +6,10 @@
  * The extension's identifier is 2.25 (ITU-T X.667: an arc anybody owns by UUID) and the UUID
  * 65f7cf38-d6b8-4aee-9375-607251aa0747 as a decimal number. Its value is a UTF8String.
  */
-import { parseCertificate } from './certificate-parts.ts';
-import { SIMULATED_ORGANIZATION, SIMULATED_TEE_OID } from './marker-names.ts';
+import { bytesEqual } from '@witan/core';
+import { ORGANIZATION_OID, SIMULATED_TEE_DER } from './certificate-parts.ts';
+import { readCertificate, type ReadCertificate } from './der/certificate.ts';
+import { SIMULATED_ORGANIZATION } from './marker-names.ts';
 
 /**
  * Whether a certificate says that its cluster uses the simulated TEE, by either mark.
@@ -15,10 +17,13 @@ import { SIMULATED_ORGANIZATION, SIMULATED_TEE_OID } from './marker-names.ts';
  * @throws KeysError KEYS_CERTIFICATE_UNREADABLE
  */
 export function isSimulatedCertificate(certificateDer: Uint8Array): boolean {
-  const certificate = parseCertificate(certificateDer);
-  const organizations = certificate.subjectName.getField('O');
+  return marks(readCertificate(certificateDer));
+}
+
+/** The same of a certificate that was read. */
+export function marks(read: ReadCertificate): boolean {
   return (
-    certificate.getExtension(SIMULATED_TEE_OID) !== null ||
-    organizations.includes(SIMULATED_ORGANIZATION)
+    read.extensionIds.some((id) => bytesEqual(id, SIMULATED_TEE_DER)) ||
+    read.subjectValues(ORGANIZATION_OID).includes(SIMULATED_ORGANIZATION)
   );
 }

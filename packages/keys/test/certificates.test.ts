@@ -43,7 +43,7 @@ interface Chain {
 
 async function makeChain(simulated: boolean): Promise<Chain> {
   const rootKey = deriveRootCaKey(SEED, CLUSTER);
-  const root = await createRootCertificate({
+  const root = createRootCertificate({
     rootKey,
     clusterId: CLUSTER,
     serial: randomSerial(),
@@ -53,7 +53,7 @@ async function makeChain(simulated: boolean): Promise<Chain> {
   });
   const rootAuthority = loadCertificateAuthority(rootKey, root);
   const meshCaKey = deriveMeshCaKey(SEED, CLUSTER, generation(3), TRANSITION);
-  const mesh = await createMeshCaCertificate({
+  const mesh = createMeshCaCertificate({
     root: rootAuthority,
     meshCaKey,
     generation: generation(3),
@@ -107,7 +107,7 @@ describe('the certificate chain', () => {
     const { root, mesh, meshAuthority } = await makeChain(false);
     const leafKey = newKey();
     const request = leafRequest({ subjectSpki: spkiOf(leafKey) });
-    const leaf = new X509Certificate(await issueLeafCertificate(meshAuthority, request));
+    const leaf = new X509Certificate(issueLeafCertificate(meshAuthority, request));
     const rootX509 = new X509Certificate(root);
     const meshX509 = new X509Certificate(mesh);
     expect(rootX509.verify(rootX509.publicKey)).toBe(true);
@@ -128,7 +128,7 @@ describe('the certificate chain', () => {
 
   it.skipIf(!openssl)('passes openssl verify, strictly, for servers and clients', async () => {
     const { root, mesh, meshAuthority } = await makeChain(false);
-    const leaf = await issueLeafCertificate(meshAuthority, leafRequest());
+    const leaf = issueLeafCertificate(meshAuthority, leafRequest());
     const directory = mkdtempSync(join(tmpdir(), 'witan-keys-'));
     try {
       const files = { root, mesh, leaf };
@@ -150,7 +150,7 @@ describe('the certificate chain', () => {
 
   it.skipIf(!openssl)('has the criticality that RFC 5280 asks for', async () => {
     const { root, mesh, meshAuthority } = await makeChain(false);
-    const leaf = await issueLeafCertificate(meshAuthority, leafRequest());
+    const leaf = issueLeafCertificate(meshAuthority, leafRequest());
     expect(opensslText(root)).toMatch(/Basic Constraints: critical\n\s+CA:TRUE\n/);
     expect(opensslText(mesh)).toMatch(/Basic Constraints: critical\n\s+CA:TRUE, pathlen:0\n/);
     expect(opensslText(mesh)).toMatch(/Key Usage: critical\n\s+Certificate Sign, CRL Sign\n/);
@@ -168,9 +168,7 @@ describe('the certificate chain', () => {
   it('keeps its CA keys across recoveries: the same seed gives the same keys (I8)', async () => {
     const first = await makeChain(false);
     const second = await makeChain(false);
-    const leaf = new X509Certificate(
-      await issueLeafCertificate(first.meshAuthority, leafRequest()),
-    );
+    const leaf = new X509Certificate(issueLeafCertificate(first.meshAuthority, leafRequest()));
     expect(leaf.verify(new X509Certificate(second.mesh).publicKey)).toBe(true);
     expect(leaf.checkIssued(new X509Certificate(second.mesh))).toBe(true);
   });
@@ -179,7 +177,7 @@ describe('the certificate chain', () => {
 describe('the mark of a simulated cluster', () => {
   it('is on root, mesh CA and leaf (I11)', async () => {
     const { root, mesh, meshAuthority } = await makeChain(true);
-    const leaf = await issueLeafCertificate(meshAuthority, leafRequest({ simulated: true }));
+    const leaf = issueLeafCertificate(meshAuthority, leafRequest({ simulated: true }));
     for (const der of [root, mesh, leaf]) {
       expect(isSimulatedCertificate(der)).toBe(true);
       expect(new X509Certificate(der).subject).toContain('O=Witan SIMULATED TEE');
@@ -188,7 +186,7 @@ describe('the mark of a simulated cluster', () => {
 
   it('is absent from the certificates of a real cluster (I11)', async () => {
     const { root, mesh, meshAuthority } = await makeChain(false);
-    const leaf = await issueLeafCertificate(meshAuthority, leafRequest());
+    const leaf = issueLeafCertificate(meshAuthority, leafRequest());
     for (const der of [root, mesh, leaf]) {
       expect(isSimulatedCertificate(der)).toBe(false);
       expect(new X509Certificate(der).subject).toMatch(/^O=Witan$/m);
@@ -197,7 +195,7 @@ describe('the mark of a simulated cluster', () => {
 
   it('cannot be dropped below a marked CA (I11)', async () => {
     const { meshAuthority } = await makeChain(true);
-    const leaf = await issueLeafCertificate(meshAuthority, leafRequest({ simulated: false }));
+    const leaf = issueLeafCertificate(meshAuthority, leafRequest({ simulated: false }));
     expect(isSimulatedCertificate(leaf)).toBe(true);
   });
 });
@@ -255,10 +253,7 @@ describe('a certificate authority', () => {
   it('is not loaded from a leaf', async () => {
     const { meshAuthority } = await makeChain(false);
     const key = newKey();
-    const leaf = await issueLeafCertificate(
-      meshAuthority,
-      leafRequest({ subjectSpki: spkiOf(key) }),
-    );
+    const leaf = issueLeafCertificate(meshAuthority, leafRequest({ subjectSpki: spkiOf(key) }));
     const load = (): unknown => loadCertificateAuthority(key, leaf);
     expect(await codeOf(load)).toBe('KEYS_CERTIFICATE_ISSUER_MISMATCH');
   });

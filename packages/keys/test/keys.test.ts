@@ -147,8 +147,8 @@ function tlsOptions(identity: IncarnationIdentity): tls.SecureContextOptions {
 
 describe('an incarnation identity', () => {
   it('is new every time, and named by its key (I2)', async () => {
-    const first = await createIncarnationIdentity();
-    const second = await createIncarnationIdentity();
+    const first = createIncarnationIdentity();
+    const second = createIncarnationIdentity();
     expect(first.id).not.toBe(second.id);
     expect(first.id).toBe(createHash('sha256').update(first.spkiDer).digest('hex'));
     const certificate = new X509Certificate(first.tlsCertificateDer);
@@ -162,8 +162,8 @@ describe('an incarnation identity', () => {
   });
 
   it('works on both ends of TLS 1.3, which shows each the other’s key', async () => {
-    const serverIdentity = await createIncarnationIdentity();
-    const clientIdentity = await createIncarnationIdentity();
+    const serverIdentity = createIncarnationIdentity();
+    const clientIdentity = createIncarnationIdentity();
     const server = tls.createServer({
       ...tlsOptions(serverIdentity),
       requestCert: true,

@@ -37,14 +37,14 @@ const times = {
 async function root(rotation: number): Promise<CertificateAuthority> {
   const rootKey = deriveRootCaKey(SEED, CLUSTER, rotation);
   const request = { rootKey, clusterId: CLUSTER, rotation, serial: randomSerial(), ...times };
-  return loadCertificateAuthority(rootKey, await createRootCertificate(request));
+  return loadCertificateAuthority(rootKey, createRootCertificate(request));
 }
 
 async function mesh(under: CertificateAuthority, rotation: number): Promise<CertificateAuthority> {
   const meshCaKey = deriveMeshCaKey(SEED, CLUSTER, generation(1), TRANSITION, rotation);
   const place = { generation: generation(1), transition: TRANSITION, rotation };
   const request = { root: under, meshCaKey, ...place, serial: randomSerial(), ...times };
-  return loadCertificateAuthority(meshCaKey, await createMeshCaCertificate(request));
+  return loadCertificateAuthority(meshCaKey, createMeshCaCertificate(request));
 }
 
 interface Leaf {
@@ -56,7 +56,7 @@ interface Leaf {
 async function leaf(under: CertificateAuthority): Promise<Leaf> {
   const { privateKey: key } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const serial = randomSerial();
-  const certificate = await issueLeafCertificate(under, {
+  const certificate = issueLeafCertificate(under, {
     subjectSpki: spkiOf(key),
     commonName: 'web',
     dnsNames: ['web'],
@@ -120,7 +120,7 @@ let cross: Uint8Array;
 
 beforeAll(async () => {
   [old, next] = [await root(0), await root(1)];
-  cross = await createCrossCertificate(old, next.certificateDer, {
+  cross = createCrossCertificate(old, next.certificateDer, {
     ...times,
     serial: randomSerial(),
   });
@@ -149,7 +149,7 @@ describe('a root that follows another', () => {
 
   it('has no link that a stranger could have signed', async () => {
     const stranger = await root(7);
-    const forged = await createCrossCertificate(stranger, next.certificateDer, {
+    const forged = createCrossCertificate(stranger, next.certificateDer, {
       ...times,
       serial: randomSerial(),
     });
@@ -165,7 +165,7 @@ describe('a revocation list', () => {
     issuer: CertificateAuthority['signer'],
     revoked: readonly Uint8Array[],
     number = 300,
-  ): Promise<Uint8Array> =>
+  ): Uint8Array =>
     createRevocationList({
       issuer,
       number,
@@ -181,13 +181,13 @@ describe('a revocation list', () => {
     const key = deriveMeshCaKey(SEED, CLUSTER, generation(1), TRANSITION, 2);
     // As a replica makes it, which does not keep the certificates of earlier CAs.
     const signer = meshCaSigner(key, { ...place, simulated: false });
-    const crl = [await list(old.signer, []), await list(signer, [bad.serial])];
+    const crl = [list(old.signer, []), list(signer, [bad.serial])];
     const [behind, trusted] = [[ca.certificateDer], [old.certificateDer]];
     expect(await judge(good, behind, trusted, crl)).toBe('accepted');
     expect(await judge(bad, behind, trusted, crl)).toBe('CERT_REVOKED');
     expect(await judge(bad, behind, trusted)).toBe('accepted');
-    const forged = [crl[0] ?? signer.name, await list((await mesh(old, 3)).signer, [])];
-    expect(await judge(bad, behind, trusted, forged as Uint8Array[])).not.toBe('accepted');
+    const forged = [crl[0] ?? signer.name, list((await mesh(old, 3)).signer, [])];
+    expect(await judge(bad, behind, trusted, forged)).not.toBe('accepted');
   });
 
   it('is made and read with as many entries as a cluster may have certificates (I10)', async () => {
@@ -198,16 +198,16 @@ describe('a revocation list', () => {
       new DataView(serial.buffer).setUint32(8, at);
       return serial;
     });
-    const crl = [await list(old.signer, []), await list(ca.signer, [...others, bad.serial])];
+    const crl = [list(old.signer, []), list(ca.signer, [...others, bad.serial])];
     expect(crl[1]?.byteLength).toBeLessThan(10 * 1024 * 1024);
     const [behind, trusted] = [[ca.certificateDer], [old.certificateDer]];
     expect(await judge(bad, behind, trusted, crl)).toBe('CERT_REVOKED');
     expect(await judge(await leaf(ca), behind, trusted, crl)).toBe('accepted');
   });
 
-  it('writes times as RFC 5280 section 5.1.2.4 has them, before and after 2050', async () => {
+  it('writes times as RFC 5280 section 5.1.2.4 has them, before and after 2050', () => {
     const [before, after] = [Date.UTC(2049, 11, 31, 23, 59, 59), Date.UTC(2050, 0, 1)];
-    const made = await createRevocationList({
+    const made = createRevocationList({
       issuer: old.signer,
       number: 1,
       thisUpdate: unixMillis(before),
@@ -223,7 +223,7 @@ describe('a revocation list', () => {
   it.each([0, 127, 128, 255, 256, 2 ** 32, Number.MAX_SAFE_INTEGER])(
     'has the number %i as DER has it',
     async (number) => {
-      const der = Buffer.from(await list(old.signer, [], number)).toString('hex');
+      const der = Buffer.from(list(old.signer, [], number)).toString('hex');
       let digits = number.toString(16);
       digits = digits.length % 2 === 0 ? digits : `0${digits}`;
       digits = Number.parseInt(digits.slice(0, 2), 16) > 127 ? `00${digits}` : digits;
@@ -234,14 +234,15 @@ describe('a revocation list', () => {
     },
   );
 
-  it('is refused to a time span that is none, and to a serial that is none', async () => {
+  it('is refused to a time span that is none, and to a serial that is none', () => {
     const request = { issuer: old.signer, number: 1, thisUpdate: unixMillis(now), revoked: [] };
-    await expect(
-      createRevocationList({ ...request, nextUpdate: unixMillis(now) }),
-    ).rejects.toMatchObject({ code: 'KEYS_CERTIFICATE_VALIDITY' });
+    expect(() => createRevocationList({ ...request, nextUpdate: unixMillis(now) })).toThrow(
+      expect.objectContaining({ code: 'KEYS_CERTIFICATE_VALIDITY' }),
+    );
     const revoked = [{ serial: new Uint8Array(16), revokedAt: unixMillis(now) }];
-    await expect(
-      createRevocationList({ ...request, nextUpdate: unixMillis(now + 1000), revoked }),
-    ).rejects.toMatchObject({ code: 'KEYS_CERTIFICATE_FIELD_INVALID' });
+    const nextUpdate = unixMillis(now + 1000);
+    expect(() => createRevocationList({ ...request, nextUpdate, revoked })).toThrow(
+      expect.objectContaining({ code: 'KEYS_CERTIFICATE_FIELD_INVALID' }),
+    );
   });
 });

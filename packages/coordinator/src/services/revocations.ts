@@ -61,7 +61,7 @@ export interface Revocations {
 interface Made {
   readonly key: string;
   readonly atMs: number;
-  readonly made: Promise<Revocations>;
+  readonly made: Revocations;
 }
 
 // Signing anew for everybody who asks would be a way to keep a replica busy.
@@ -71,7 +71,7 @@ const MADE = new WeakMap<Cluster<ReferenceValues>, Made>();
 export function revocationsOf(
   { clock, crypto }: Pick<ServiceContext, 'clock' | 'crypto'>,
   cluster: Cluster<ReferenceValues>,
-): Promise<Revocations> {
+): Revocations {
   const view = cluster.state.machine;
   const now = clock.now();
   const key = `${trustVersion(view)}/${view.revocationNumber}`;
@@ -83,14 +83,14 @@ export function revocationsOf(
 }
 
 /** @param bytesMax of all lists together */
-export async function makeRevocations(
+export function makeRevocations(
   cluster: Pick<Cluster<ReferenceValues>, 'seed' | 'state'>,
   {
     now,
     crypto,
     bytesMax = LISTS_BYTES_MAX,
   }: { readonly now: number; readonly bytesMax?: number } & Pick<ServiceContext, 'crypto'>,
-): Promise<Revocations> {
+): Revocations {
   const view = cluster.state.machine;
   const { issuers, revoked } = revokedByIssuer(view, now);
   const roots = rootSigners(cluster);
@@ -106,7 +106,7 @@ export async function makeRevocations(
     createRevocationList({ ...times, issuer: meshSigner(cluster, issuer, crypto), ...issuer }),
   );
   return {
-    lists: await Promise.all([...rootLists, ...meshLists]),
+    lists: [...rootLists, ...meshLists],
     listsLeftOut: issuers.length - kept.length,
     revoked: revoked.slice(-RECORDS_MAX),
     revokedCount: revoked.length,

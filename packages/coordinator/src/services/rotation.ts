@@ -72,7 +72,7 @@ export function rotationService(context: ServiceContext): ServiceRegistration<Pe
       if (view.manifest === undefined) return { clusterId: clusterIdBytes(cluster) };
       const number = BigInt(view.revocationNumber);
       const highWaterMark = signedMark(context, cluster);
-      const { lists, listsLeftOut, revoked, revokedCount } = await revocationsOf(context, cluster);
+      const { lists, listsLeftOut, revoked, revokedCount } = revocationsOf(context, cluster);
       return {
         clusterId: clusterIdBytes(cluster),
         number,

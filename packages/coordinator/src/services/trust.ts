@@ -20,10 +20,10 @@ export function rootLinksOf({ rotations }: View): MessageInitShape<typeof RootLi
     .map(({ certificate, cross }) => ({ certificate, crossCertificate: cross }));
 }
 
-export async function trustOf(
+export function trustOf(
   context: ServiceContext,
   cluster: Cluster<ReferenceValues>,
-): Promise<MessageInitShape<typeof TrustSchema>> {
+): MessageInitShape<typeof TrustSchema> {
   const view = cluster.state.machine;
   const { rotations } = view;
   const { root, meshCa, rootLinks } = rotations;
@@ -33,7 +33,7 @@ export async function trustOf(
     otherMeshCas: meshCa.beside === undefined ? [] : [meshCa.beside],
     rootLinks: rootLinksOf(view),
     chain: newest === undefined ? [] : [newest.cross],
-    revocationLists: [...(await revocationsOf(context, cluster)).lists],
+    revocationLists: [...revocationsOf(context, cluster).lists],
     version: BigInt(trustVersion(view)),
   };
 }

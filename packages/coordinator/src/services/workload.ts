@@ -86,7 +86,7 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
       return {
         rootCertificate: view.rootCertificate ?? new Uint8Array(0),
         meshCaCertificate: view.meshCaCertificate ?? new Uint8Array(0),
-        trust: await trustOf(context, cluster),
+        trust: trustOf(context, cluster),
         clusterId: clusterIdBytes(cluster),
         historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
         highWaterMark: signedMark(context, cluster),
@@ -107,20 +107,20 @@ function isUnrotatedSince(
 }
 
 /** Builds the answer. Only a record that is in the log gets here. */
-async function hand(
+function hand(
   context: ServiceContext,
   cluster: Cluster<ReferenceValues>,
   workload: Workload<ReferenceValues>,
   record: IssuedIdentity,
   publicKey: Uint8Array,
-): Promise<MessageInitShape<typeof IssueCredentialsResponseSchema>> {
+): MessageInitShape<typeof IssueCredentialsResponseSchema> {
   const authority = meshCaOf(cluster);
   const { manifest, rootCertificate, historyPublicKey } = cluster.state.machine;
   if (authority === undefined || manifest === undefined || rootCertificate === undefined) {
     throw new Error('a cluster that issues has a manifest and its certificates');
   }
   const notAfterMs = Math.min(record.notAfterMs, authority.validity.notAfter);
-  const certificate = await issueLeafCertificate(authority, {
+  const certificate = issueLeafCertificate(authority, {
     subjectSpki: publicKey,
     commonName: workload.name,
     dnsNames: workload.dnsNames,
@@ -149,7 +149,7 @@ async function hand(
     highWaterMark: signedMark(context, cluster),
     manifest: manifest.bytes,
     notAfterMs: BigInt(notAfterMs),
-    trust: await trustOf(context, cluster),
+    trust: trustOf(context, cluster),
   };
 }
 
