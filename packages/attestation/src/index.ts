@@ -41,6 +41,7 @@ export {
 } from './snp/certificate-table.ts';
 export { amdRootCertificate } from './snp/ark-certificates.ts';
 export * from './snp/chain-cache.ts';
+export { rememberingSignatures } from './remembered-signatures.ts';
 export type { SnpChain } from './snp/chain.ts';
 export {
   concludeSnp,

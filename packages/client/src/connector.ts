@@ -3,10 +3,10 @@
  * to
  * it, and keeps the connection for the next call. One deadline covers all attempts.
  */
-import type { Clock, ClusterId, Crypto, Random } from '@witan/core';
+import type { Clock, ClusterId, Random } from '@witan/core';
 import { createIncarnationIdentity, nodeCrypto, nodeRandom, systemClock } from '@witan/keys';
 import { fromHex } from '@witan/core';
-import { RecentSnpChains } from '@witan/attestation';
+import { RecentSnpChains, rememberingSignatures } from '@witan/attestation';
 import {
   connectAttested,
   type AttestedConnection,
@@ -42,6 +42,8 @@ export interface Attempt {
 
 /** A cluster has few replicas, and each of them one chip at a time. */
 const SNP_CHAINS_MAX = 8;
+/** Reports are judged when a channel is made, and again by the manifest that it brings. */
+const SIGNATURES_MAX = 64;
 
 export class Connector {
   readonly settings: AppraisalSettings;
@@ -58,7 +60,7 @@ export class Connector {
     this.#options = options;
     this.#clusterId = clusterId;
     const clock: Clock = options.clock ?? systemClock;
-    const crypto: Crypto = options.crypto ?? nodeCrypto;
+    const crypto = rememberingSignatures(options.crypto ?? nodeCrypto, SIGNATURES_MAX);
     const { developmentRoots = 'as-listed', endorsements } = options;
     const snpChainCache = new RecentSnpChains(SNP_CHAINS_MAX);
     this.settings = { clock, crypto, developmentRoots, endorsements, snpChainCache };

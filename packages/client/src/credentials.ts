@@ -12,7 +12,7 @@ import {
   type Generation,
   type UnixMillis,
 } from '@witan/core';
-import { signP256, spkiOf } from '@witan/keys';
+import { signP256, spkiOf, spkiOfCertificate } from '@witan/keys';
 import type { HighWaterMark, ValidatedManifest, Workload } from '@witan/manifest';
 import { WorkloadService, type IssueCredentialsResponse } from '@witan/protocol';
 import type { AnswerAnchors, Anchors } from './anchors.ts';
@@ -174,7 +174,7 @@ function checkCertificates(
   const leaf = readCertificate(what, wire.certificate);
   checkLink(what, leaf, meshCa, now);
   if (leaf.ca) throw invalid(what, 'no right to issue', 'a CA certificate');
-  if (!bytesEqual(spkiOf(leaf.publicKey), publicKey)) {
+  if (!bytesEqual(spkiOfCertificate(leaf), publicKey)) {
     throw invalid(what, 'the key of this workload', 'another key');
   }
   checkNames(what, leaf, workload);

@@ -82,15 +82,24 @@ export function fromHex(text: string): Uint8Array<ArrayBuffer> {
   }
   const bytes = new Uint8Array(text.length / 2);
   for (let i = 0; i < bytes.length; i += 1) {
-    bytes[i] = Number.parseInt(text.slice(i * 2, i * 2 + 2), 16);
+    const high = HEX_VALUES[text.charCodeAt(i * 2)] ?? 0;
+    bytes[i] = (high << 4) | (HEX_VALUES[text.charCodeAt(i * 2 + 1)] ?? 0);
   }
   return bytes;
 }
 
+/** Values of digits by character code; what is not one was refused before. */
+function valuesOf(digits: string): Uint8Array {
+  const values = new Uint8Array(128);
+  for (let value = 0; value < digits.length; value += 1) values[digits.charCodeAt(value)] = value;
+  return values;
+}
+
+const HEX_VALUES: Uint8Array = valuesOf('0123456789abcdef');
+for (let i = 0; i < 6; i += 1) HEX_VALUES['A'.charCodeAt(0) + i] = 10 + i;
+
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-const BASE64_VALUES: ReadonlyMap<string, number> = new Map(
-  Array.from(BASE64, (letter, value) => [letter, value]),
-);
+const BASE64_VALUES: Uint8Array = valuesOf(BASE64);
 
 /** Standard base64 with padding (RFC 4648 section 4). */
 export function toBase64(bytes: Uint8Array): string {
@@ -116,8 +125,8 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   let bits = 0;
   let bitCount = 0;
   let offset = 0;
-  for (const letter of body) {
-    bits = ((bits << 6) | (BASE64_VALUES.get(letter) ?? 0)) & 0xffffff;
+  for (let i = 0; i < body.length; i += 1) {
+    bits = ((bits << 6) | (BASE64_VALUES[body.charCodeAt(i)] ?? 0)) & 0xffffff;
     bitCount += 6;
     if (bitCount >= 8) {
       bitCount -= 8;

@@ -27,7 +27,8 @@ import {
 import { readCertificate } from './der/certificate.ts';
 import { explicit, integer, positiveInteger, sequence, time, type Der } from './der/write.ts';
 import { KeysError } from './errors.ts';
-import { assertP256, isP256Spki, spkiOf } from './p256.ts';
+import { isP256Key } from './node-crypto.ts';
+import { assertP256, spkiOf } from './p256.ts';
 import {
   alternativeNames,
   caExtensions,
@@ -251,6 +252,8 @@ export function issueLeafCertificate(
 }
 
 function checkSubjectKey(spki: Uint8Array): void {
+  // As a rule it has just proved its possession.
+  if (isP256Key(spki)) return;
   let key: KeyObject;
   try {
     key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
@@ -259,8 +262,6 @@ function checkSubjectKey(spki: Uint8Array): void {
     const message = 'certificate field is not acceptable';
     throw new KeysError('KEYS_CERTIFICATE_FIELD_INVALID', message, { fields, cause });
   }
-  // This form has one spelling of each key; OpenSSL has just seen that the point is on the curve.
-  if (isP256Spki(spki)) return;
   assertP256(key);
   if (!bytesEqual(spkiOf(key), spki)) {
     const fields = { field: 'subjectSpki', expected: 'canonical DER, uncompressed point' };

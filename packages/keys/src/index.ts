@@ -18,7 +18,8 @@ export {
   type SealUse,
   type SecretOwner,
 } from './derivations.ts';
-export { signP256, spkiFingerprint, spkiOf, verifyP256 } from './p256.ts';
+export { isP256Spki, signP256, spkiFingerprint, spkiOf, verifyP256 } from './p256.ts';
+export { spkiOfCertificate } from './der/certificate.ts';
 export { SEAL_VERSION, parseSealHeader, type SealHeader } from './seal-header.ts';
 export {
   GENERATIONS_MAX,

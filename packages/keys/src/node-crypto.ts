@@ -121,6 +121,15 @@ function rememberedKey(spki: Uint8Array): ImportedKey | undefined {
   return key;
 }
 
+/** Whether bytes are a P-256 key in its one form here; one that was read before costs nothing. */
+export function isP256Key(spki: Uint8Array): boolean {
+  try {
+    return rememberedKey(spki)?.curve === 'prime256v1';
+  } catch {
+    return false;
+  }
+}
+
 function importPublicKey(spki: Uint8Array): ImportedKey | undefined {
   if (spki.byteLength > SPKI_BYTES_MAX) return undefined;
   const usual = usualEncoding(spki);

@@ -12,11 +12,13 @@ import {
   createRootCertificate,
   deriveMeshCaKey,
   deriveRootCaKey,
+  isP256Spki,
   isSimulatedCertificate,
   issueLeafCertificate,
   loadCertificateAuthority,
   seedFromBytes,
   spkiOf,
+  spkiOfCertificate,
   SIMULATED_TEE_OID,
   type CertificateAuthority,
   type LeafCertificateRequest,
@@ -175,3 +177,40 @@ describe('an incarnation', () => {
     expect(toHex(tlsCertificateDer)).toContain(toHex(spkiDer));
   });
 });
+
+describe('the key of a certificate', () => {
+  it('has the bytes that are in it, not the spelling that OpenSSL would choose', () => {
+    const { tlsCertificateDer, spkiDer } = createIncarnationIdentity();
+    expect(spkiOfCertificate(new X509Certificate(tlsCertificateDer))).toEqual(spkiDer);
+    // The point by its x and a sign: a spelling that OpenSSL reads, in a certificate made of it.
+    const compressed = compress(spkiDer);
+    const der = withKey(tlsCertificateDer, spkiDer, compressed);
+    const found = spkiOfCertificate(new X509Certificate(der));
+    expect(found).toEqual(compressed);
+    expect(isP256Spki(found)).toBe(false);
+  });
+});
+
+/** SubjectPublicKeyInfo with a compressed point (SEC 1 section 2.3.3). */
+function compress(spki: Uint8Array): Uint8Array {
+  const algorithm = spki.subarray(2, 2 + 21);
+  const [x, sign] = [spki.subarray(27, 59), 2 + ((spki.at(-1) ?? 0) & 1)];
+  return Uint8Array.of(0x30, 57, ...algorithm, 0x03, 34, 0, sign, ...x);
+}
+
+/** The certificate with another key in place of its own; its signature no longer fits. */
+function withKey(der: Uint8Array, before: Uint8Array, after: Uint8Array): Uint8Array {
+  const at = Buffer.from(der).indexOf(before);
+  const shorter = before.byteLength - after.byteLength;
+  const changed = Uint8Array.of(
+    ...der.subarray(0, at),
+    ...after,
+    ...der.subarray(at + before.byteLength),
+  );
+  // Lengths of the whole and of what is signed, two octets each.
+  for (const place of [2, 6]) {
+    const length = ((changed[place] ?? 0) << 8) + (changed[place + 1] ?? 0) - shorter;
+    changed.set([length >> 8, length & 0xff], place);
+  }
+  return changed;
+}

@@ -9,6 +9,7 @@ import {
   decodeEvidence,
   describeRefusal,
   readConfigDigestUnverified,
+  rememberingSignatures,
   wantedConfigDigest,
   type AppraisalResult,
   type Claims,
@@ -62,13 +63,17 @@ export interface RulesOptions {
 const WORKLOADS_TRIED = 4;
 /** Chips whose chains are remembered; many workloads run on one. */
 const SNP_CHAINS_MAX = 32;
+/** Evidence is judged by each entry that it may fit, and again when a manifest is new. */
+const SIGNATURES_MAX = 4_096;
 
 export class Rules {
   readonly #options: RulesOptions;
   readonly #chains = new RecentSnpChains(SNP_CHAINS_MAX);
+  readonly #crypto: Crypto;
 
   constructor(options: RulesOptions) {
     this.#options = options;
+    this.#crypto = rememberingSignatures(options.crypto, SIGNATURES_MAX);
   }
 
   /** Whether this replica meets a manifest's rule for Coordinators. */
@@ -175,10 +180,10 @@ export class Rules {
     expectedReportData: Uint8Array,
     values: readonly ReferenceValues[],
   ): AppraisalResult {
-    const { clock, crypto, profile } = this.#options;
+    const { clock, profile } = this.#options;
     return appraise(evidence, values, {
       now: clock.now(),
-      crypto,
+      crypto: this.#crypto,
       expectedReportData,
       // A list that is held back must not help anybody.
       revocation: 'required',

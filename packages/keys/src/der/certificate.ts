@@ -45,17 +45,13 @@ export function readCertificate(certificateDer: Uint8Array): ReadCertificate {
     }
     const der = Uint8Array.from(certificateDer);
     const certificate = new X509Certificate(der);
-    const [outer] = valuesIn(der);
-    const [tbs] = valuesIn(demand(outer, SEQUENCE).content);
-    const fields = valuesIn(demand(tbs, SEQUENCE).content);
-    if (fields[0]?.tag === VERSION) fields.shift();
-    // serial, signature algorithm, issuer, validity, subject, key
-    const subject = demand(fields[4], SEQUENCE);
+    const fields = fieldsOf(der);
+    const subject = demand(fields[SUBJECT], SEQUENCE);
     const extensions = fields.find(({ tag }) => tag === EXTENSIONS);
     return {
       certificate,
       subject: subject.raw,
-      spki: demand(fields[5], SEQUENCE).raw,
+      spki: demand(fields[KEY], SEQUENCE).raw,
       extensionIds: extensions === undefined ? [] : extensionIdsOf(extensions),
       subjectValues: (type) => attributeValues(subject, type),
     };
@@ -65,6 +61,23 @@ export function readCertificate(certificateDer: Uint8Array): ReadCertificate {
       cause,
     });
   }
+}
+
+/** The key of a certificate in the very bytes that are in it, DER SubjectPublicKeyInfo. */
+export function spkiOfCertificate(certificate: X509Certificate): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(demand(fieldsOf(certificate.raw)[KEY], SEQUENCE).raw);
+}
+
+// Places behind the version: serial, signature algorithm, issuer, validity, subject, key.
+const SUBJECT = 4;
+const KEY = 5;
+
+/** Parts of what is signed, without the version. */
+function fieldsOf(der: Uint8Array): readonly Value[] {
+  const [outer] = valuesIn(der);
+  const [tbs] = valuesIn(demand(outer, SEQUENCE).content);
+  const fields = valuesIn(demand(tbs, SEQUENCE).content);
+  return fields[0]?.tag === VERSION ? fields.slice(1) : fields;
 }
 
 function extensionIdsOf({ content }: Value): readonly Uint8Array[] {
