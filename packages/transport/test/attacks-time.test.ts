@@ -68,7 +68,7 @@ describe('time and room', () => {
     // More than the kernel's buffers of a loopback connection hold.
     const big = new Uint8Array(24 * 1024 * 1024);
     const fixture = await serve({
-      limits: { handshakeTimeoutMs: 400, evidenceBytesMax: big.byteLength },
+      limits: { handshakeTimeoutMs: 2_000, evidenceBytesMax: big.byteLength },
       prover: { evidenceTypes: ['fake'], prove: async () => big },
     });
     const ends: RawEnd[] = [];
