@@ -4,14 +4,16 @@
  * rules, and slots with the approvals of the owners for that.
  */
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { useDeployment } from '../support/deployment.ts';
 import { createOwner, ownerEntry, witanAt, writeManifest, type Answer } from '../support/owners.ts';
 
 const run = promisify(execFile);
+const DAY_MS = 86_400_000;
 const test = useDeployment();
 const keyOf: Record<string, string> = {};
 let owners: readonly object[] = [];
@@ -54,6 +56,24 @@ function expectOnce(answers: readonly Answer[], count: number): void {
   for (const one of told.filter((answer) => typeof answer === 'string')) {
     expect(['CLI_PREPARED_STALE', 'CLI_PROPOSAL_UNKNOWN']).toContain(one);
   }
+}
+
+/** Carol takes her signature back before anybody has sent it, and makes another one. */
+async function withdrawUnsent(next: string, toSign: string): Promise<void> {
+  const carol = ['--key', keyOf['carol'] ?? ''];
+  const back = await at(1, 'approve', '--manifest', next, '--revoke', ...carol);
+  expect(back.json).toMatchObject({ ok: true, isNew: true });
+  expect(Date.parse(String(back.json['voidUntil']))).toBeGreaterThan(Date.now() + 29 * DAY_MS);
+  const prepare = ['approve', '--manifest', next, '--prepare', toSign];
+  const stolen = await at(2, ...prepare, '--attach', `${toSign}.sig`);
+  expect(stolen.json).toMatchObject({ error: { code: 'CLIENT_REQUEST_REFUSED' } });
+  expect(JSON.stringify(stolen.json)).toContain('APPROVAL_WITHDRAWN');
+  await Promise.all(['', '.txt', '.sig'].map((end) => rm(`${toSign}${end}`)));
+  // Another one counts if it expires later, by a second at least.
+  const later = Date.now() + 1000;
+  while (Date.now() < later) await setTimeout(later - Date.now());
+  await at(0, ...prepare, '--owner', 'carol', '--expires-in', '30d');
+  await signPrepared(toSign, 'carol');
 }
 
 async function generation(): Promise<number> {
@@ -135,6 +155,7 @@ describe('owners who approve one by one', () => {
     await writeFile(`${toSign}.bad`, new Uint8Array(384).fill(7));
     const bad = await at(0, ...prepare, '--attach', `${toSign}.bad`);
     expect(bad.json).toMatchObject({ error: { code: 'CLI_SIGNATURE_INVALID' } });
+    await withdrawUnsent(next, toSign);
     const attach = [...prepare, '--attach', `${toSign}.sig`];
     const last = await Promise.all([at(0, ...attach), at(1, ...attach)]);
     expectOnce(last, 3);

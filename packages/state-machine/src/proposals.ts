@@ -118,6 +118,16 @@ export class ProposalTable {
     else this.#proposals.set(id, { ...proposal, approvals });
   }
 
+  /**
+   * A full recovery goes on from this state: owners approve anew what they see then. What they have
+   * taken back stays void, as approvals of manifests would count in the new epoch as well.
+   */
+  recovered(): ProposalTable {
+    const table = new ProposalTable();
+    for (const [name, withdrawal] of this.#withdrawals) table.#withdrawals.set(name, withdrawal);
+    return table;
+  }
+
   /** Another manifest is in force. */
   clear(): void {
     this.#proposals.clear();

@@ -145,8 +145,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     const appliedIndex = this.#appliedIndex + 1;
     const [ledger, issued, requests] = [copy.#ledger, copy.#issued, copy.#requests];
     const kept = { ledger, issued, requests, lifecycle: copy.#lifecycle, log: copy.#log };
-    // Owners approve anew: what they saw before the loss may not be what was kept.
-    const proposals = new ProposalTable();
+    const proposals = copy.#proposals.recovered();
     const parts = { clusterId, epoch, appliedIndex, membership, ...kept, proposals };
     const opened = new StateMachine(parts, options);
     opened.#record(leavesOfRecovery(opened, appliedIndex, signed, options.crypto));

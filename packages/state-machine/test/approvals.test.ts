@@ -297,6 +297,26 @@ describe('approvals one by one', () => {
     expect(reopened(state, [incarnationOf(0, 1), incarnationOf(1, 1)]).proposals).toEqual([]);
   });
 
+  it('that were withdrawn stay void after a full recovery, whoever kept them (I6)', () => {
+    const state = founded();
+    const content = contentOf(state, manifestAction(), nodeCrypto);
+    const seen = jws(owner, content);
+    approve(state, owner, manifestAction(), { approval: seen });
+    withdraw(state, owner);
+    const recovered = restored(reopened(state, [incarnationOf(0, 1), incarnationOf(1, 1)]));
+    expect(contentOf(recovered, manifestAction(), nodeCrypto)).toEqual(content);
+    expect(approve(recovered, owner, manifestAction(), { approval: seen })).toMatchObject(
+      refusal('APPROVAL_WITHDRAWN'),
+    );
+    const approvals = [seen, jws(bob, content)];
+    const command = setManifest(recovered, manifestOf(), {
+      requestKey: key(8),
+      approvals,
+      timeMs: NOW,
+    });
+    expect(applyNext(recovered, command).result).toMatchObject(refusal('APPROVAL_WITHDRAWN'));
+  });
+
   it('in a snapshot for another transition are no snapshot', () => {
     const state = founded();
     approve(state, owner);

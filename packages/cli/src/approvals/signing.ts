@@ -50,6 +50,8 @@ export interface ToSign {
   readonly action: 'update' | 'membership';
   /** What it means, for people. */
   readonly summary: string;
+  /** How long it counts where the user does not say, such as `7d`, which is usual. */
+  readonly usual?: (owner: Owner) => string;
 }
 
 /** An approval, or the file that has to be signed for one. */
@@ -128,9 +130,8 @@ function notAnOwner(path: string, inForce: InForce, { action }: ToSign, found: s
   return new CliError('CLI_KEY_NOT_AN_OWNER', 'key is not an owner’s', { fields });
 }
 
-function headerFor(owner: Owner, options: SigningOptions, { use }: ToSign): ApprovalHeader {
-  const usual = use === 'witan-approval+jws' ? '7d' : '1h';
-  const seconds = secondsOf(options.expiresIn ?? usual);
+function headerFor(owner: Owner, options: SigningOptions, { use, usual }: ToSign): ApprovalHeader {
+  const seconds = secondsOf(options.expiresIn ?? usual?.(owner) ?? '7d');
   return {
     algorithm: jwsAlgorithmOf(owner.keyKind),
     expiresSeconds: Math.floor(Date.now() / 1000) + seconds,

@@ -3,6 +3,7 @@ import type { ReferenceValues } from '@witan/attestation';
 import type { Client, Deployment, SettledDeployment } from '@witan/client';
 import { sha256Hex, slotName, type Sha256Hex } from '@witan/core';
 import {
+  expiryOf,
   NO_TRANSITION,
   revocationBytes,
   rotationOfText,
@@ -35,6 +36,11 @@ export interface ApproveOptions extends ClusterOptions, SigningOptions {
   /** Write the approval there, and send nothing. */
   readonly out?: string;
 }
+
+/** The cluster voids what it has recorded, however long that would last. */
+const WITHDRAWN_RECORDED = '1h';
+/** What it has not seen may be in anybody's hands, and last as long as any approval. */
+const WITHDRAWN_ELSEWHERE = '30d';
 
 type Manifest = ValidatedManifest<ReferenceValues>;
 
@@ -195,17 +201,28 @@ async function withdraw(
     `Withdrawal of approvals in a Witan cluster.\n  cluster     ${clusterId}\n` +
     `  builds on   ${previousTransition}\n  change      ${proposal}\n`;
   const use = 'witan-revocation+jws' as const;
-  const signed = await signAs(options, inForce, { content, use, action: 'update', summary });
+  const { changes } = await client.getPending();
+  const recorded = changes.find(({ id }) => id === proposal)?.approvals ?? [];
+  const expiryOfRecorded = (by: Sha256Hex): number =>
+    recorded.find(({ owner }) => owner === by)?.expiresMs ?? 0;
+  const usual = ({ fingerprint }: { readonly fingerprint: Sha256Hex }): string =>
+    expiryOfRecorded(fingerprint) > 0 ? WITHDRAWN_RECORDED : WITHDRAWN_ELSEWHERE;
+  const signed = await signAs(options, inForce, { content, use, action: 'update', summary, usual });
   if (signed.kind === 'prepared') {
     reportPrepared(context, signed, { proposal });
     return;
   }
-  const isNew = await client.withdraw({ clusterId, proposal, revocation: signed.approval });
-  const { name } = signed.owner;
+  const { owner, approval: revocation } = signed;
+  const isNew = await client.withdraw({ clusterId, proposal, revocation });
+  const statedMs = expiryOf(revocation.signature) ?? 0;
+  const voidUntil = new Date(Math.max(statedMs, expiryOfRecorded(owner.fingerprint))).toISOString();
+  const { name } = owner;
   const text = isNew
-    ? `${name} no longer approves ${proposal}.\n`
+    ? `${name} no longer approves ${proposal}.\n` +
+      `What ${name} signed for it is void if it expires by ${voidUntil}.\n`
     : `${name} had withdrawn this before.\n`;
-  context.printer.result({ ok: true, proposal, owner: name, withdrawn: true, isNew }, text);
+  const json = { ok: true, proposal, owner: name, withdrawn: true, isNew };
+  context.printer.result(isNew ? { ...json, voidUntil } : json, text);
 }
 
 function unsettled(): CliError {
