@@ -7,8 +7,8 @@ import { X509Certificate } from 'node:crypto';
 import { bytesEqual, type UnixMillis } from '@witan/core';
 import { ClientError } from './errors.ts';
 
-/** Largest certificate that is parsed, in bytes. */
-const CERTIFICATE_BYTES_MAX = 16 * 1024;
+/** Largest certificate that is parsed, in bytes: 64 names of 253 characters, and the rest. */
+const CERTIFICATE_BYTES_MAX = 32 * 1024;
 
 /** @throws ClientError CLIENT_CERTIFICATE_INVALID */
 export function readCertificate(what: string, der: Uint8Array): X509Certificate {

@@ -7,10 +7,10 @@ import type { Random, UnixMillis } from '@witan/core';
 import { KeysError } from './errors.ts';
 import { nodeRandom } from './node-crypto.ts';
 
-/** Most DNS names in one certificate. */
+/** Most DNS names in one certificate: as many as a manifest may list for a workload. */
 export const DNS_NAMES_MAX = 64;
-/** Most IP addresses in one certificate. */
-export const IP_ADDRESSES_MAX = 32;
+/** Most IP addresses in one certificate: likewise. */
+export const IP_ADDRESSES_MAX = 64;
 
 // ub-common-name is 64 (RFC 5280 appendix A.1). The set excludes what name syntaxes give a meaning.
 const COMMON_NAME = /^[A-Za-z0-9]([A-Za-z0-9 ._/-]{0,62}[A-Za-z0-9])?$/;

@@ -136,14 +136,17 @@ export function seedOf(cluster: Cluster<ReferenceValues>): Seed {
 
 /** Signs what this replica vouches for (I6). */
 export function signedMark(
-  context: ServiceContext,
+  context: Pick<ServiceContext, 'clock'>,
   cluster: Cluster<ReferenceValues>,
 ): WireSigned<'mark'> {
   return sign(cluster, markOf(context, cluster.state.machine));
 }
 
 /** The state, and the head of its log: one signature binds both (I6). */
-function markOf(context: ServiceContext, view: StateView<ReferenceValues>): HighWaterMark {
+function markOf(
+  context: Pick<ServiceContext, 'clock'>,
+  view: StateView<ReferenceValues>,
+): HighWaterMark {
   return { ...view.floor(), timeMs: context.clock.now(), log: view.log.head() };
 }
 

@@ -21,7 +21,7 @@ export function rootLinksOf({ rotations }: View): MessageInitShape<typeof RootLi
 }
 
 export function trustOf(
-  context: ServiceContext,
+  context: Pick<ServiceContext, 'clock' | 'crypto'>,
   cluster: Cluster<ReferenceValues>,
 ): MessageInitShape<typeof TrustSchema> {
   const view = cluster.state.machine;

@@ -73,7 +73,7 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
           record?.generation === machine.generation && isUnrotatedSince(machine, record);
         if (record === undefined || workload === undefined || !isCurrent) continue;
         context.counters.count('certificates_issued');
-        return hand(context, cluster, workload, record, request.publicKey);
+        return handOut(context, cluster, workload, record, request.publicKey);
       }
       throw new PublicError('UNAVAILABLE', 'MANIFEST_CHANGING', 'the manifest keeps changing');
     },
@@ -106,9 +106,13 @@ function isUnrotatedSince(
   return index > (rotations.records.at(-1)?.index ?? 0);
 }
 
-/** Builds the answer. Only a record that is in the log gets here. */
-function hand(
-  context: ServiceContext,
+/**
+ * Builds the answer. Only a record that is in the log gets here. All of it is of one state, that of
+ * the call: were there a wait in between, the next step of a rotation or the next manifest could
+ * come, whose secrets nobody has recorded as released.
+ */
+export function handOut(
+  context: Pick<ServiceContext, 'clock' | 'crypto'>,
   cluster: Cluster<ReferenceValues>,
   workload: Workload<ReferenceValues>,
   record: IssuedIdentity,

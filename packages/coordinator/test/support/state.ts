@@ -20,7 +20,14 @@ import {
   spkiOf,
   type Seed,
 } from '@witan/keys';
-import { approvalBytes, manifestDigest } from '@witan/manifest';
+import {
+  approvalBytes,
+  manifestDigest,
+  rotationBytes,
+  type Approval,
+  type RotationStep,
+} from '@witan/manifest';
+import type { Prepared } from '@witan/replica';
 import {
   nodeIdOf,
   requestKey,
@@ -64,11 +71,7 @@ export class LeaderState {
       previousTransition,
       manifestDigest: digest,
     });
-    const approval = {
-      ownerFingerprint: spkiFingerprint(spkiOf(this.#owner.publicKey)),
-      signature: signP256(this.#owner.privateKey, content),
-    };
-    const approvals = [approval];
+    const approvals = [this.#approve(content)];
     return await this.run({
       kind: 'set-manifest',
       requestKey: this.newKey(),
@@ -94,13 +97,27 @@ export class LeaderState {
 
   /** What the leader answers, or what comes of the command that it proposes. */
   async run(operation: Operation): Promise<CommandResult> {
-    const { seed, machine: view, clock, issuedMax } = this;
-    const confirm = (): Promise<void> => Promise.resolve();
-    const limit = issuedMax === undefined ? {} : { issuedMax };
-    const options = { seed, view, confirm, crypto: nodeCrypto, clock, ...limit };
-    const prepared = await prepareOperation(operation, options);
-    if (prepared.kind === 'answer') return prepared.result;
-    return view.apply(view.appliedIndex + 1, prepared.command, nodeCrypto).result;
+    const prepared = await this.#prepare(operation);
+    return prepared.kind === 'answer' ? prepared.result : this.apply(prepared.command);
+  }
+
+  /** What the leader would propose for a step of a rotation that the owner approves. */
+  async stepCommand(step: RotationStep): Promise<Uint8Array> {
+    const { clusterId: id, epoch: era, head: previousTransition, rotations } = this.machine;
+    const number = rotations.records.length;
+    const content = rotationBytes({ clusterId: id, epoch: era, previousTransition, number, step });
+    const approvals = [this.#approve(content)];
+    const requestKey = this.newKey();
+    const operation = { kind: 'rotate', requestKey, previousTransition, number, step } as const;
+    const prepared = await this.#prepare({ ...operation, approvals });
+    if (prepared.kind === 'command') return prepared.command;
+    throw new Error(JSON.stringify(prepared.result));
+  }
+
+  /** What comes of a command. */
+  apply(command: Uint8Array): CommandResult {
+    const { machine } = this;
+    return machine.apply(machine.appliedIndex + 1, command, nodeCrypto).result;
   }
 
   /** @throws unless the result is of the kind */
@@ -114,6 +131,20 @@ export class LeaderState {
     const bytes = new Uint8Array(16);
     new DataView(bytes.buffer).setUint32(0, this.#requests);
     return requestKey(bytes);
+  }
+
+  async #prepare(operation: Operation): Promise<Prepared<CommandResult>> {
+    const { seed, machine: view, clock, issuedMax } = this;
+    const confirm = (): Promise<void> => Promise.resolve();
+    const limit = issuedMax === undefined ? {} : { issuedMax };
+    const options = { seed, view, confirm, crypto: nodeCrypto, clock, ...limit };
+    return await prepareOperation(operation, options);
+  }
+
+  #approve(content: Uint8Array): Approval {
+    const { publicKey, privateKey } = this.#owner;
+    const ownerFingerprint = spkiFingerprint(spkiOf(publicKey));
+    return { ownerFingerprint, signature: signP256(privateKey, content) };
   }
 
   #manifest(workloads: Readonly<Record<string, object>>): Uint8Array {
