@@ -112,6 +112,11 @@ export function wholeSeconds(millis: number): number {
   return Math.floor(millis / 1000);
 }
 
+/** The time as certificates and lists carry it. */
+export function dateOf(millis: number): Date {
+  return new Date(wholeSeconds(millis) * 1000);
+}
+
 function invalid(field: string, expected: string, found: string): KeysError {
   const shown = found.slice(0, 100);
   return new KeysError('KEYS_CERTIFICATE_FIELD_INVALID', 'certificate field is not acceptable', {

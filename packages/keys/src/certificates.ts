@@ -6,9 +6,10 @@
  * certificates of one key: whoever makes one keeps it (I8). Nothing here looks at a clock.
  */
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { Validity as CertificateValidity } from '@peculiar/asn1-x509';
 import {
+  assert,
   bytesEqual,
-  concatBytes,
   unixMillis,
   type ClusterId,
   type Generation,
@@ -21,26 +22,29 @@ import {
   checkSerial,
   checkUri,
   checkValidity,
-  wholeSeconds,
+  dateOf,
   type Validity,
 } from './certificate-fields.ts';
-import { readCertificate } from './der/certificate.ts';
-import { explicit, integer, positiveInteger, sequence, time, type Der } from './der/write.ts';
 import { KeysError } from './errors.ts';
 import { isP256Key } from './node-crypto.ts';
-import { assertP256, spkiOf } from './p256.ts';
+import { assertP256, isP256Spki, spkiOf } from './p256.ts';
 import {
   alternativeNames,
   caExtensions,
   ECDSA_WITH_SHA256,
-  extensions,
   keyIdOf,
   keyIdentifiers,
   signedObject,
   SIMULATED_EXTENSION,
   subjectName,
+  encode,
+  integer,
+  sequence,
+  tagged,
   TLS_EXTENSIONS,
+  type Der,
 } from './certificate-parts.ts';
+import { readCertificate } from './read-certificate.ts';
 import { marks } from './simulated-marker.ts';
 
 interface CommonRequest extends Validity {
@@ -92,7 +96,7 @@ export interface CertificateAuthority {
 /** The private side of an authority; of no use to other packages. */
 export interface CertificateSigner {
   readonly key: KeyObject;
-  /** DER of the issuer's name. */
+  /** The issuer's name in DER. */
   readonly name: Uint8Array;
   /** Subject key identifier. */
   readonly keyId: Uint8Array;
@@ -123,7 +127,11 @@ export function loadCertificateAuthority(
       notAfter: unixMillis(certificate.validToDate.getTime()),
     },
     simulated: marks(read),
-    signer: { key: privateKey, name: read.subject, keyId: keyIdOf(spkiOf(privateKey)) },
+    signer: {
+      key: privateKey,
+      name: encode(read.parts.subject),
+      keyId: keyIdOf(spkiOf(privateKey)),
+    },
   };
 }
 
@@ -144,7 +152,7 @@ export function createRootCertificate(request: RootCertificateRequest): Der {
     ...request,
     subject,
     spki,
-    extensions: [caExtensions(undefined), keyIdentifiers(keyId, keyId)],
+    extensions: [...caExtensions(undefined), ...keyIdentifiers(keyId, keyId)],
   });
 }
 
@@ -165,13 +173,14 @@ export function createCrossCertificate(
   later: Uint8Array,
   request: CommonRequest,
 ): Der {
-  const { subject, spki } = readCertificate(later);
+  const { certificate, parts } = readCertificate(later);
+  const spki = spkiOf(certificate.publicKey);
   return sign(earlier.signer, earlier.validity, {
     ...request,
     simulated: request.simulated || earlier.simulated,
-    subject,
+    subject: encode(parts.subject),
     spki,
-    extensions: [caExtensions(1), keyIdentifiers(keyIdOf(spki), earlier.signer.keyId)],
+    extensions: [...caExtensions(1), ...keyIdentifiers(keyIdOf(spki), earlier.signer.keyId)],
   });
 }
 
@@ -217,7 +226,7 @@ export function createMeshCaCertificate(request: MeshCaCertificateRequest): Der 
     simulated,
     subject: meshCaName({ ...request, simulated }),
     spki,
-    extensions: [caExtensions(0), keyIdentifiers(keyIdOf(spki), root.signer.keyId)],
+    extensions: [...caExtensions(0), ...keyIdentifiers(keyIdOf(spki), root.signer.keyId)],
   });
 }
 
@@ -244,8 +253,8 @@ export function issueLeafCertificate(
     subject: subjectName(request.commonName, simulated),
     spki: request.subjectSpki,
     extensions: [
-      TLS_EXTENSIONS,
-      keyIdentifiers(keyIdOf(request.subjectSpki), meshCa.signer.keyId),
+      ...TLS_EXTENSIONS,
+      ...keyIdentifiers(keyIdOf(request.subjectSpki), meshCa.signer.keyId),
       alternativeNames(request.uri, request.dnsNames, request.ipAddresses),
     ],
   });
@@ -273,14 +282,14 @@ function checkSubjectKey(spki: Uint8Array): void {
 interface Signable extends CommonRequest {
   /** DER. */
   readonly subject: Uint8Array;
+  /** In the one form of `isP256Spki`. */
   readonly spki: Uint8Array;
-  /** DER, in order. */
+  /** Each in DER. */
   readonly extensions: readonly Uint8Array[];
 }
 
-/** Version 3 (RFC 5280 section 4.1.2.1). */
-const VERSION = explicit(0, integer(2));
-const EXTENSIONS_TAG = 3;
+/** The number of version 3 (RFC 5280 section 4.1.2.1). */
+const VERSION: Der = tagged(0, integer(2));
 
 /** TBSCertificate of RFC 5280 section 4.1, signed. */
 function sign(
@@ -290,21 +299,23 @@ function sign(
 ): Der {
   checkSerial(contents.serial);
   checkValidity(contents, issuerValidity);
-  const mark = contents.simulated ? [SIMULATED_EXTENSION] : [];
-  const { notBefore, notAfter } = contents;
-  return signedObject(
-    sequence(
-      VERSION,
-      positiveInteger(contents.serial),
-      ECDSA_WITH_SHA256,
-      signer.name,
-      sequence(time(wholeSeconds(notBefore)), time(wholeSeconds(notAfter))),
-      contents.subject,
-      contents.spki,
-      extensions(EXTENSIONS_TAG, concatBytes(...contents.extensions, ...mark)),
-    ),
-    signer.key,
+  assert(isP256Spki(contents.spki), 'certificates are of P-256 keys in one form');
+  const { notBefore, notAfter, simulated } = contents;
+  const extensions = simulated
+    ? [...contents.extensions, SIMULATED_EXTENSION]
+    : contents.extensions;
+  const validity = { notBefore: dateOf(notBefore), notAfter: dateOf(notAfter) };
+  const certificate = sequence(
+    VERSION,
+    integer(contents.serial),
+    ECDSA_WITH_SHA256,
+    signer.name,
+    encode(new CertificateValidity(validity)),
+    contents.subject,
+    contents.spki,
+    tagged(3, sequence(...extensions)),
   );
+  return signedObject(certificate, signer.key);
 }
 
 /** A self-signed certificate for TLS alone, whose names and dates carry no trust. */
@@ -316,5 +327,5 @@ export function selfSignedTls(
   const signer = { key: privateKey, name, keyId: new Uint8Array(0) };
   const spki = spkiOf(privateKey);
   const contents = { ...request, simulated: false, subject: name, spki };
-  return sign(signer, undefined, { ...contents, extensions: [TLS_EXTENSIONS] });
+  return sign(signer, undefined, { ...contents, extensions: TLS_EXTENSIONS });
 }

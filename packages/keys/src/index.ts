@@ -19,7 +19,7 @@ export {
   type SecretOwner,
 } from './derivations.ts';
 export { isP256Spki, signP256, spkiFingerprint, spkiOf, verifyP256 } from './p256.ts';
-export { spkiOfCertificate } from './der/certificate.ts';
+export { spkiOfCertificate } from './read-certificate.ts';
 export { SEAL_VERSION, parseSealHeader, type SealHeader } from './seal-header.ts';
 export {
   GENERATIONS_MAX,
