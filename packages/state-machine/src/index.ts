@@ -29,6 +29,7 @@ export type {
 export { transitionFor, type TransitionInput } from './set-manifest.ts';
 export type { AuditLogView } from './audit-log.ts';
 export * from './options.ts';
+export type { HeldView, HoldersLeft } from './held-certificates.ts';
 export type { Revocation } from './revocations.ts';
 export { heldSinceBefore } from './rotate.ts';
 export type { CaState, RootLink, RotationRecord, RotationsView } from './rotations.ts';

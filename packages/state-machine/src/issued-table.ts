@@ -53,13 +53,14 @@ export class IssuedTable {
     return this.#notAfterMsMin < notBeforeMs - limits.ISSUED_GRACE_MS;
   }
 
-  /** Adds a record and drops those that expired long before it. */
-  add(record: IssuedIdentity): void {
+  /** Adds a record. @returns those that expired long before it, and were dropped */
+  add(record: IssuedIdentity): readonly IssuedIdentity[] {
     assert(!this.#records.has(record.serial), 'a serial is issued once');
     assert(record.index > this.#newestIndex, 'certificates are recorded in the order of the log');
-    this.#prune(record.notBeforeMs);
+    const pruned = this.#prune(record.notBeforeMs);
     assert(this.#records.size < this.#recordsMax, 'the certificate table has room');
     this.#insert(record);
+    return pruned;
   }
 
   #insert(record: IssuedIdentity): void {
@@ -79,15 +80,18 @@ export class IssuedTable {
     else this.#counts.set(workload, count);
   }
 
-  #prune(notBeforeMs: number): void {
-    if (this.#notAfterMsMin >= notBeforeMs - limits.ISSUED_GRACE_MS) return;
+  #prune(notBeforeMs: number): readonly IssuedIdentity[] {
+    if (this.#notAfterMsMin >= notBeforeMs - limits.ISSUED_GRACE_MS) return [];
     this.#notAfterMsMin = Infinity;
+    const pruned: IssuedIdentity[] = [];
     for (const [serial, record] of this.#records) {
       if (isPrunable(record, notBeforeMs)) {
         this.#records.delete(serial);
         this.#count(record.workload, -1);
+        pruned.push(record);
       } else this.#notAfterMsMin = Math.min(this.#notAfterMsMin, record.notAfterMs);
     }
+    return pruned;
   }
 
   write(writer: CanonicalWriter): void {

@@ -18,7 +18,7 @@ import type { StateView } from './view.ts';
 
 type View = Pick<
   StateView<unknown>,
-  'clusterId' | 'epoch' | 'head' | 'issued' | 'isRevoked' | 'manifest' | 'rotations' | 'slots'
+  'clusterId' | 'epoch' | 'head' | 'issued' | 'manifest' | 'revocationOf' | 'rotations' | 'slots'
 >;
 
 /** Decides without changing anything. */
@@ -131,14 +131,15 @@ function refuseLeftBehind(view: View, step: RotationStep, timeMs: UnixMillis): R
 
 /** The newest certificate of each key, where it is valid and older than `index`. */
 export function heldSinceBefore(
-  view: Pick<View, 'issued' | 'isRevoked'>,
+  view: Pick<View, 'issued' | 'revocationOf'>,
   index: number,
   timeMs: number,
 ): readonly IssuedIdentity[] {
   const newest = new Map<string, IssuedIdentity>();
   for (const record of view.issued()) newest.set(record.spkiSha256, record);
   return [...newest.values()].filter(
-    (record) => record.index < index && record.notAfterMs > timeMs && !view.isRevoked(record),
+    (record) =>
+      record.index < index && record.notAfterMs > timeMs && view.revocationOf(record) === undefined,
   );
 }
 

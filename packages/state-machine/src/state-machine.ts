@@ -29,6 +29,7 @@ import { AuditLog, type AuditLogView } from './audit-log.ts';
 import { writeHex } from './codec.ts';
 import type { RequestKey } from './commands.ts';
 import { decideCommand } from './decide.ts';
+import { HeldCertificates, type HeldView } from './held-certificates.ts';
 import { IssuedTable } from './issued-table.ts';
 import { Ledger } from './ledger.ts';
 import { Lifecycle } from './lifecycle.ts';
@@ -68,6 +69,7 @@ import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 export class StateMachine<ReferenceValues> implements StateView<ReferenceValues> {
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
+  readonly #held: HeldCertificates = new HeldCertificates(this);
   readonly #parseReferenceValues: ParseReferenceValues<ReferenceValues>;
   readonly #membership: Membership;
   readonly #ledger: Ledger<ReferenceValues>;
@@ -134,21 +136,18 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     members: readonly MemberInfo[],
     options: SnapshotOptions<ReferenceValues>,
   ): StateMachine<ReferenceValues> {
-    const { recovery } = signed;
-    const historyPublicKey = historyKeyFor(recovery, this);
-    const recoveries = [...this.recoveries, signed];
-    verifyRecoveries(recoveries, this.clusterId, historyPublicKey, options.crypto);
-    const copy = StateMachine.decodeSnapshot(this.encodeSnapshot(), options);
+    const { epoch, from } = signed.recovery;
+    const { crypto } = options;
+    const historyPublicKey = historyKeyFor(signed.recovery, this);
+    verifyRecoveries([...this.recoveries, signed], this.clusterId, historyPublicKey, crypto);
+    const copy = readSnapshot(this.encodeSnapshot(), options);
     const membership = membershipOf(this.#membership, members);
-    copy.#ledger.recovered(signed, options.crypto);
-    const { clusterId, epoch } = recovery;
-    const appliedIndex = this.#appliedIndex + 1;
-    const [ledger, issued, requests] = [copy.#ledger, copy.#issued, copy.#requests];
-    const kept = { ledger, issued, requests, lifecycle: copy.#lifecycle, log: copy.#log };
-    const proposals = copy.#proposals.recovered();
-    const parts = { clusterId, epoch, appliedIndex, membership, ...kept, proposals };
+    copy.ledger.recovered(signed, crypto);
+    const appliedIndex = from.index + 1;
+    const proposals = copy.proposals.recovered();
+    const parts = { ...copy, epoch, appliedIndex, membership, proposals };
     const opened = new StateMachine(parts, options);
-    opened.#record(leavesOfRecovery(opened, appliedIndex, signed, options.crypto));
+    opened.#record(leavesOfRecovery(opened, appliedIndex, signed, crypto));
     return opened;
   }
 
@@ -212,8 +211,8 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     return this.#lifecycle.revocations.of(record);
   }
 
-  isRevoked(record: IssuedIdentity): boolean {
-    return this.revocationOf(record) !== undefined;
+  get held(): HeldView {
+    return this.#held;
   }
 
   get shares(): GivenShares {
@@ -293,7 +292,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     const { result, requestKey, digest, repeated } = decision;
     if (!repeated) {
       this.#carryOut(decision, index);
-      if (result.kind === 'issued') this.#issued.add(result.record);
+      if (result.kind === 'issued') this.#held.add(result.record, this.#issued);
       if (requestKey !== undefined && digest !== undefined && isRemembered(result)) {
         this.#requests.add({ key: requestKey, index, digest, result });
       }
@@ -360,6 +359,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     if (next !== undefined) {
       this.#ledger.append(next);
       this.#lifecycle.manifestSet(next, index, this.#issued.values());
+      this.#held.revocationsChanged();
       this.#proposals.clear();
     }
     if (slots !== undefined) {

@@ -3,6 +3,7 @@ import type { ClusterId, Epoch, Generation, Sha256Hex, SlotName } from '@witan/c
 import type { Floor, SignedRecovery, SignedTransition, ValidatedManifest } from '@witan/manifest';
 import type { AuditLogView } from './audit-log.ts';
 import type { RequestKey } from './commands.ts';
+import type { HeldView } from './held-certificates.ts';
 import type {
   Configuration,
   ConfigurationViolation,
@@ -93,8 +94,8 @@ export interface StateView<ReferenceValues> {
   issued(): Iterable<IssuedIdentity>;
   /** When and why a certificate stopped to count; undefined where it counts. */
   revocationOf(record: IssuedIdentity): Revocation | undefined;
-  /** Whether a certificate counts no longer. */
-  isRevoked(record: IssuedIdentity): boolean;
+  /** Answers about certificates that take no look at all records. */
+  readonly held: HeldView;
   /** @param serial 32 lower-case hex digits */
   issuedBySerial(serial: string): IssuedIdentity | undefined;
   /** The result remembered under a request key. */

@@ -9,12 +9,7 @@ import {
   type RotationRecordSchema,
 } from '@witan/protocol';
 import { rotationText } from '@witan/manifest';
-import {
-  heldSinceBefore,
-  type CaState,
-  type RotationRecord,
-  type StateView,
-} from '@witan/state-machine';
+import type { CaState, RotationRecord, StateView } from '@witan/state-machine';
 import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import type { Operation } from '../operations.ts';
@@ -106,13 +101,12 @@ function caToWire(
   { phase, active, sinceIndex }: CaState,
   now: number,
 ): MessageInitShape<typeof CaStatusSchema> {
-  const left = phase === 'idle' ? [] : heldSinceBefore(view, sinceIndex, now);
-  const workloads = [...new Set(left.map(({ workload }) => workload))];
+  const left = phase === 'idle' ? undefined : view.held.holdersLeft(sinceIndex, now);
   return {
     phase,
     active: BigInt(active),
-    holdersLeft: BigInt(left.length),
-    workloadsLeft: workloads.slice(0, WORKLOADS_SHOWN),
+    holdersLeft: BigInt(left?.count ?? 0),
+    workloadsLeft: left?.workloads.slice(0, WORKLOADS_SHOWN) ?? [],
   };
 }
 
