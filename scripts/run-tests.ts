@@ -11,7 +11,11 @@ import { join, relative } from 'node:path';
 import type { TestCounts } from './test-counts-reporter.ts';
 
 const root = join(import.meta.dirname, '..');
-const projects: readonly string[] = ['unit', 'integration'];
+/** What runs one after the other: names, and the test projects of each. */
+const stages: Readonly<Record<string, readonly string[]>> = {
+  unit: ['pure', 'unit'],
+  integration: ['integration'],
+};
 const vectors = '../shared/vectors';
 
 /** Paths relative to the root, as vitest wants its filters; options stay as they are. */
@@ -21,10 +25,15 @@ function vitestArguments(argv: readonly string[]): readonly string[] {
   );
 }
 
-function runProject(project: string, argv: readonly string[], countsPath: string): TestCounts {
+function runStage(
+  projects: readonly string[],
+  argv: readonly string[],
+  countsPath: string,
+): TestCounts {
   const reporters = ['--reporter=default', '--reporter=./scripts/test-counts-reporter.ts'];
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  const options = ['run', '--project', project, '--passWithNoTests', ...reporters];
+  const chosen = projects.flatMap((project) => ['--project', project]);
+  const options = ['run', ...chosen, '--passWithNoTests', ...reporters];
   const { status } = spawnSync(process.execPath, [vitest, ...options, ...argv], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -46,9 +55,9 @@ function main(argv: readonly string[]): number {
   const directory = mkdtempSync(join(tmpdir(), 'witan-tests-'));
   const total = { passed: 0, failed: 0, skipped: 0 };
   try {
-    for (const project of projects) {
-      console.log(`== ${project} suites ==`);
-      const counts = runProject(project, vitestArguments(argv), join(directory, project));
+    for (const [name, projects] of Object.entries(stages)) {
+      console.log(`== ${name} suites ==`);
+      const counts = runStage(projects, vitestArguments(argv), join(directory, name));
       total.passed += counts.passed;
       total.failed += counts.failed;
       total.skipped += counts.skipped;

@@ -52,34 +52,49 @@ export async function startTeeSim(
   throw new DevClusterError('DEVCLUSTER_START_FAILED', message, { fields: { log: layout.teeLog } });
 }
 
-/** Ports on loopback that were free a moment ago. */
+/**
+ * Where ports are taken from: below those that kernels give out by themselves, so that no
+ * connection gets one before the process that it is meant for listens on it.
+ */
+const PORT_MIN = 12_000;
+const PORTS = 20_000;
+/** Processes begin at different ports, so that two clusters can start at the same time. */
+const PORTS_APART = 100;
+
+let triedPorts = 0;
+
+/**
+ * Ports on loopback that were free a moment ago, and that this process was not given before.
+ *
+ * @throws DevClusterError DEVCLUSTER_START_FAILED where none is left
+ */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise<typeof server>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', () => {
-          resolve(server);
-        });
-      });
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<void>((resolve) => {
-          server.close(() => {
-            resolve();
-          });
-        }),
-    ),
-  );
+  const ports: number[] = [];
+  while (ports.length < count) {
+    if (triedPorts >= PORTS) {
+      const message = 'no port is free any more';
+      const fields = { expected: `a port from ${PORT_MIN} to ${PORT_MIN + PORTS - 1}` };
+      throw new DevClusterError('DEVCLUSTER_START_FAILED', message, { fields });
+    }
+    const port = PORT_MIN + ((process.pid * PORTS_APART + triedPorts) % PORTS);
+    triedPorts += 1;
+    if (await isFree(port)) ports.push(port);
+  }
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => {
+      resolve(false);
+    });
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
+  });
 }
 
 /** Whether a process exists. */
