@@ -110,6 +110,20 @@ describe('audit', () => {
     expect(await witan('audit', 'recoveries')).toMatchObject({ code: 0, json: { recoveries: [] } });
     expect(await witan('audit', 'approvals', '--generation', '9')).toMatchObject({ code: 2 });
   });
+
+  it('looks at a part of the log, which is checked against a later head', async () => {
+    const part = await witan('audit', 'approvals', '--from', '0', '--to', '2');
+    expect(part).toMatchObject({ code: 0, json: { log: { from: 0, to: 2, complete: false } } });
+    expect(part.json['approvals']).toMatchObject([{ name: 'alice', action: 'generation 1' }]);
+    const since = await witan('audit', 'secret', 'database', '--since-verified');
+    expect(since).toMatchObject({ code: 0, json: { log: { complete: false } } });
+    const { releases } = since.json as { readonly releases: readonly Json[] };
+    expect(releases.map((release) => release['serial'])).not.toContain(serial);
+    const newest = await witan('audit', 'measurements', '--limit', '1');
+    expect(newest.code).toBe(0);
+    const log = newest.json['log'] as { readonly from: number; readonly to: number };
+    expect(log.to - log.from).toBe(1);
+  });
 });
 
 describe('verify', () => {

@@ -62,6 +62,13 @@ async function isRecorded(pem: string): Promise<boolean> {
   return found.length === 1;
 }
 
+/** Runs `witan receipt`, which has to be content. */
+async function receipt(...argv: readonly string[]): Promise<unknown> {
+  const ran = await runWitan('receipt', ...argv, '--json');
+  expect(ran.code, ran.stderr).toBe(0);
+  return JSON.parse(ran.stdout);
+}
+
 /** The secret inside of an owner's share. */
 async function valueOf(owner: Owner): Promise<Buffer> {
   const file = await openShareOf(test.current, owner, shares);
@@ -126,6 +133,9 @@ async function recover(owner: Owner, at: number, ...more: readonly string[]) {
 describe('a cluster that lost its majority', () => {
   it('opens with two shares of three, given to two replicas, through a kill (I7, I8)', async () => {
     const { cluster, options } = test.current;
+    const held = new X509Certificate(before['own'] ?? '').serialNumber.toLowerCase();
+    const receipts = { earlier: path('earlier.json'), later: path('later.json') };
+    await receipt('get', held, '--out', receipts.earlier, ...options);
     await killAll();
     for (const slot of slots()) {
       await cp(cluster.layout.data(slot), path('old', slot), { recursive: true });
@@ -155,6 +165,22 @@ describe('a cluster that lost its majority', () => {
       mesh: before['mesh'],
     });
     expect(await isRecorded(before['own'] ?? '')).toBe(true);
+    // Receipts hold across it, old ones and new ones of what was before; it has its own (I7).
+    const config = options.slice(2);
+    await receipt('get', held, '--out', receipts.later, ...options);
+    for (const file of Object.values(receipts)) {
+      const checked = await receipt('verify', file, ...config);
+      expect(checked).toMatchObject({ leaf: { kind: 'issuance', serial: held, epoch: 1 } });
+    }
+    const file = path('recovery.json');
+    await receipt('get', '--recovery', '2', '--out', file, ...options);
+    expect(await receipt('verify', file, ...config)).toMatchObject({
+      leaf: { kind: 'recovery', epoch: 2, key: 'shares' },
+    });
+    const asked = await runWitan('receipt', 'get', '--recovery', '3', ...options, '--json');
+    expect(JSON.parse(asked.stdout)).toMatchObject({
+      error: { fields: { remoteCode: 'LEAF_UNKNOWN' } },
+    });
     const again = await recover('alice', 0, '--wait', '5');
     expect(again.code).toBe(0);
     expect(again.stderr).toContain('nothing to recover');

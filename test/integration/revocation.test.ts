@@ -62,6 +62,11 @@ it('stops issuance at a follower that was paused meanwhile, and revokes (I3, I5)
   const { json, code } = await witan('revocations', '--out', crl);
   expect(code).toBe(0);
   expect(json['revoked']).toMatchObject([{ serial, workload: 'orders' }]);
+  // By the log as well: nobody holds it any more whom a peer with that list accepts.
+  expect((await witan('audit', 'measurements')).json).toMatchObject({
+    measurements: [],
+    revoked: [{ workload: 'orders', certificates: 1 }],
+  });
   expect((await readFile(crl, 'utf8')).split('BEGIN X509 CRL')).toHaveLength(
     Number(json['lists']) + 1,
   );

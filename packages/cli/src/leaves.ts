@@ -65,10 +65,31 @@ export function headToJson({ size, root }: TreeHead): { readonly [name: string]:
   return { size, root: toHex(root) };
 }
 
-/** How far the answer reaches back. */
-export function describeReach({ from, head }: Pick<FetchedLeaves, 'from' | 'head'>): string {
-  const older = from === 0 ? 'complete' : `leaves before ${from} are no longer kept`;
-  return `Log of ${head.size} entries, root ${short(toHex(head.root))}, signed; ${older}.\n`;
+/** What of the log was looked at, and what that shows. */
+export function describeReach(
+  fetched: Pick<FetchedLeaves, 'from' | 'to' | 'head' | 'isPruned'>,
+): string {
+  const { from, to, head, isPruned } = fetched;
+  const root = `the signed root ${short(toHex(head.root))}`;
+  const part = `Every leaf from ${from} to ${to - 1} of ${head.size}`;
+  const checked =
+    from === to
+      ? `No leaf of ${head.size} was looked at.`
+      : `${part} was checked against ${root}, so none of them is left out.`;
+  const before = isPruned
+    ? ` Leaves before ${from} are no longer kept.`
+    : from > 0
+      ? ` Leaves before ${from} were not looked at.`
+      : '';
+  const after = to < head.size ? ` Leaves from ${to} on were not looked at.` : '';
+  return `${checked}${before}${after}\n`;
+}
+
+/** The same for programs. */
+export function reachToJson({ from, to, head }: Pick<FetchedLeaves, 'from' | 'to' | 'head'>): {
+  readonly [name: string]: Json;
+} {
+  return { ...headToJson(head), from, to, complete: from === 0 && to === head.size };
 }
 
 const short = (hex: string): string => `${hex.slice(0, 16)}…`;

@@ -1,55 +1,18 @@
 /** Reading commands against a cluster: status and history, as people and programs see them. */
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Scene, makeHardware, type Hardware } from '@witan/client/testing';
-import { Desk, type Said } from './support/desk.ts';
+import { describe, expect, it } from 'vitest';
+import { DEAD, useClusterDesk } from './support/cluster-desk.ts';
 
-const DEAD = '127.0.0.1:1';
-
-let hardware: Hardware;
-let scene: Scene;
-let desk: Desk;
-
-beforeAll(() => {
-  hardware = makeHardware();
-}, 60_000);
-
-beforeEach(async () => {
-  desk = await Desk.open();
-  scene = new Scene(hardware);
-  for (let i = 0; i < 3; i += 1) await scene.start();
-  const pem = Buffer.from(scene.alice.pair.privateKeyPem.expose()).toString('utf8');
-  await desk.write('alice.key.pem', pem);
-  await desk.write('manifest.json', scene.manifestJson());
-});
-
-afterEach(async () => {
-  await scene.close();
-  await desk.close();
-});
-
-function endpoints(): readonly string[] {
-  return ['--endpoint', scene.replicas.map(({ address }) => address).join(',')];
-}
-
-async function set(): Promise<Said> {
-  const files = [
-    '--manifest',
-    desk.path('manifest.json'),
-    '--owner-key',
-    desk.path('alice.key.pem'),
-  ];
-  return await desk.witan(['set', ...files, ...endpoints()]);
-}
+const test = useClusterDesk();
 
 /** Columns without what widens them. */
 function plain(text: string): string {
-  return desk.plain(text).replaceAll(/ {2,}/g, '  ');
+  return test.desk.plain(text).replaceAll(/ {2,}/g, '  ');
 }
 
 describe('status', () => {
   it('shows every replica, the unreachable ones too, and the simulated TEE (I11)', async () => {
-    await set();
-    const said = await desk.witan(['status', ...endpoints(), '--endpoint', DEAD]);
+    await test.set();
+    const said = await test.desk.witan(['status', ...test.endpoints(), '--endpoint', DEAD]);
     expect(said.code).toBe(0);
     expect(plain(said.stdout)).toMatchInlineSnapshot(`
       "SIMULATED TEE: no hardware protects this cluster. For development only.
@@ -65,8 +28,8 @@ describe('status', () => {
   });
 
   it('ends with 1 when no replica answers', async () => {
-    const file = ['--manifest', desk.path('manifest.json')];
-    const said = await desk.witan(['status', ...file, '--endpoint', DEAD, '--json']);
+    const file = ['--manifest', test.desk.path('manifest.json')];
+    const said = await test.desk.witan(['status', ...file, '--endpoint', DEAD, '--json']);
     expect(said.code).toBe(1);
     expect(JSON.parse(said.stdout)).toMatchObject({ ok: false, replicas: [{ reached: false }] });
   });
@@ -74,10 +37,10 @@ describe('status', () => {
 
 describe('history', () => {
   it('shows the verified chain, and the simulated TEE (I11)', async () => {
-    await set();
-    const said = await desk.witan(['history', ...endpoints()]);
+    await test.set();
+    const said = await test.desk.witan(['history', ...test.endpoints()]);
     expect(said.code).toBe(0);
-    expect(desk.plain(said.stdout)).toMatchInlineSnapshot(`
+    expect(test.desk.plain(said.stdout)).toMatchInlineSnapshot(`
       "SIMULATED TEE: no hardware protects this cluster. For development only.
       GEN  EPOCH  TIME (LEADER)             TRANSITION         MANIFEST           APPROVED BY
       1    1      TIME  SHORT  SHORT  SHORT
@@ -87,10 +50,10 @@ describe('history', () => {
   });
 
   it('shows every full recovery, and verify does as well (I7)', async () => {
-    await set();
-    scene.cluster.recover();
+    await test.set();
+    test.scene.cluster.recover();
     for (const command of ['history', 'verify']) {
-      const said = await desk.witan([command, ...endpoints()]);
+      const said = await test.desk.witan([command, ...test.endpoints()]);
       expect(said.code).toBe(0);
       const shown = said.stdout.split('\n');
       const at = shown.indexOf('Full recoveries');
@@ -100,16 +63,16 @@ describe('history', () => {
         2  TIME  epoch 1 index 8 generation 1  shares  SHORT  witan-0, witan-1  witan-2"
       `);
     }
-    const said = await desk.witan(['history', ...endpoints(), '--json']);
+    const said = await test.desk.witan(['history', ...test.endpoints(), '--json']);
     expect(JSON.parse(said.stdout)).toMatchObject({
       recoveries: [{ epoch: 2, key: 'shares', acceptedMissing: ['witan-2'] }],
     });
   });
 
   it('ends with 3 when the chain is cut', async () => {
-    await set();
-    for (const { faults } of scene.replicas)
+    await test.set();
+    for (const { faults } of test.scene.replicas)
       faults.history = (answer) => ({ ...answer, records: [] });
-    expect(await desk.witan(['history', ...endpoints()])).toMatchObject({ code: 3 });
+    expect(await test.desk.witan(['history', ...test.endpoints()])).toMatchObject({ code: 3 });
   });
 });

@@ -2,9 +2,10 @@
  * The audit log as a client sees it: receipts, leaves with what leads from them to a signed head,
  * and proofs that the log only grew. Whatever is given out was verified (I6).
  */
-import { fromHex, toHex, type Crypto } from '@witan/core';
+import { fromHex, type Crypto } from '@witan/core';
 import {
   decodeLeaf,
+  LEAF_KINDS,
   leafHash,
   ManifestError,
   MerkleLog,
@@ -12,6 +13,7 @@ import {
   verifyFrontier,
   verifyReceipt,
   type HighWaterMark,
+  type LeafKind,
   type LogLeaf,
   type Receipt,
   type TreeHead,
@@ -36,11 +38,33 @@ export interface NumberedLeaf {
   readonly leaf: LogLeaf;
 }
 
-/** Leaves up to a signed head, without a gap. */
+/** Which leaves are wanted. */
+export interface LeafRange {
+  /** The first one, from 0; without: the oldest that is kept. */
+  readonly from?: number;
+  /** Behind the last one; without: up to the newest. */
+  readonly to?: number;
+  /** No more than so many, the newest of those. */
+  readonly limit?: number;
+  /**
+   * From the head on that `verify` saw last, where it saw one and the leaves are still kept. The
+   * log must go on from there.
+   */
+  readonly sinceSeen?: boolean;
+  /** Others are checked as well, and then left out. */
+  readonly kinds?: readonly LeafKind[];
+}
+
+/** Leaves of a part of the log, every one of them checked against a signed head. */
 export interface FetchedLeaves {
+  /** All leaves of the part, or those of the kinds asked for. */
   readonly leaves: readonly NumberedLeaf[];
-  /** The oldest leaf that was given; older ones are no longer kept. */
+  /** The first leaf that was checked. */
   readonly from: number;
+  /** Whether leaves that were asked for are no longer kept: those before `from`. */
+  readonly isPruned: boolean;
+  /** Behind the last leaf that was checked. */
+  readonly to: number;
   readonly head: TreeHead;
   readonly mark: HighWaterMark;
   /** No hardware protects the replica that answered (I11). */
@@ -77,55 +101,134 @@ export async function fetchReceipt(
 }
 
 /**
- * Fetches all leaves from a number on, or from the oldest that is kept, and checks them against one
- * signed head.
+ * Fetches a part of the log, page by page, and checks it against a signed head: the leaves give the
+ * root of the log at the end of the part, and that log is a beginning of the signed one. So none of
+ * them is left out or made up; nothing is said of leaves outside.
  *
- * @param seen the head that was seen last: `from` is its size, and the log must go on from it
- * @throws ClientError CLIENT_LOG_INCONSISTENT; RemoteError, TransportError
+ * @throws ClientError CLIENT_LOG_INCONSISTENT, CLIENT_ANSWER_MALFORMED; RemoteError, TransportError
  */
 export async function fetchLeaves(
   attempt: Attempt,
-  seen: TreeHead | undefined,
+  range: LeafRange,
   anchors: Anchors,
   crypto: Crypto,
 ): Promise<FetchedLeaves> {
-  const { floor } = anchors.known;
-  const { connection, timeoutMs } = attempt;
-  const ask = (from: number, size: number) => {
-    const request = { from: BigInt(from), size: BigInt(size) };
-    return connection.unary(AuditService.method.getLeaves, request, { timeoutMs });
-  };
-  const first = await ask(seen?.size ?? 0, 0);
-  const { answer, mark, head } = vouched(first, anchors, floor);
-  const from = Number(first.from);
-  checkGrown(seen, head);
-  const bytes: Uint8Array[] = [];
-  let page = first;
-  for (let pages = 0; ; pages += 1) {
-    bytes.push(...page.leaves);
-    if (from + bytes.length >= head.size) break;
-    if (page.leaves.length === 0 || pages > PAGES_MAX) {
-      throw malformed(`${head.size} leaves`, from + bytes.length);
-    }
-    page = await ask(from + bytes.length, head.size);
-    vouched(page, anchors, floor);
+  const { connection } = attempt;
+  const reader = new LeafReader(attempt, anchors, crypto);
+  const { seen, from, to: end } = await reader.locate(range);
+  const part = await reader.read(from, end, new Set(range.kinds ?? LEAF_KINDS));
+  const { answer, mark, head } = await reader.vouchFor(part);
+  if (seen !== undefined && part.from !== seen.size) {
+    await checkLogContinues(attempt, seen, anchors, crypto);
+  } else if (seen !== undefined) {
+    consistent(() => {
+      verifyFrontier(seen, part.frontier, crypto);
+    });
   }
-  consistent(() => {
-    const isSeen = seen !== undefined && from === seen.size;
-    if (isSeen) verifyFrontier(seen, first.frontier, crypto);
-    const hashes = bytes.map((leaf) => leafHash(leaf, crypto));
-    const root = rootOf(from, first.frontier, hashes, crypto);
-    if (toHex(root) === toHex(head.root)) return;
-    const fields = { path: 'leaves', expected: toHex(head.root), found: toHex(root) };
-    throw new ManifestError('MERKLE_INCONSISTENT', fields);
-  });
-  const leaves = bytes.map((leaf, at) => ({
-    number: from + at,
-    leaf: read('leaf', () => decodeLeaf(leaf)),
-  }));
   anchors.accept(answer, mark);
   const simulated = connection.peer.claims?.claims.simulated === true;
-  return { leaves, from, head, mark, simulated };
+  const isPruned = part.from > from;
+  const to = part.root.size;
+  return { leaves: part.leaves, from: part.from, isPruned, to, head, mark, simulated };
+}
+
+/** A part of a log by itself. */
+interface Part {
+  readonly from: number;
+  /** Perfect subtrees of what is before it. */
+  readonly frontier: readonly Uint8Array[];
+  readonly leaves: readonly NumberedLeaf[];
+  /** Of the log that ends with this part. */
+  readonly root: TreeHead;
+  /** What signs for the first page. */
+  readonly vouched: ReturnType<typeof vouched>;
+}
+
+/** Behind every leaf that can be, so that the answer holds none. */
+const NO_LEAF = Number.MAX_SAFE_INTEGER;
+
+/** Reads one part of a log from one replica. */
+class LeafReader {
+  readonly #attempt: Attempt;
+  readonly #anchors: Anchors;
+  readonly #crypto: Crypto;
+  readonly #floor: Anchors['known']['floor'];
+
+  constructor(attempt: Attempt, anchors: Anchors, crypto: Crypto) {
+    this.#attempt = attempt;
+    this.#anchors = anchors;
+    this.#crypto = crypto;
+    this.#floor = anchors.known.floor;
+  }
+
+  /** Where the part begins and ends; 0 for an end at the newest leaf. */
+  async locate(
+    range: LeafRange,
+  ): Promise<{ readonly seen: TreeHead | undefined; readonly from: number; readonly to: number }> {
+    const { from = 0, to, limit, sinceSeen = false } = range;
+    const isWhole = from === 0 && to === undefined && limit === undefined;
+    const seenOf = (mark: HighWaterMark): TreeHead | undefined =>
+      sinceSeen ? this.#anchors.knownOf(mark.clusterId).log : undefined;
+    if (isWhole && !sinceSeen) return { seen: undefined, from, to: 0 };
+    const { mark, head } = this.#vouched(await this.#ask(NO_LEAF, 0));
+    const seen = seenOf(mark);
+    checkGrown(seen, head);
+    const end = Math.min(to ?? head.size, head.size);
+    const begin = Math.max(from, seen?.size ?? 0, limit === undefined ? 0 : end - limit);
+    return { seen, from: Math.min(begin, end), to: end };
+  }
+
+  async read(from: number, to: number, kinds: ReadonlySet<LeafKind>): Promise<Part> {
+    const first = await this.#ask(from, to);
+    const whole = this.#vouched(first);
+    const begin = Number(first.from);
+    const end = to === 0 ? whole.head.size : to;
+    if (begin < from || (begin > end && end > 0)) throw malformed(`leaves from ${from}`, begin);
+    const log = consistent(() => MerkleLog.fromFrontier(begin, first.frontier, this.#crypto));
+    const leaves: NumberedLeaf[] = [];
+    let page = first;
+    for (let pages = 0; ; pages += 1) {
+      for (const bytes of page.leaves.slice(0, Math.max(0, end - log.size))) {
+        const leaf = read('leaf', () => decodeLeaf(bytes));
+        if (kinds.has(leaf.kind)) leaves.push({ number: log.size, leaf });
+        log.append(leafHash(bytes, this.#crypto));
+      }
+      if (log.size >= end) break;
+      if (page.leaves.length === 0 || pages > PAGES_MAX) throw malformed(`${end} leaves`, log.size);
+      page = await this.#ask(log.size, end);
+      this.#vouched(page);
+    }
+    const { frontier } = first;
+    return { from: begin, frontier, leaves, root: log.head(), vouched: whole };
+  }
+
+  /** Checks that the part is one of the log that a mark signs. @returns that mark */
+  async vouchFor({ root, vouched: first }: Part): Promise<ReturnType<typeof vouched>> {
+    if (root.size === first.head.size) {
+      consistent(() => {
+        verifyConsistency(root, first.head, [], this.#crypto);
+      });
+      return first;
+    }
+    const { connection, timeoutMs } = this.#attempt;
+    const method = AuditService.method.getConsistency;
+    const wire = await connection.unary(method, { size: BigInt(root.size) }, { timeoutMs });
+    const later = this.#vouched(wire);
+    consistent(() => {
+      verifyConsistency(root, later.head, wire.path, this.#crypto);
+    });
+    return later;
+  }
+
+  #ask(from: number, size: number) {
+    const { connection, timeoutMs } = this.#attempt;
+    const request = { from: BigInt(from), size: BigInt(size) };
+    return connection.unary(AuditService.method.getLeaves, request, { timeoutMs });
+  }
+
+  #vouched(wire: Vouched): ReturnType<typeof vouched> {
+    return vouched(wire, this.#anchors, this.#floor);
+  }
 }
 
 /** @throws ClientError CLIENT_LOG_INCONSISTENT; RemoteError, TransportError */
@@ -157,18 +260,6 @@ function vouched(wire: Vouched, anchors: Anchors, floor: Anchors['known']['floor
     throw new ClientError('CLIENT_MARK_INVALID', { expected: 'head of the log', found: 'none' });
   }
   return { answer, mark, head: mark.log };
-}
-
-/** The root of a log of which the first leaves are known by their perfect subtrees alone. */
-function rootOf(
-  from: number,
-  frontier: readonly Uint8Array[],
-  hashes: readonly Uint8Array[],
-  crypto: Crypto,
-): Uint8Array {
-  const log = MerkleLog.fromFrontier(from, frontier, crypto);
-  for (const hash of hashes) log.append(hash);
-  return log.head().root;
 }
 
 /** @throws ClientError CLIENT_LOG_INCONSISTENT */

@@ -6,7 +6,13 @@ import type { ReferenceValues } from '@witan/attestation';
 import type { Sha256Hex } from '@witan/core';
 import type { ValidatedManifest } from '@witan/manifest';
 import { Anchors, type AnswerAnchors } from './anchors.ts';
-import { fetchLeaves, fetchReceipt, type FetchedLeaves, type ReceiptOf } from './audit-log.ts';
+import {
+  fetchLeaves,
+  fetchReceipt,
+  type FetchedLeaves,
+  type LeafRange,
+  type ReceiptOf,
+} from './audit-log.ts';
 import {
   fetchPending,
   sendApproval,
@@ -77,8 +83,8 @@ export interface Client {
   getIdentities(serials: readonly string[]): Promise<readonly RecordedIdentity[]>;
   /** A leaf of the audit log with its proof, verified. */
   getReceipt(of: ReceiptOf): Promise<{ readonly receipt: Receipt; readonly leaf: LogLeaf }>;
-  /** All leaves of the audit log that are kept, verified against one signed head. */
-  getLeaves(): Promise<FetchedLeaves>;
+  /** A part of the audit log, without: all that is kept, verified against a signed head. */
+  getLeaves(range?: LeafRange): Promise<FetchedLeaves>;
   /** Slots and members, as the leader sees them. */
   getMembers(): Promise<MembersAnswer>;
   /** Whether the process of a slot may stop now, by the leader's word. */
@@ -203,9 +209,9 @@ class CoordinatorClient implements Client {
     return fetched;
   }
 
-  getLeaves(): Promise<FetchedLeaves> {
+  getLeaves(range: LeafRange = {}): Promise<FetchedLeaves> {
     const { crypto } = this.#connector.settings;
-    return this.#run((attempt) => fetchLeaves(attempt, undefined, this.#anchors, crypto));
+    return this.#run((attempt) => fetchLeaves(attempt, range, this.#anchors, crypto));
   }
 
   getMembers(): Promise<MembersAnswer> {

@@ -1,5 +1,5 @@
 /** SDK: find a replica, verify it, follow the leader, retry safely, keep the floor. */
-export type { FetchedLeaves, NumberedLeaf, ReceiptOf } from './audit-log.ts';
+export type { FetchedLeaves, LeafRange, NumberedLeaf, ReceiptOf } from './audit-log.ts';
 export type {
   ApprovedAction,
   ApproveRequest,

@@ -56,6 +56,7 @@ import {
 } from '@witan/manifest';
 import type { SetManifestRequest } from '@witan/protocol';
 import { PublicError } from '@witan/transport';
+import type { TestLog } from './audit.ts';
 import type { Loss } from './loss.ts';
 
 const DAY_MS = 86_400_000;
@@ -74,6 +75,8 @@ export class TestCluster {
   root: CertificateAuthority | undefined;
   meshCa: CertificateAuthority | undefined;
   recoveryHeader: RecoveryHeader | undefined;
+  /** Absent for replicas of a version before there was one. */
+  log: TestLog | undefined;
   /** While all its processes are gone. */
   loss: Loss | undefined;
   /** How far the cluster's clock is ahead of this machine's. */
@@ -106,6 +109,7 @@ export class TestCluster {
       generation: generation(this.manifests.length),
       transitionHash: this.head,
       timeMs: this.#now(),
+      ...(this.log && { log: this.log.tree.head() }),
       ...changes,
     });
     return { mark, signature: signP256(this.historyKey, mark) };

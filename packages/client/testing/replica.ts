@@ -14,9 +14,11 @@ import {
   GetStatusResponse_Phase,
   UserService,
   WorkloadService,
+  type GetConsistencyResponseSchema,
   type GetDeploymentResponseSchema,
   type GetHistoryRequest,
   type GetHistoryResponseSchema,
+  type GetLeavesResponseSchema,
   type GetStatusResponseSchema,
   type GetTrustResponseSchema,
   type IssueCredentialsRequest,
@@ -33,6 +35,7 @@ import {
   type ChannelVerifier,
   type ServiceRegistration,
 } from '@witan/transport';
+import { auditService } from './audit.ts';
 import type { TestCluster } from './cluster.ts';
 import { lostStatus, recoveryService } from './loss.ts';
 
@@ -49,6 +52,8 @@ export interface Faults {
   set?: Change<typeof SetManifestResponseSchema>;
   issue?: Change<typeof IssueCredentialsResponseSchema>;
   trust?: Change<typeof GetTrustResponseSchema>;
+  leaves?: Change<typeof GetLeavesResponseSchema>;
+  consistency?: Change<typeof GetConsistencyResponseSchema>;
   /** In place of the lifetime in the manifest. */
   lifetimeMs?: number;
 }
@@ -88,7 +93,11 @@ export async function startReplica(options: TestReplicaOptions): Promise<TestRep
     services: (peer) =>
       peer.role === 'initializer'
         ? [workloadService(cluster, faults, enter)]
-        : [userService(cluster, faults, enter, options.slot), recoveryService(cluster, enter)],
+        : [
+            userService(cluster, faults, enter, options.slot),
+            recoveryService(cluster, enter),
+            auditService(cluster, faults, enter),
+          ],
     clock: systemClock,
     onEvent: () => undefined,
   });

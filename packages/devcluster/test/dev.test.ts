@@ -120,6 +120,20 @@ describe('witan dev', () => {
   }, 60_000);
 });
 
+describe('free ports', () => {
+  it('are below those of the kernel, given once each, and free', async () => {
+    const [first = 0] = await freePorts(1);
+    const taken = createServer().listen(first + 1, '127.0.0.1');
+    await new Promise((resolve) => taken.once('listening', resolve).once('error', resolve));
+    const more = await freePorts(20);
+    taken.close();
+    expect(new Set([first, ...more]).size).toBe(21);
+    expect(more).not.toContain(first + 1);
+    expect(Math.max(first, ...more)).toBeLessThan(32_768);
+    expect(Math.min(first, ...more)).toBeGreaterThan(1024);
+  });
+});
+
 describe('the relay', () => {
   it('carries bytes, leads elsewhere, and cuts', async () => {
     const [port = 0] = await freePorts(1);

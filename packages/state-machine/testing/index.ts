@@ -4,3 +4,5 @@
  */
 export { approvalOf, nodeCrypto, parseReferenceValues, signWith } from './keys.ts';
 export { changeSlots, historyKey, key, manifestBytes, owner, setManifest } from './support.ts';
+export { AuditLog } from '../src/audit-log.ts';
+export { LeafWindow } from '../src/leaf-window.ts';

@@ -8,6 +8,7 @@ import {
   auditRecoveries,
   auditSecret,
   type AuditApprovalsOptions,
+  type AuditOptions,
 } from './audit.ts';
 import {
   receiptGet,
@@ -15,13 +16,21 @@ import {
   type ReceiptGetOptions,
   type ReceiptVerifyOptions,
 } from './receipt.ts';
-import type { TrustOptions } from './trust.ts';
 
 interface Json {
   readonly json?: boolean;
 }
 
+const TO = ['--to <leaf>', 'look at leaves before this number'] as const;
 const MANIFEST = ['--manifest <file>', 'the manifest that is expected to be in force'] as const;
+
+/** Options that name a part of the log. */
+function withRange(command: Command): Command {
+  return command
+    .option('--from <leaf>', 'look at leaves from this number on')
+    .option('--since-verified', 'look at leaves since the head that `witan verify` saw last')
+    .option('--limit <n>', 'look at no more leaves than this, the newest');
+}
 
 /** Adds the groups `receipt` and `audit`. */
 export function addAudit(program: Command, run: RunCommand): void {
@@ -30,10 +39,13 @@ export function addAudit(program: Command, run: RunCommand): void {
     .command('audit')
     .description('what the cluster did, from its append-only log, under a signed head');
   const approvals = withCluster(
-    group
-      .command('approvals')
-      .description('which owners approved a generation, or everything')
-      .option('--generation <n>', 'of this generation alone')
+    withRange(
+      group
+        .command('approvals')
+        .description('which owners approved a generation, or everything')
+        .option('--generation <n>', 'of this generation alone'),
+    )
+      .option(...TO)
       .option(...MANIFEST),
   );
   finish(approvals, 'witan audit approvals --generation 7 --endpoint witan-0:7070').action(
@@ -41,33 +53,37 @@ export function addAudit(program: Command, run: RunCommand): void {
       run(options, (context) => auditApprovals(context, options)),
   );
   const measurements = withCluster(
-    group
-      .command('measurements')
-      .description('which workloads and measurements hold certificates that are valid now')
-      .option(...MANIFEST),
+    // What was revoked is said later than what was issued: no end can be given.
+    withRange(
+      group
+        .command('measurements')
+        .description('which workloads and measurements hold certificates that are valid now'),
+    ).option(...MANIFEST),
   );
-  finish(measurements, 'witan audit measurements --endpoint witan-0:7070').action(
-    (options: TrustOptions & Json) =>
+  finish(measurements, 'witan audit measurements --since-verified --endpoint witan-0:7070').action(
+    (options: AuditOptions & Json) =>
       run(options, (context) => auditMeasurements(context, options)),
   );
   const secret = withCluster(
-    group
-      .command('secret <name>')
-      .description('every release of a secret')
+    withRange(group.command('secret <name>').description('every release of a secret'))
+      .option(...TO)
       .option(...MANIFEST),
   );
   finish(secret, 'witan audit secret db-password --endpoint witan-0:7070 --json').action(
-    (name: string, options: TrustOptions & Json) =>
+    (name: string, options: AuditOptions & Json) =>
       run(options, (context) => auditSecret(context, name, options)),
   );
   const recoveries = withCluster(
-    group
-      .command('recoveries')
-      .description('every full recovery, who authorised it and which replicas took part')
+    withRange(
+      group
+        .command('recoveries')
+        .description('every full recovery, who authorised it and which replicas took part'),
+    )
+      .option(...TO)
       .option(...MANIFEST),
   );
   finish(recoveries, 'witan audit recoveries --endpoint witan-0:7070').action(
-    (options: TrustOptions & Json) => run(options, (context) => auditRecoveries(context, options)),
+    (options: AuditOptions & Json) => run(options, (context) => auditRecoveries(context, options)),
   );
 }
 

@@ -2,17 +2,26 @@
  * `witan audit …`: questions about what the cluster did, answered from the leaves of its log, which
  * were checked against one signed head after attestation.
  */
-import { recoveriesOf, type Client, type FetchedLeaves } from '@witan/client';
-import type { LogLeaf } from '@witan/manifest';
+import { recoveriesOf, type Client, type FetchedLeaves, type LeafRange } from '@witan/client';
+import type { LeafKind, LogLeaf } from '@witan/manifest';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
-import { describeReach, headToJson, timeOf } from '../leaves.ts';
+import { HOLDER_HEAD, rowOfHolders, sortHolders, type Holders } from '../holders.ts';
+import { describeReach, reachToJson, timeOf } from '../leaves.ts';
 import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
 import { describeRecoveries, recoveriesToJson } from '../recoveries.ts';
 import { numberOf } from './receipt.ts';
 import { trusted, type TrustOptions } from './trust.ts';
 
-export interface AuditApprovalsOptions extends TrustOptions {
+/** Which part of the log to look at. */
+export interface AuditOptions extends TrustOptions {
+  readonly from?: string;
+  readonly to?: string;
+  readonly limit?: string;
+  readonly sinceVerified?: boolean;
+}
+
+export interface AuditApprovalsOptions extends AuditOptions {
   readonly generation?: string;
 }
 
@@ -30,7 +39,7 @@ export async function auditApprovals(
 ): Promise<void> {
   const wanted =
     options.generation === undefined ? undefined : numberOf('--generation', options.generation);
-  await answer(context, options, async (client, fetched) => {
+  await answer(context, options, ['approval'], async (client, fetched) => {
     const names = await ownerNames(client);
     const action = `generation ${wanted ?? ''}`;
     const fromLog = leavesOf(fetched, 'approval')
@@ -75,53 +84,32 @@ async function ownerNames(client: Client): Promise<ReadonlyMap<string, string>> 
   return new Map(owners.map(({ fingerprint, name }) => [fingerprint, name]));
 }
 
-/** Which programs hold certificates that are valid now. @throws CliError, ClientError */
+/** Which programs hold certificates that are valid now, and which held some that are revoked. */
 export async function auditMeasurements(
   context: CommandContext,
-  options: TrustOptions,
+  options: AuditOptions,
 ): Promise<void> {
-  await answer(context, options, (_client, fetched) => {
-    const holders = new Map<string, Kind<'issuance'>[]>();
-    for (const leaf of leavesOf(fetched, 'issuance')) {
-      if (leaf.notAfterMs <= fetched.mark.timeMs) continue;
-      const key = `${leaf.workload} ${leaf.measurement}`;
-      holders.set(key, [...(holders.get(key) ?? []), leaf]);
-    }
-    const measurements = [...holders.values()].flatMap((held) => {
-      const [first] = held;
-      if (first === undefined) return [];
-      const last = Math.max(...held.map(({ notAfterMs }) => notAfterMs));
-      return [
-        {
-          workload: first.workload,
-          measurement: first.measurement,
-          certificates: held.length,
-          keys: new Set(held.map(({ spkiSha256 }) => spkiSha256)).size,
-          generations: [...new Set(held.map(({ generation }) => Number(generation)))],
-          validUntil: new Date(last).toISOString(),
-        },
-      ];
-    });
-    const head = ['WORKLOAD', 'CERTIFICATES', 'KEYS', 'VALID UNTIL', 'MEASUREMENT'];
-    const rows = measurements.map((one) => [
-      one.workload,
-      String(one.certificates),
-      String(one.keys),
-      one.validUntil,
-      one.measurement === '' ? 'not recorded' : one.measurement,
-    ]);
-    const none = rows.length === 0 ? 'No certificate is valid now.\n' : '';
-    return Promise.resolve({ json: { measurements }, text: none || table([head, ...rows]) });
+  await answer(context, options, ['issuance', 'revocation'], (_client, fetched) => {
+    const { held, revoked } = sortHolders(fetched);
+    const tableOf = (holders: readonly Holders[]): string =>
+      table([HOLDER_HEAD, ...holders.map(rowOfHolders)]);
+    const text = held.length === 0 ? 'No certificate is valid now.\n' : tableOf(held);
+    const apart = 'Revoked, and refused by peers that load the lists:';
+    const shown = revoked.length === 0 ? text : `${text}\n${apart}\n\n${tableOf(revoked)}`;
+    const json = { measurements: held.map(toJson), revoked: revoked.map(toJson) };
+    return Promise.resolve({ json, text: shown });
   });
 }
+
+const toJson = (holders: Holders): Json => ({ ...holders });
 
 /** Every release of a secret. @throws CliError, ClientError */
 export async function auditSecret(
   context: CommandContext,
   name: string,
-  options: TrustOptions,
+  options: AuditOptions,
 ): Promise<void> {
-  await answer(context, options, (_client, fetched) => {
+  await answer(context, options, ['issuance', 'release'], (_client, fetched) => {
     const issued = new Map(leavesOf(fetched, 'issuance').map((leaf) => [leaf.serial, leaf]));
     const releases = leavesOf(fetched, 'release')
       .filter(({ secrets }) => secrets.some((secret) => secret.name === name))
@@ -161,9 +149,9 @@ export async function auditSecret(
 /** Every full recovery, and who took part (I7). @throws CliError, ClientError */
 export async function auditRecoveries(
   context: CommandContext,
-  options: TrustOptions,
+  options: AuditOptions,
 ): Promise<void> {
-  await answer(context, options, async (client, fetched) => {
+  await answer(context, options, ['recovery'], async (client, fetched) => {
     const { recovered } = await client.getHistory();
     const recoveries = recoveriesOf(recovered);
     const names = await ownerNames(client);
@@ -177,18 +165,22 @@ export async function auditRecoveries(
 
 async function answer(
   context: CommandContext,
-  options: TrustOptions,
+  options: AuditOptions,
+  kinds: readonly LeafKind[],
   question: (client: Client, fetched: FetchedLeaves) => Promise<Answer>,
 ): Promise<void> {
+  const range = rangeOf(options);
   const { client } = await trusted(context, options);
   try {
-    const fetched = await client.getLeaves();
+    const fetched = await client.getLeaves({ ...range, kinds });
+    const { size } = fetched.head;
+    if ((range.from ?? 0) > size) throw outside('--from', size, range.from);
+    if ((range.to ?? 0) > size) throw outside('--to', size, range.to);
     const { json, text } = await question(client, fetched);
-    const { simulated, from, head, mark } = fetched;
+    const { simulated, mark } = fetched;
     const { clusterId } = mark;
-    const log = { ...headToJson(head), from, complete: from === 0 };
     context.printer.result(
-      { ok: true, simulated, clusterId, log, ...json },
+      { ok: true, simulated, clusterId, log: reachToJson(fetched), ...json },
       `${simulated ? SIMULATED_WARNING : ''}${text}${describeReach(fetched)}`,
     );
   } finally {
@@ -196,8 +188,32 @@ async function answer(
   }
 }
 
+/** @throws CliError CLI_USAGE */
+function rangeOf({ from, to, limit, sinceVerified = false }: AuditOptions): LeafRange {
+  const range = {
+    sinceSeen: sinceVerified,
+    ...(from === undefined ? {} : { from: numberOf('--from', from) }),
+    ...(to === undefined ? {} : { to: numberOf('--to', to) }),
+    ...(limit === undefined ? {} : { limit: numberOf('--limit', limit) }),
+  };
+  if (range.limit === 0) throw usage('--limit', 'a number from 1 on', 0);
+  if (range.to !== undefined && range.to <= (range.from ?? 0)) {
+    throw usage('--to', 'a leaf behind that of --from', range.to);
+  }
+  return range;
+}
+
+function outside(option: string, size: number, found = 0): CliError {
+  return usage(option, `a leaf of the log, which has ${size}`, found);
+}
+
+function usage(option: string, expected: string, found: number): CliError {
+  const fields = { option, expected, found };
+  return new CliError('CLI_USAGE', 'there is no such part of the log', { fields });
+}
+
 function leavesOf<Name extends LogLeaf['kind']>(
-  { leaves }: FetchedLeaves,
+  { leaves }: Pick<FetchedLeaves, 'leaves'>,
   kind: Name,
 ): readonly Kind<Name>[] {
   const isKind = (leaf: LogLeaf): leaf is Kind<Name> => leaf.kind === kind;

@@ -47,13 +47,13 @@ export async function followLog(
   if (seen === undefined) {
     const isLong = mark.log.size > EVENTS_MAX;
     if (isLong) return { seen, head: mark.log, events: undefined };
-    const { head, leaves } = await fetchLeaves(attempt, undefined, anchors, crypto);
+    const { head, leaves } = await fetchLeaves(attempt, {}, anchors, crypto);
     return { seen, head, events: leaves };
   }
   const head = await provedHead(attempt, seen, anchors, crypto);
   if (head === undefined) return { seen, head: mark.log, events: undefined, tooOld: true };
   if (head.size - seen.size > EVENTS_MAX) return { seen, head, events: undefined };
-  const fetched = await fetchLeaves(attempt, seen, anchors, crypto);
+  const fetched = await fetchLeaves(attempt, { sinceSeen: true }, anchors, crypto);
   const events = fetched.from === seen.size ? fetched.leaves : undefined;
   return { seen, head: fetched.head, events };
 }
