@@ -1,6 +1,10 @@
 /**
  * Records of issued certificates, by serial. Bounded twice: a record goes when its certificate has
- * been expired for a day by the clock of a later command, and above a fixed number none is added.
+ * been expired for a day by the clocks of the newest 1,024 commands, and above a fixed number none
+ * is added.
+ *
+ * Of one command the clock would not do: a host that turns it ahead for a moment would have the
+ * cluster forget whom a manifest has revoked (I5). It does only where there is no room otherwise.
  */
 import { assert, type CanonicalReader, type CanonicalWriter } from '@witan/core';
 import { badValue } from './codec.ts';
@@ -11,14 +15,22 @@ export class IssuedTable {
   /** In ascending order of log indexes. */
   readonly #records: Map<string, IssuedIdentity> = new Map();
   readonly #recordsMax: number;
+  readonly #witnessesMax: number;
+  /** Where the newest certificates begin; the next one goes to `#next`. */
+  readonly #witnesses: number[] = [];
+  #next = 0;
   /** Records by workload. */
   readonly #counts: Map<string, number> = new Map();
   /** Lower bound of all `notAfterMs`, so that most commands need not look at every record. */
   #notAfterMsMin = Infinity;
   #newestIndex = 0;
 
-  constructor(recordsMax: number = limits.ISSUED_MAX) {
+  constructor(
+    recordsMax: number = limits.ISSUED_MAX,
+    witnessesMax: number = limits.ISSUED_WITNESSES,
+  ) {
     this.#recordsMax = recordsMax;
+    this.#witnessesMax = witnessesMax;
   }
 
   get size(): number {
@@ -43,21 +55,31 @@ export class IssuedTable {
     return this.#countOf(workload) >= recordsMax && !this.#hasPrunable(notBeforeMs);
   }
 
-  /** Looks at every record once at most until one more could go. */
+  /**
+   * By one clock alone: where there is no room, nobody else's comes. Looks at every record once at
+   * most until one more could go.
+   */
   #hasPrunable(notBeforeMs: number): boolean {
-    if (this.#notAfterMsMin >= notBeforeMs - limits.ISSUED_GRACE_MS) return false;
+    const endsBeforeMs = notBeforeMs - limits.ISSUED_GRACE_MS;
+    if (this.#notAfterMsMin >= endsBeforeMs) return false;
     this.#notAfterMsMin = Infinity;
     for (const { notAfterMs } of this.#records.values()) {
       this.#notAfterMsMin = Math.min(this.#notAfterMsMin, notAfterMs);
     }
-    return this.#notAfterMsMin < notBeforeMs - limits.ISSUED_GRACE_MS;
+    return this.#notAfterMsMin < endsBeforeMs;
+  }
+
+  /** The earliest of the newest clocks; undefined while there are too few of them. */
+  #witnessed(): number | undefined {
+    const isEnough = this.#witnesses.length === this.#witnessesMax;
+    return isEnough ? Math.min(...this.#witnesses) : undefined;
   }
 
   /** Adds a record. @returns those that expired long before it, and were dropped */
   add(record: IssuedIdentity): readonly IssuedIdentity[] {
     assert(!this.#records.has(record.serial), 'a serial is issued once');
     assert(record.index > this.#newestIndex, 'certificates are recorded in the order of the log');
-    const pruned = this.#prune(record.notBeforeMs);
+    const pruned = this.#pruneAt(record.notBeforeMs);
     assert(this.#records.size < this.#recordsMax, 'the certificate table has room');
     this.#insert(record);
     return pruned;
@@ -66,6 +88,8 @@ export class IssuedTable {
   #insert(record: IssuedIdentity): void {
     this.#newestIndex = record.index;
     this.#notAfterMsMin = Math.min(this.#notAfterMsMin, record.notAfterMs);
+    this.#witnesses[this.#next] = record.notBeforeMs;
+    this.#next = (this.#next + 1) % this.#witnessesMax;
     this.#records.set(record.serial, record);
     this.#count(record.workload, 1);
   }
@@ -80,12 +104,22 @@ export class IssuedTable {
     else this.#counts.set(workload, count);
   }
 
-  #prune(notBeforeMs: number): readonly IssuedIdentity[] {
+  #pruneAt(notBeforeMs: number): readonly IssuedIdentity[] {
+    // Most commands drop nothing, and need not look at what others have witnessed.
     if (this.#notAfterMsMin >= notBeforeMs - limits.ISSUED_GRACE_MS) return [];
+    const witnessedMs = this.#witnessed();
+    const pruned = witnessedMs === undefined ? [] : this.#prune(Math.min(notBeforeMs, witnessedMs));
+    const isFull = this.#records.size >= this.#recordsMax;
+    return isFull ? [...pruned, ...this.#prune(notBeforeMs)] : pruned;
+  }
+
+  #prune(timeMs: number): readonly IssuedIdentity[] {
+    const endsBeforeMs = timeMs - limits.ISSUED_GRACE_MS;
+    if (this.#notAfterMsMin >= endsBeforeMs) return [];
     this.#notAfterMsMin = Infinity;
     const pruned: IssuedIdentity[] = [];
     for (const [serial, record] of this.#records) {
-      if (isPrunable(record, notBeforeMs)) {
+      if (record.notAfterMs < endsBeforeMs) {
         this.#records.delete(serial);
         this.#count(record.workload, -1);
         pruned.push(record);
@@ -110,8 +144,4 @@ export class IssuedTable {
     }
     return table;
   }
-}
-
-function isPrunable(record: IssuedIdentity, notBeforeMs: number): boolean {
-  return record.notAfterMs < notBeforeMs - limits.ISSUED_GRACE_MS;
 }

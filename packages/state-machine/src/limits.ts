@@ -11,6 +11,8 @@ export const MANIFESTS_KEPT_MAX: number = 64;
 export const ISSUED_MAX: number = 262_144;
 /** How long the record of an expired certificate is kept, against the clock of later commands. */
 export const ISSUED_GRACE_MS: number = 24 * 60 * 60 * 1000;
+/** How many later commands, one after the other, have to agree that a record may go. */
+export const ISSUED_WITNESSES: number = 1024;
 /**
  * Leaves of the audit log that are kept whole, the newest: two for each certificate that may be
  * valid at once. Their hashes are kept as long; see `LOG_LIMITS`.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { generation, sha256Hex, unixMillis } from '@witan/core';
-import { encodeCommand } from '../src/index.ts';
+import { encodeCommand, ISSUED_WITNESSES } from '../src/index.ts';
 import { IssuedTable } from '../src/issued-table.ts';
 import { RequestTable } from '../src/request-table.ts';
 import type { IssuedIdentity } from '../src/results.ts';
@@ -12,6 +12,7 @@ import {
   key,
   manifestBytes,
   newState,
+  restored,
   setManifest,
 } from '../testing/support.ts';
 
@@ -110,29 +111,6 @@ describe('issuing a certificate', () => {
     const bytes = encodeCommand(issue(state, { notAfterMs: unixMillis(100 * DAY_MS) }));
     expect(applyNext(state, bytes).result.kind).toBe('malformed');
   });
-
-  it('drops records a day after their certificate expired, and no earlier', () => {
-    const state = foundedState();
-    const at = (number: number, startMs: number, endMs: number) =>
-      applyNext(
-        state,
-        issue(state, {
-          requestKey: key(300 + number),
-          serial: serial(number),
-          notBeforeMs: unixMillis(startMs),
-          notAfterMs: unixMillis(endMs),
-        }),
-      );
-    at(1, 0, 10 * DAY_MS);
-    at(2, 0, 20 * DAY_MS);
-    at(3, 11 * DAY_MS, 30 * DAY_MS);
-    expect(state.issuedCount).toBe(3);
-    at(4, 11 * DAY_MS + 1, 30 * DAY_MS);
-    expect([...state.issued()].map((record) => record.serial)).toEqual([2, 3, 4].map(serial));
-    // A clock that goes back brings nothing back.
-    at(5, 0, 1);
-    expect(state.issuedCount).toBe(4);
-  });
 });
 
 describe('bounded tables', () => {
@@ -157,6 +135,55 @@ describe('bounded tables', () => {
     expect(table.isFullAt(DAY_MS + 6)).toBe(false);
     table.add(record(3, DAY_MS + 6, DAY_MS + 7));
     expect([...table.values()].map((kept) => kept.serial)).toEqual([serial(2), serial(3)]);
+  });
+
+  it('of certificates drop them a day after they expired, by all of the newest clocks', () => {
+    const table = new IssuedTable(100, 3);
+    const kept = (): readonly string[] => [...table.values()].map((one) => one.serial);
+    table.add(record(1, 0, 10 * DAY_MS));
+    table.add(record(2, 0, 20 * DAY_MS));
+    for (const number of [3, 4, 5]) table.add(record(number, 11 * DAY_MS, 30 * DAY_MS));
+    table.add(record(6, 11 * DAY_MS + 1, 30 * DAY_MS));
+    expect(kept()).toEqual([1, 2, 3, 4, 5, 6].map(serial));
+    for (const number of [7, 8]) table.add(record(number, 11 * DAY_MS + 1, 30 * DAY_MS));
+    expect(kept()).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map(serial));
+    table.add(record(9, 11 * DAY_MS + 1, 30 * DAY_MS));
+    expect(kept()).toEqual([2, 3, 4, 5, 6, 7, 8, 9].map(serial));
+    // A clock that goes back brings nothing back.
+    table.add(record(10, 0, 1));
+    expect(kept()).toHaveLength(9);
+  });
+
+  it('of certificates forget nothing for a clock that is turned ahead for a while (I5)', () => {
+    const state = foundedState();
+    const at = (number: number, startMs: number) =>
+      applyNext(
+        state,
+        issue(state, {
+          requestKey: key(300 + number),
+          serial: serial(number),
+          notBeforeMs: unixMillis(startMs),
+          notAfterMs: unixMillis(startMs + DAY_MS),
+        }),
+      );
+    at(0, 100 * DAY_MS);
+    for (let number = 1; number < ISSUED_WITNESSES; number += 1) at(number, 9000 * DAY_MS);
+    expect(state.issuedBySerial(serial(0))).toBeDefined();
+    // Also not where a replica has read the state meanwhile.
+    const copy = restored(state);
+    for (const one of [state, copy]) {
+      const late = issue(one, {
+        requestKey: key(9_999_999),
+        serial: serial(9_999_999),
+        notBeforeMs: unixMillis(9000 * DAY_MS),
+        notAfterMs: unixMillis(9001 * DAY_MS),
+      });
+      applyNext(one, late);
+      expect(one.issuedBySerial(serial(0))).toBeDefined();
+      applyNext(one, { ...late, requestKey: key(9_999_998), serial: serial(9_999_998) });
+      expect(one.issuedBySerial(serial(0))).toBeUndefined();
+    }
+    expect(copy.encodeSnapshot()).toEqual(state.encodeSnapshot());
   });
 
   it('of results forget the oldest by log index', () => {
