@@ -14,6 +14,7 @@ import {
   parseDetachedJws,
   parseManifest,
   revocationBytes,
+  type OwnerRole,
   type ParseReferenceValues,
 } from '@witan/manifest';
 import { contentOf, proposalId, refuseWithdrawn, ROLE_OF } from './approval-content.ts';
@@ -128,6 +129,9 @@ function record(
   };
 }
 
+/** Roles that approve something. */
+const DECIDING: readonly OwnerRole[] = ['update', 'membership'];
+
 export interface WithdrawOutcome {
   readonly result: CommandResult;
   readonly withdrawal?: Withdrawal;
@@ -147,6 +151,11 @@ export function decideWithdraw(
     if (known === undefined) {
       const expected = 'fingerprint of an owner in the manifest in force';
       throw new ManifestError('APPROVAL_UNKNOWN_OWNER', { path, expected, found: owner });
+    }
+    // An auditor's word changes nothing, and who only holds a share has nothing to take back.
+    if (!known.roles.some((role) => DECIDING.includes(role))) {
+      const expected = DECIDING.join(' or ');
+      throw new ManifestError('APPROVAL_ROLE_MISSING', { path, expected, found: owner });
     }
     const { clusterId, head } = view;
     const content = revocationBytes({ clusterId, previousTransition: head, proposal });

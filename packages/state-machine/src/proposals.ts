@@ -42,7 +42,10 @@ export interface Proposal {
   /** The transition that it builds on. */
   readonly previousTransition: Sha256Hex;
   readonly action: ProposedAction;
-  /** Fingerprint of the owner in whose place it is: the first who approved. */
+  /**
+   * Fingerprint of the owner in whose place it is: the first who approved, and after him the next
+   * whose approval counts and who has a place.
+   */
   readonly opener: Sha256Hex;
   /** One per owner, in the order of the log; all of them JWS. */
   readonly approvals: readonly Approval[];
@@ -64,6 +67,12 @@ function expiresMs({ approvals }: Proposal): number {
 /** The approvals that still count at a time. */
 export function liveApprovals(proposal: Proposal, timeMs: UnixMillis): readonly Approval[] {
   return proposal.approvals.filter(({ signature }) => (expiryOf(signature) ?? 0) >= timeMs);
+}
+
+/** Whether the owner in whose place it is still approves it. */
+function isHeld(proposal: Proposal, timeMs: UnixMillis): boolean {
+  const live = liveApprovals(proposal, timeMs);
+  return live.some(({ ownerFingerprint }) => ownerFingerprint === proposal.opener);
 }
 
 /** See the head of this file. */
@@ -96,16 +105,18 @@ export class ProposalTable {
 
   /** Proposals that take an owner's places at a time. */
   openedBy(owner: Sha256Hex, timeMs: UnixMillis): number {
-    const open = this.proposals.filter((one) => one.opener === owner && expiresMs(one) >= timeMs);
-    return open.length;
+    return this.proposals.filter((one) => one.opener === owner && isHeld(one, timeMs)).length;
   }
 
-  /** @param timeMs the leader's clock: what has expired by then is dropped */
+  /** @param timeMs the leader's clock: what has expired by then is dropped, or moves */
   put(proposal: Proposal, timeMs: UnixMillis): void {
     for (const [id, one] of this.#proposals) {
       if (expiresMs(one) < timeMs) this.#proposals.delete(id);
     }
     this.#proposals.set(proposal.id, proposal);
+    for (const one of this.proposals) {
+      if (!isHeld(one, timeMs)) this.#move(one, liveApprovals(one, timeMs));
+    }
   }
 
   withdraw(withdrawal: Withdrawal): void {
@@ -114,8 +125,26 @@ export class ProposalTable {
     const proposal = this.#proposals.get(id);
     if (proposal === undefined) return;
     const approvals = proposal.approvals.filter((one) => one.ownerFingerprint !== owner);
-    if (approvals.length === 0) this.#proposals.delete(id);
-    else this.#proposals.set(id, { ...proposal, approvals });
+    const rest = { ...proposal, approvals };
+    if (proposal.opener === owner) this.#move(rest, approvals);
+    else this.#proposals.set(id, rest);
+  }
+
+  /**
+   * Gives a change the place of another owner, or else drops it: whoever approves what others have
+   * opened must not be able to keep their places taken.
+   *
+   * @param approvals those of owners who may give it a place
+   */
+  #move(proposal: Proposal, approvals: readonly Approval[]): void {
+    this.#proposals.delete(proposal.id);
+    const taken = (owner: Sha256Hex): number =>
+      this.proposals.filter(({ opener }) => opener === owner).length;
+    const next = approvals.find(
+      ({ ownerFingerprint }) => taken(ownerFingerprint) < limits.PROPOSALS_PER_OWNER_MAX,
+    );
+    if (next === undefined) return;
+    this.#proposals.set(proposal.id, { ...proposal, opener: next.ownerFingerprint });
   }
 
   /**

@@ -34,6 +34,7 @@ import {
   applyNext,
   changeSlots,
   cluster,
+  headerFor,
   incarnationOf,
   key,
   newState,
@@ -236,6 +237,22 @@ describe('approvals one by one', () => {
     expect(state.proposals[0]?.approvals).toHaveLength(1);
   });
 
+  it('are not withdrawn by who approves nothing: an auditor, a holder of a share', () => {
+    const state = newState();
+    const roles = { 'owners/1/roles': ['auditor'], 'owners/2/roles': ['recovery'] };
+    const manifest = bytesOf(edited(draftManifest(owners, 1), { ...roles, recoveryThreshold: 1 }));
+    const content = contentOf(state, { kind: 'manifest', manifest }, nodeCrypto);
+    const change = { requestKey: key(0), approvals: [jws(owner, content)], timeMs: NOW };
+    const recoveryHeader = headerFor([carol]);
+    applyNext(state, setManifest(state, manifest, { ...change, recoveryHeader }));
+    expect(state.generation).toBe(1);
+    for (const by of [bob, carol]) {
+      expect(withdraw(state, by)).toMatchObject(refusal('APPROVAL_ROLE_MISSING'));
+    }
+    expect(state.withdrawals).toEqual([]);
+    expect(withdraw(state, owner)).toMatchObject({ isNew: true });
+  });
+
   it('take places of their own owner alone, so that a hostile one fills none (I10)', () => {
     const state = founded(3);
     for (let at = 0; at < PROPOSALS_PER_OWNER_MAX; at += 1) {
@@ -254,6 +271,34 @@ describe('approvals one by one', () => {
     expect(withdraw(state, owner, idOf(state, manifestAction(manifestOf('mine'))))).toMatchObject({
       isNew: true,
     });
+    expect(restored(state).encodeSnapshot()).toEqual(state.encodeSnapshot());
+  });
+
+  it('of others do not keep the places of an owner who withdraws, or whose own expire', () => {
+    const state = founded(3);
+    const changes = ['one', 'two', 'three', 'four', 'five'].map((note) =>
+      manifestAction(manifestOf(note)),
+    );
+    const [one, two, three, four, five] = changes;
+    for (const change of [one, two]) {
+      expect(approve(state, owner, change)).toMatchObject({ count: 1 });
+      expect(approve(state, bob, change, { afterSeconds: 20 * DAY_S })).toMatchObject({ count: 2 });
+    }
+    for (const change of [one, two]) withdraw(state, owner, idOf(state, change));
+    expect(state.proposals.map(({ opener }) => opener)).toEqual([bob.fingerprint, bob.fingerprint]);
+    // They are bob's now, so that no owner has more than his places in any way.
+    expect(approve(state, bob, five)).toMatchObject(refusal('PROPOSALS_FULL'));
+    for (const change of [three, four]) {
+      expect(approve(state, owner, change)).toMatchObject({ count: 1 });
+      expect(approve(state, bob, change, { afterSeconds: 20 * DAY_S })).toMatchObject({ count: 2 });
+    }
+    expect(approve(state, owner, five)).toMatchObject(refusal('PROPOSALS_FULL'));
+    // A day later the owner's have expired. Bob has no place for them, so they are gone.
+    const later = { timeMs: unixMillis(NOW + 2 * DAY_S * 1000), afterSeconds: 3 * DAY_S };
+    expect(approve(state, owner, five, later)).toMatchObject({ count: 1 });
+    expect(state.proposals.map(({ opener }) => opener).toSorted()).toEqual(
+      [bob.fingerprint, bob.fingerprint, owner.fingerprint].toSorted(),
+    );
     expect(restored(state).encodeSnapshot()).toEqual(state.encodeSnapshot());
   });
 

@@ -116,9 +116,11 @@ async function signHere(
   return { kind: 'signed', owner, approval: { ownerFingerprint: found, signature } };
 }
 
-/** Whoever withdraws need not be able to approve any more. */
+/** A withdrawal may be of any change, so whoever approves anything may withdraw. */
 function mayApprove(owner: Owner, inForce: InForce, { action, use }: ToSign): boolean {
-  if (use === 'witan-revocation+jws') return true;
+  if (use === 'witan-revocation+jws') {
+    return owner.roles.includes('update') || owner.roles.includes('membership');
+  }
   return owner.roles.includes(approvalRule(inForce, action).role);
 }
 
