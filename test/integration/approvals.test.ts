@@ -231,6 +231,12 @@ describe('owners who approve one by one', () => {
     expect(status['records']).toMatchObject([{ number: 1, step: 'sealing' }]);
     const late = await at(2, 'approve', '--proposal', id, '--key', keyOf['dan'] ?? '');
     expect(late.json).toMatchObject({ error: { code: 'CLI_PROPOSAL_UNKNOWN' } });
+    // Who approved what is told from the log, also of what waited, and of what was taken back.
+    const { json: audit } = await at(1, 'audit', 'approvals');
+    const told = audit['approvals'] as readonly { action: string; name: string | null }[];
+    const waited = { action: `proposal ${id} rotation 1: sealing`, name: 'bob' };
+    expect(told).toContainEqual(expect.objectContaining(waited));
+    expect(told).toContainEqual(expect.objectContaining({ withdrawn: true, name: 'bob' }));
     const nobody = await at(2, 'rotate', 'sealing');
     expect(nobody).toMatchObject({ code: 2, json: { error: { code: 'CLI_USAGE' } } });
   });

@@ -14,6 +14,7 @@ import {
   waitForStatuses,
   type NextVersion,
 } from '@witan/devcluster';
+import { STATE_VERSION } from '@witan/state-machine';
 import { countLost, listCoordinators, runWitan, useDeployment } from '../support/deployment.ts';
 
 let next: NextVersion | undefined;
@@ -41,6 +42,29 @@ async function votes(slot: string): Promise<void> {
       return at === slot && is === NEXT_VERSION && phase === 'serving';
     }),
   );
+}
+
+async function witan(...argv: readonly string[]) {
+  const ran = await runWitan(...argv, ...test.current.options, '--json');
+  return { ...ran, json: JSON.parse(ran.stdout) as Record<string, unknown> };
+}
+
+const rotateSealing = () => witan('rotate', 'sealing', '--owner-key', test.current.ownerKeyFile);
+const membersNow = async () => (await witan('cluster', 'members')).json;
+
+/** What the next version alone applies is proposed by no leader that has it (record 0076). */
+async function refusesWhatIsNewer(last: string, newer: number): Promise<void> {
+  await witan('cluster', 'step-down', '--if-leader', last);
+  const { members } = await membersNow();
+  const versions = (members as { slot: string; version: number }[]).map(({ slot, version }) =>
+    slot === last ? version === STATE_VERSION : version === newer,
+  );
+  expect(versions).toEqual([true, true, true]);
+  const { code, stdout } = await rotateSealing();
+  expect(code).not.toBe(0);
+  for (const part of ['MEMBER_VERSION_TOO_OLD', last, `version ${newer} or later`]) {
+    expect(stdout).toContain(part);
+  }
 }
 
 /** Starts pods one after the other until it is told to stop. */
@@ -91,6 +115,7 @@ it('replaces every replica under load, and loses nothing acknowledged (I1, I3)',
   const last = all.find(({ role }) => role === 'voter')?.slot ?? '';
   const others = cluster.slots.filter(({ slot }) => slot !== last);
   for (const { slot } of others) await replace(slot, next);
+  await refusesWhatIsNewer(last, next.stateVersion);
 
   // The last one runs on when its measurement is taken out: the others close its connections.
   const dropped = (await statusesOf(cluster)).map(
@@ -111,6 +136,8 @@ it('replaces every replica under load, and loses nothing acknowledged (I1, I3)',
   await cluster.killSlot(last);
   await cluster.startSlot(last, { version: next });
   await votes(last);
+  expect(await rotateSealing()).toMatchObject({ code: 0, json: { ok: true, step: 'sealing' } });
+  expect(await membersNow()).toMatchObject({ versionInUse: next.stateVersion });
   await load.reach((await load.acknowledged()).length + 10);
   const acknowledged = await load.stop();
   const ends = await pods.stop();

@@ -56,6 +56,8 @@ export function describeLeaf(leaf: LogLeaf): string {
       return `epoch ${leaf.epoch}, by ${leaf.owners.length} owners, key from ${leaf.key}`;
     case 'revocation':
       return `earlier certificates of ${leaf.workloads.join(', ')}`;
+    case 'withdrawal':
+      return `proposal ${short(leaf.proposal)} by ${short(leaf.owner)}`;
     default:
       return leaf satisfies never;
   }

@@ -23,6 +23,8 @@ export interface ClusterMember {
   readonly behind: number;
   /** Whether its slot was removed, so that it leaves. */
   readonly leaving: boolean;
+  /** The highest state version that it applies; 0 where it announces none, or was not heard. */
+  readonly version: number;
 }
 
 /** Members of one configuration. */
@@ -39,6 +41,8 @@ export interface MembersAnswer {
   readonly slotChanges: readonly RecordedSlotChange[];
   /** Hash of the transition in force; zeros before the first manifest. */
   readonly transitionHash: Sha256Hex;
+  /** The state version that every member applies, and every newcomer has to. */
+  readonly versionInUse: number;
 }
 
 /** A change of the slots, as the cluster recorded it. */
@@ -105,6 +109,7 @@ export async function fetchMembers(attempt: Attempt, anchors: Anchors): Promise<
     changeUnderWay: wire.changeUnderWay,
     slotChanges: wire.slotChanges.map(changeFromWire),
     transitionHash: digestFromWire('transition hash', wire.transitionHash),
+    versionInUse: wire.versionInUse,
     members: wire.members.map((entry) => ({
       slot: plain(entry.member?.slot ?? ''),
       incarnation: toHex(entry.member?.incarnation ?? new Uint8Array()),
@@ -114,6 +119,7 @@ export async function fetchMembers(attempt: Attempt, anchors: Anchors): Promise<
       matchIndex: Number(entry.matchIndex),
       behind: Number(entry.behind),
       leaving: entry.leaving,
+      version: entry.member?.version ?? 0,
     })),
   };
 }

@@ -9,6 +9,7 @@ const COUNTERS: ReadonlyMap<string, CounterName> = new Map([
   [REFUSAL_EVENTS.slot, 'foreign_slots_refused'],
   [REFUSAL_EVENTS.cluster, 'foreign_clusters_refused'],
   [REFUSAL_EVENTS.epoch, 'foreign_epochs_refused'],
+  [REFUSAL_EVENTS.version, 'old_versions_refused'],
 ]);
 
 /** A listener for the driver's events. */

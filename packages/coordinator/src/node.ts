@@ -22,7 +22,7 @@ import {
   type PeerIdentity,
   type Seed,
 } from '@witan/replica';
-import { nodeIdOf, type CommandResult } from '@witan/state-machine';
+import { nodeIdOf, STATE_VERSION, type CommandResult } from '@witan/state-machine';
 import { createAttestedServer, type AttestedServer } from '@witan/transport';
 import type { ProgramEndorsements } from '@witan/endorsements';
 import type { CoordinatorConfig } from './config.ts';
@@ -143,6 +143,7 @@ class Wiring {
       slot: config.slot,
       incarnation: identity.id,
       address: config.peers.get(config.slot) ?? '',
+      version: STATE_VERSION,
     };
     this.#rules = new Rules({
       self,
@@ -291,6 +292,7 @@ class Wiring {
           confirm: async () => {
             await cluster.engine.readBarrier({ timeoutMs: READ_MS });
           },
+          require: (version) => cluster.versions.require(version),
           crypto: nodeCrypto,
           clock: systemClock,
         });

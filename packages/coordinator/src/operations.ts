@@ -32,10 +32,11 @@ import {
   type RotationStep,
   type ValidatedManifest,
 } from '@witan/manifest';
-import type { CommandOutcome, Prepared } from '@witan/replica';
+import type { CommandOutcome, Lagging, Prepared } from '@witan/replica';
 import {
   encodeCommand,
   ISSUED_MAX,
+  versionNeeded,
   type CommandResult,
   type RequestKey,
   type SetManifestCommand,
@@ -99,6 +100,12 @@ export interface PreparerOptions {
   readonly view: StateMachine<ReferenceValues>;
   /** Resolves when the view shows everything that was acknowledged before the call (I5). */
   readonly confirm: () => Promise<void>;
+  /**
+   * Sees to it that every member applies a state version, now and later.
+   *
+   * @returns the member that does not; undefined where all do
+   */
+  readonly require: (version: number) => Promise<Lagging | undefined>;
   readonly crypto: Crypto;
   readonly clock: Clock;
   /** Certificates that all workloads may have at a time; as many as the state holds if absent. */
@@ -130,12 +137,13 @@ export function prepareOperation(
     case 'approve': {
       const change = completedBy(operation, options.view, options);
       if (change !== undefined) return prepareOperation(change, options);
-      return preparePlain(() => approvalCommand(operation, options.clock), options);
+      return preparePlain(operation, () => approvalCommand(operation, options.clock), options);
     }
     case 'withdraw':
-      return preparePlain(() => approvalCommand(operation, options.clock), options);
+      return preparePlain(operation, () => approvalCommand(operation, options.clock), options);
     case 'change-slots':
       return preparePlain(
+        operation,
         () => encodeCommand({ ...operation, timeMs: options.clock.now() }),
         options,
       );
@@ -156,10 +164,11 @@ async function prepareRotation(
   const plain = encodeCommand({ ...operation, timeMs, certificates: [] });
   const result = view.preview(plain, crypto);
   const isDue = result.kind === 'refused' && result.code === 'ROTATION_CERTIFICATES_UNFIT';
-  if (!isDue) return preparePlain(() => plain, options);
+  if (!isDue) return preparePlain(operation, () => plain, options);
   const simulated = view.manifest !== undefined && isSimulated(view.manifest);
   const certificates = rotationCertificates(options, operation.step, timeMs, simulated);
-  return preparePlain(() => encodeCommand({ ...operation, timeMs, certificates }), options);
+  const whole = encodeCommand({ ...operation, timeMs, certificates });
+  return preparePlain(operation, () => whole, options);
 }
 
 /**
@@ -194,18 +203,39 @@ async function prepareIssue(
   if (isFull()) await options.confirm();
   return isFull()
     ? answered(options, { kind: 'issued-full', expected: placesMax })
-    : preparePlain(() => identityCommand(operation, options), options);
+    : preparePlain(operation, () => identityCommand(operation, options), options);
 }
 
 async function preparePlain(
+  operation: Operation,
   command: () => Uint8Array,
   options: PreparerOptions,
 ): Promise<Prepared<CommandResult>> {
   const first = command();
-  if (isTaken(options.view.preview(first, options.crypto))) return ordered(first, false);
-  await options.confirm();
-  const result = options.view.preview(first, options.crypto);
-  return isTaken(result) ? ordered(first, false) : answered(options, result);
+  if (!isTaken(options.view.preview(first, options.crypto))) {
+    await options.confirm();
+    const result = options.view.preview(first, options.crypto);
+    if (!isTaken(result)) return answered(options, result);
+  }
+  // Only for what would be taken: nobody without the owners' word brings a version into use.
+  const lagging = await options.require(neededFor(operation));
+  return lagging === undefined ? ordered(first, false) : answered(options, tooOld(lagging));
+}
+
+function neededFor(operation: Operation): number {
+  if (operation.kind === 'issue') return versionNeeded({ kind: 'issue-certificate' });
+  return versionNeeded(operation);
+}
+
+function tooOld({ slot, needed, found }: Lagging): CommandResult {
+  const expected = `state version ${needed} or later`;
+  return {
+    kind: 'refused',
+    code: 'MEMBER_VERSION_TOO_OLD',
+    path: slot,
+    expected,
+    found: found === undefined ? 'not heard' : String(found),
+  };
 }
 
 function isTaken(result: CommandResult): boolean {

@@ -104,6 +104,7 @@ async function prepare(state: State, operation: Operation): Promise<Prepared<Com
     seed,
     view: state,
     confirm: () => Promise.resolve(),
+    require: () => Promise.resolve(undefined),
     crypto: nodeCrypto,
     clock: systemClock,
   });

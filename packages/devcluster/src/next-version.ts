@@ -1,6 +1,7 @@
 /**
  * The next version of the Coordinator: a copy of the sources with another version number, which is
- * measured differently. It stands for the image that an upgrade brings.
+ * measured differently, and another state version, under which it takes new sealing keys. It stands
+ * for the image that an upgrade brings.
  */
 import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,6 +13,8 @@ import { acceptedTees, configured, coordinatorValuesOf } from './reference-value
 /** What an upgrade starts with. */
 export interface NextVersion {
   readonly program: ProgramSpec;
+  /** The state version that it announces to other members. */
+  readonly stateVersion: number;
   /** File with its measured configuration, which lets it into a cluster of the version before. */
   readonly initdataFile: string;
   /** Reference values of the Coordinators before it, as they are in the manifest. */
@@ -21,6 +24,7 @@ export interface NextVersion {
 }
 
 const VERSION_FILE = 'packages/coordinator/src/version.ts';
+const FEATURES_FILE = 'packages/state-machine/src/features.ts';
 /** What `status` shows of the next version. */
 export const NEXT_VERSION = '0.1.1-next';
 
@@ -33,7 +37,7 @@ export async function prepareNextVersion(
   directory: string,
 ): Promise<NextVersion> {
   const { layout, teeChoice } = cluster;
-  const program = await copyOfCoordinator(directory);
+  const { program, stateVersion } = await copyOfCoordinator(directory);
   const tees = acceptedTees(teeChoice);
   const oldValues = await coordinatorValuesOf(cluster.tee, teeChoice, cluster.coordinator);
   const newValues = await coordinatorValuesOf(cluster.tee, teeChoice, program);
@@ -47,11 +51,13 @@ export async function prepareNextVersion(
   const values = JSON.parse(await readFile(layout.referenceValues, 'utf8')) as object;
   const listed = JSON.stringify({ ...values, coordinators: [...before, ...after] }, null, 2);
   await writeFile(layout.referenceValues, `${listed}\n`);
-  return { program, initdataFile, before, after };
+  return { program, stateVersion, initdataFile, before, after };
 }
 
 /** Real directories for what is measured; everything else is found through a link. */
-async function copyOfCoordinator(directory: string): Promise<ProgramSpec> {
+async function copyOfCoordinator(
+  directory: string,
+): Promise<Pick<NextVersion, 'program' | 'stateVersion'>> {
   const coordinator = PROGRAMS.find(({ name }) => name === 'coordinator');
   if (coordinator === undefined) {
     throw new DevClusterError('DEVCLUSTER_STEP_FAILED', 'no Coordinator is measured', {});
@@ -73,8 +79,22 @@ async function copyOfCoordinator(directory: string): Promise<ProgramSpec> {
   for (const name of await readdir(join(root, 'packages'))) {
     await symlink(`../../packages/${name}`, join(own, name));
   }
-  const file = join(root, VERSION_FILE);
+  await edit(join(root, VERSION_FILE), /VERSION = '[^']+'/, `VERSION = '${NEXT_VERSION}'`);
+  const features = join(root, FEATURES_FILE);
+  const now = /STATE_VERSION: number = (\d+)/.exec(await readFile(features, 'utf8'))?.[1];
+  const stateVersion = Number(now ?? '0') + 1;
+  const version = String(stateVersion);
+  await edit(features, /STATE_VERSION: number = \d+/, `STATE_VERSION: number = ${version}`);
+  await edit(features, /^ {2}noop: 0,$/m, `  noop: 0,\n  'rotate sealing': ${version},`);
+  return { program: { ...coordinator, root }, stateVersion };
+}
+
+async function edit(file: string, what: RegExp, by: string): Promise<void> {
   const source = await readFile(file, 'utf8');
-  await writeFile(file, source.replace(/VERSION = '[^']+'/, `VERSION = '${NEXT_VERSION}'`));
-  return { ...coordinator, root };
+  if (!what.test(source)) {
+    const fields = { file, expected: what.source };
+    const message = 'the next version was not made';
+    throw new DevClusterError('DEVCLUSTER_STEP_FAILED', message, { fields });
+  }
+  await writeFile(file, source.replace(what, by));
 }

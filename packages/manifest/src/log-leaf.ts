@@ -51,7 +51,10 @@ export interface LeafMember {
 
 /** What happened. */
 export type LeafEvent =
-  /** One owner's consent to what the next leaf of the same index says. */
+  /**
+   * One owner's consent to what the next leaf of the same index says; or, where the action is
+   * `proposal ID …`, to a change that waits for more of them.
+   */
   | { readonly kind: 'approval'; readonly owner: Sha256Hex; readonly action: string }
   | {
       readonly kind: 'update';
@@ -104,7 +107,14 @@ export type LeafEvent =
       readonly acceptedMissing: readonly SlotName[];
     }
   /** An update took these workloads, or what admitted them, away: earlier certificates are void. */
-  | { readonly kind: 'revocation'; readonly workloads: readonly string[] };
+  | { readonly kind: 'revocation'; readonly workloads: readonly string[] }
+  /** An owner's approvals of a change count no longer. */
+  | {
+      readonly kind: 'withdrawal';
+      readonly owner: Sha256Hex;
+      /** SHA-256 of what the owners sign. */
+      readonly proposal: Sha256Hex;
+    };
 
 /** One leaf of the audit log. */
 export type LogLeaf = LeafPlace & LeafEvent;
@@ -122,6 +132,7 @@ export const LEAF_KINDS: readonly LeafKind[] = [
   'rotation',
   'recovery',
   'revocation',
+  'withdrawal',
 ];
 
 /** The canonical encoding: what is hashed. */
@@ -188,6 +199,9 @@ function writeEvent(writer: CanonicalWriter, event: LeafEvent): void {
     case 'revocation':
       writer.list(event.workloads, (to, name) => to.text(name));
       return;
+    case 'withdrawal':
+      writeDigest(writer, event.owner);
+      return writeDigest(writer, event.proposal);
     default:
       return unreachable(event);
   }
@@ -248,6 +262,8 @@ function readEvent(reader: CanonicalReader, kind: LeafKind): LeafEvent {
       };
     case 'revocation':
       return { kind, workloads: reader.list(ITEMS_MAX, (from) => from.text(NAME_BYTES_MAX)) };
+    case 'withdrawal':
+      return { kind, owner: readHash(reader), proposal: readHash(reader) };
     default:
       return unreachable(kind);
   }

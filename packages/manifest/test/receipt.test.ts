@@ -66,6 +66,11 @@ const EVENTS: readonly LeafEvent[] = [
     acceptedMissing: [slot],
   },
   { kind: 'revocation', workloads: ['web'] },
+  {
+    kind: 'withdrawal',
+    owner: sha256Hex('a1'.repeat(32)),
+    proposal: sha256Hex('b2'.repeat(32)),
+  },
 ];
 
 const LEAVES: readonly LogLeaf[] = EVENTS.map((event, at) => ({

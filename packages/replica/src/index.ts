@@ -14,6 +14,7 @@ export { Cluster } from './life/cluster.ts';
 export type { CommandOutcome } from './life/cluster-state.ts';
 export { REFUSAL_EVENTS, type RefusalKind } from './life/refusals.ts';
 export type { StopRefusal, StopVerdict } from './life/judge-stop.ts';
+export type { Lagging } from './life/versions.ts';
 export type { MemberReport, MembersReport, StepDown } from './life/steward.ts';
 export { decide, founderOf, type Decision, type WaitCode } from './life/decide.ts';
 export type {

@@ -11,7 +11,7 @@ import { decide, type Waiting } from './life/decide.ts';
 import { enterCluster, type Entry } from './life/enter.ts';
 import { foundingOf, handOver } from './life/founding.ts';
 import { lifeOf, refuseGenesis } from './life/genesis.ts';
-import { answerJoin, askToJoin } from './life/join.ts';
+import { answerJoin, askToJoin, refusalFields } from './life/join.ts';
 import { greetAll, isLed, isSuperseded, wasReplaced } from './life/look.ts';
 import { Recovering } from './life/recovering.ts';
 import { sleep } from './life/sleep.ts';
@@ -282,7 +282,7 @@ export class Replica<ReferenceValues> {
         this.#event('not admitted yet', { code: answer.code });
         return;
       case 'refused':
-        this.#event('not admitted', { code: answer.code });
+        this.#event('not admitted', refusalFields(answer, self));
         // A later incarnation can take the place; this one never again.
         if (answer.code === 'INCARNATION_RETIRED') this.#remove(answer.code);
         return;

@@ -12,6 +12,8 @@ export interface PeerIdentity {
   readonly incarnation: IncarnationId;
   /** host:port; a hint that carries no trust. */
   readonly address: string;
+  /** The highest state version that it applies; absent where it announced none, which is 0. */
+  readonly version?: number;
 }
 
 /**
@@ -88,7 +90,13 @@ export interface JoinRequest {
 
 /** Why a newcomer is not let in. Coarse, and safe to send. */
 export type JoinRefusal =
-  'SLOTS_DIFFER' | 'SLOT_UNKNOWN' | 'IDENTITY_MISMATCH' | 'NODE_ID_TAKEN' | 'INCARNATION_RETIRED';
+  | 'SLOTS_DIFFER'
+  | 'SLOT_UNKNOWN'
+  | 'IDENTITY_MISMATCH'
+  | 'NODE_ID_TAKEN'
+  | 'INCARNATION_RETIRED'
+  /** The cluster uses what the newcomer's build cannot apply. */
+  | 'VERSION_TOO_OLD';
 
 /** The answer to a newcomer. */
 export type JoinAnswer =
@@ -103,7 +111,12 @@ export type JoinAnswer =
     }
   | { readonly kind: 'not-leader'; readonly leader?: PeerIdentity }
   | { readonly kind: 'busy'; readonly code: string }
-  | { readonly kind: 'refused'; readonly code: JoinRefusal };
+  | {
+      readonly kind: 'refused';
+      readonly code: JoinRefusal;
+      /** With `VERSION_TOO_OLD`: the state version that a member needs. */
+      readonly needed?: number;
+    };
 
 /** Asks a leader how much of a former log its own confirms. */
 export interface ConfirmRequest {

@@ -82,6 +82,7 @@ it('swaps in a newcomer although another slot has a learner that must wait (I2)'
     hasManifest: () => true,
     members: () => [leader, live, dead, waiting, due],
     check: () => undefined,
+    versions: { floor: 0, settle: () => undefined },
     isRetired: () => false,
     stepDown: () => undefined,
     onRefused: () => undefined,

@@ -54,6 +54,7 @@ class Office {
       members: () => this.members,
       check: (change) =>
         checkConfiguration(this.slots, [...this.members, ...(change.added ?? [])], change)?.kind,
+      versions: { floor: 0, settle: () => undefined },
       isRetired: () => false,
       stepDown: () => undefined,
       onRefused: (kind, { slot }) => this.refused.push(`${kind} ${slot}`),

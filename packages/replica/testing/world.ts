@@ -29,7 +29,7 @@ import {
 } from '@witan/replica';
 import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
 import type { ParseReferenceValues } from '@witan/manifest';
-import { nodeIdOf } from '@witan/state-machine';
+import { nodeIdOf, STATE_VERSION } from '@witan/state-machine';
 
 const testCrypto: Crypto = {
   hash: (algorithm, ...parts) => {
@@ -96,6 +96,15 @@ export interface Surroundings {
   ) => void;
 }
 
+/** How a process starts. */
+export interface StartOptions {
+  readonly holdsSealedState?: boolean;
+  /** What an earlier incarnation left on the disk, or the host put there. */
+  readonly former?: FormerDisk;
+  /** The state version that it announces; 0 announces none, as builds of before do. */
+  readonly version?: number;
+}
+
 export class World {
   readonly scheduler: VirtualScheduler = new VirtualScheduler();
   readonly nodes: Node[] = [];
@@ -118,18 +127,14 @@ export class World {
     this.#random = seededRandom(seed);
   }
 
-  /**
-   * @param options.former what an earlier incarnation left on the disk, or the host put there
-   */
-  start(
-    name: string,
-    options: { readonly holdsSealedState?: boolean; readonly former?: FormerDisk } = {},
-  ): Node {
+  start(name: string, options: StartOptions = {}): Node {
     const slot = slotName(name);
     this.#births += 1;
     const birth = utf8(`${name}/${this.#births}/${this.#random.bytes(4).join()}`);
     const incarnation = incarnationId(createHash('sha256').update(birth).digest('hex'));
-    const self = { nodeId: nodeIdOf(incarnation), slot, incarnation, address: `${name}:1` };
+    const { version = STATE_VERSION } = options;
+    const peer = { nodeId: nodeIdOf(incarnation), slot, incarnation, address: `${name}:1` };
+    const self = version === 0 ? peer : { ...peer, version };
     const disk = new RecordingDisk();
     const node: Node = {
       slot,
@@ -248,6 +253,7 @@ export class World {
       random: this.#random,
       machine: {
         parseReferenceValues: this.#surroundings.parseReferenceValues ?? ((value) => value),
+        stateVersion: self.version ?? 0,
       },
       scheduler: this.scheduler,
       onEvent: (event, fields) => {

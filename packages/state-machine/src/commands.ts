@@ -42,8 +42,9 @@ import { badValue, decodeWith, readHex, writeHex } from './codec.ts';
 import { StateMachineError } from './errors.ts';
 import * as limits from './limits.ts';
 import { readStep } from './rotations.ts';
+import { readUseVersion, writeUseVersion, type UseVersionCommand } from './versions.ts';
 
-export type { ApproveCommand, WithdrawCommand };
+export type { ApproveCommand, UseVersionCommand, WithdrawCommand };
 
 const COMMAND_LABEL = 'witan/command/v1';
 
@@ -145,7 +146,8 @@ export interface NoopCommand {
 }
 
 /** Everything that can be in the log, apart from membership changes. */
-export type Command = KeyedCommand | ApproveCommand | WithdrawCommand | NoopCommand;
+export type Command =
+  KeyedCommand | ApproveCommand | WithdrawCommand | UseVersionCommand | NoopCommand;
 /** Commands that a client may retry under the same key. */
 export type KeyedCommand =
   SetManifestCommand | IssueCertificateCommand | ChangeSlotsCommand | RotateCommand;
@@ -158,6 +160,7 @@ const KINDS: readonly Command['kind'][] = [
   'rotate',
   'approve',
   'withdraw',
+  'use-version',
 ];
 
 /** The canonical encoding of a command. */
@@ -216,6 +219,9 @@ export function encodeCommand(command: Command): Uint8Array {
     case 'withdraw':
       writeApprovalCommand(writer, command);
       return writer.finish();
+    case 'use-version':
+      writeUseVersion(writer, command);
+      return writer.finish();
     default:
       return unreachable(command);
   }
@@ -241,6 +247,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
         return readApprove(reader);
       case 'withdraw':
         return readWithdraw(reader);
+      case 'use-version':
+        return readUseVersion(reader);
       case undefined:
         throw badValue('another kind of command');
       default:

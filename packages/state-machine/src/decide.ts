@@ -12,6 +12,7 @@ import type { CommandResult } from './results.ts';
 import { decideRotate } from './rotate.ts';
 import { decideSetManifest } from './set-manifest.ts';
 import { decideChangeSlots } from './slot-changes.ts';
+import { decideUseVersion } from './versions.ts';
 import type { StateView } from './view.ts';
 
 /** What deciding looks at beside the view. */
@@ -44,6 +45,10 @@ export function decideCommand<ReferenceValues>(
     return { ...none, result: malformed(error) };
   }
   if (command.kind === 'noop') return { ...none, result: { kind: 'noop' } };
+  if (command.kind === 'use-version') {
+    const result = decideUseVersion(view, command);
+    return { ...none, result, ...(result.kind === 'version-in-use' && { versions: command }) };
+  }
   if (command.kind === 'approve') {
     return { ...none, command, ...decideApprove(view, proposals, command, parse, crypto) };
   }

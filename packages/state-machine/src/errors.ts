@@ -9,7 +9,8 @@ export type StateMachineErrorCode =
   | 'REQUEST_KEY_MALFORMED'
   | 'SNAPSHOT_MALFORMED'
   | 'SNAPSHOT_TOO_LARGE'
-  | 'SNAPSHOT_VERSION_UNKNOWN';
+  | 'SNAPSHOT_VERSION_UNKNOWN'
+  | 'STATE_VERSION_UNKNOWN';
 
 const MESSAGES: Readonly<Record<StateMachineErrorCode, string>> = {
   COMMAND_MALFORMED: 'bytes are not the canonical encoding of a command',
@@ -19,6 +20,7 @@ const MESSAGES: Readonly<Record<StateMachineErrorCode, string>> = {
   SNAPSHOT_MALFORMED: 'bytes are not the canonical encoding of a state',
   SNAPSHOT_TOO_LARGE: 'snapshot is larger than the limit in bytes',
   SNAPSHOT_VERSION_UNKNOWN: 'snapshot has a version that this code does not know',
+  STATE_VERSION_UNKNOWN: 'the cluster uses a state version that this build does not apply',
 };
 
 /** Bytes from outside that are refused. */

@@ -35,4 +35,6 @@ export { heldSinceBefore } from './rotate.ts';
 export type { CaState, RootLink, RotationRecord, RotationsView } from './rotations.ts';
 export type { SlotChange } from './slot-changes.ts';
 export * from './state-machine.ts';
+export { STATE_VERSION, versionNeeded, type Needing } from './features.ts';
+export { STATE_VERSION_MAX, type MemberVersion, type VersionsView } from './versions.ts';
 export * from './view.ts';

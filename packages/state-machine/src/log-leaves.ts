@@ -1,6 +1,7 @@
 /** What each change of the state leaves in the audit log. */
-import { unixMillis, type Crypto } from '@witan/core';
+import { unixMillis, type Crypto, type Sha256Hex } from '@witan/core';
 import {
+  manifestDigest,
   recoveryHash,
   type LeafEvent,
   type LeafMember,
@@ -10,14 +11,16 @@ import {
   versionsOf,
 } from '@witan/manifest';
 import type { Command } from './commands.ts';
+import { APPROVAL_LEAVES_SINCE } from './features.ts';
 import type { NewGeneration } from './ledger.ts';
 import type { Rotation } from './lifecycle.ts';
+import type { ProposedAction } from './proposals.ts';
 import type { CommandResult, IssuedIdentity } from './results.ts';
 import type { SlotChange } from './slot-changes.ts';
 import type { MembershipResult, StateView } from './view.ts';
 
 type Place = Pick<StateView<unknown>, 'epoch' | 'generation'>;
-type After = Place & Pick<StateView<unknown>, 'manifest' | 'rotations'>;
+type After = Place & Pick<StateView<unknown>, 'manifest' | 'rotations' | 'versions'>;
 
 /** What a command did; see `leavesOfCommand`. */
 export interface Done {
@@ -30,9 +33,12 @@ export interface Done {
 }
 
 /** @param after the state with the command's effect */
-export function leavesOfCommand(after: After, done: Done): readonly LogLeaf[] {
+export function leavesOfCommand(after: After, done: Done, crypto: Crypto): readonly LogLeaf[] {
   const { index, result, next, slots, rotation } = done;
   if (result.kind === 'issued') return leavesOfIssuance(after, done, result.record);
+  if (result.kind === 'approval-recorded' || result.kind === 'approval-withdrawn') {
+    return result.isNew ? leavesOfWaiting(after, done, result.proposal, crypto) : [];
+  }
   if (next !== undefined) {
     const { transition } = next.signed;
     const { manifestDigest, approvals, timeMs } = transition;
@@ -54,6 +60,37 @@ export function leavesOfCommand(after: After, done: Done): readonly LogLeaf[] {
     ...approvedBy(slots.approvals, `slots ${slots.number}`),
     { kind: 'slots', number: slots.number, slots: slots.slots },
   ]);
+}
+
+/** What waits is told as well, from the state version on under which every member tells it. */
+function leavesOfWaiting(
+  after: After,
+  { index, command }: Done,
+  proposal: Sha256Hex,
+  crypto: Crypto,
+): readonly LogLeaf[] {
+  if (after.versions.inUse < APPROVAL_LEAVES_SINCE) return [];
+  if (command?.kind === 'withdraw') {
+    const { ownerFingerprint: owner } = command.revocation;
+    return placed(after, index, command.timeMs, [{ kind: 'withdrawal', owner, proposal }]);
+  }
+  if (command?.kind !== 'approve') return [];
+  const { approval, action, timeMs } = command;
+  const what = `proposal ${proposal} ${wordsOf(action, crypto)}`;
+  return placed(after, index, timeMs, approvedBy([approval], what));
+}
+
+function wordsOf(action: ProposedAction, crypto: Crypto): string {
+  switch (action.kind) {
+    case 'manifest':
+      return `manifest ${manifestDigest(action.manifest, crypto)}`;
+    case 'slots':
+      return `slots ${action.number + 1}`;
+    case 'rotation':
+      return `rotation ${action.number + 1}: ${rotationText(action.step)}`;
+    default:
+      return action satisfies never;
+  }
 }
 
 function revocationOf(workloads: readonly string[]): readonly LeafEvent[] {

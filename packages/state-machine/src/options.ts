@@ -19,6 +19,8 @@ export interface Genesis {
 export interface StateMachineOptions<ReferenceValues> {
   /** Must be the same function on every replica: its verdict is part of the state. */
   readonly parseReferenceValues: ParseReferenceValues<ReferenceValues>;
+  /** What this replica announces that it applies; `STATE_VERSION` where absent. */
+  readonly stateVersion?: number;
 }
 
 /** What reading a snapshot takes. */

@@ -1,5 +1,6 @@
 /** What a state consists of, and reading it from a snapshot. */
 import {
+  CanonicalWriter,
   clusterId,
   epoch,
   type CanonicalReader,
@@ -10,9 +11,10 @@ import {
 import type { Recovery } from '@witan/manifest';
 import type { Proposed } from './approve.ts';
 import { AuditLog } from './audit-log.ts';
-import { decodeWith, readHex } from './codec.ts';
+import { decodeWith, readHex, writeHex } from './codec.ts';
 import type { Command, RequestKey } from './commands.ts';
 import { StateMachineError } from './errors.ts';
+import { STATE_VERSION } from './features.ts';
 import { IssuedTable } from './issued-table.ts';
 import { Ledger, type NewGeneration } from './ledger.ts';
 import { Lifecycle, type Rotation } from './lifecycle.ts';
@@ -24,13 +26,16 @@ import { ProposalTable, type Withdrawal } from './proposals.ts';
 import { RequestTable } from './request-table.ts';
 import type { CommandResult } from './results.ts';
 import type { SlotChange } from './slot-changes.ts';
+import { Versions, type UseVersionCommand } from './versions.ts';
 import type { StateView } from './view.ts';
 
 /**
  * Of a snapshot. Version 2 added recoveries, 3 recovery shares, 4 changes of slots, 5 rotations, 6
- * the audit log, 7 what waits for approvals.
+ * the audit log, 7 what waits for approvals, 8 the state version in use.
  */
-export const SNAPSHOT_VERSION = 7;
+const SNAPSHOT_VERSION = 8;
+/** What is written while no state version is in use, so that members of before can read it. */
+const SNAPSHOT_VERSION_UNANNOUNCED = 7;
 /** Older versions that are still read. */
 const SNAPSHOT_VERSION_MIN = 1;
 
@@ -46,6 +51,7 @@ export interface Parts<ReferenceValues> {
   readonly lifecycle: Lifecycle;
   readonly log: AuditLog;
   readonly proposals: ProposalTable;
+  readonly versions: Versions;
 }
 
 /** What a command does. */
@@ -60,6 +66,7 @@ export interface Decision<ReferenceValues> {
   readonly rotation?: Rotation;
   readonly proposed?: Proposed;
   readonly withdrawal?: Withdrawal;
+  readonly versions?: UseVersionCommand;
 }
 
 /** Reads what stands behind the version of a snapshot. */
@@ -84,6 +91,7 @@ function readParts<ReferenceValues>(
     lifecycle: Lifecycle.read(version >= 5 ? reader : undefined),
     log: AuditLog.read(reader, options.crypto, version >= 6),
     proposals: version >= 7 ? ProposalTable.read(reader, ledger.head) : new ProposalTable(),
+    versions: version >= 8 ? Versions.read(reader) : new Versions(),
   };
 }
 
@@ -145,13 +153,33 @@ export function malformed(error: unknown): CommandResult {
   return { kind: 'malformed', code: 'COMMAND_MALFORMED', reason };
 }
 
+/** The canonical encoding of a whole state. */
+export function writeSnapshot<ReferenceValues>(parts: Parts<ReferenceValues>): Uint8Array {
+  const isAnnounced = parts.versions.inUse > 0;
+  const version = isAnnounced ? SNAPSHOT_VERSION : SNAPSHOT_VERSION_UNANNOUNCED;
+  const writer = new CanonicalWriter().u8(version);
+  writeHex(writer, parts.clusterId);
+  writer.u64(parts.epoch).u64(parts.appliedIndex);
+  const { membership, ledger, issued, requests, lifecycle, log, proposals, versions } = parts;
+  for (const part of [membership, ledger, issued, requests, lifecycle, log, proposals]) {
+    part.write(writer);
+  }
+  if (isAnnounced) versions.write(writer);
+  return writer.finish();
+}
+
 /** Reads a snapshot and checks it as a whole. @throws StateMachineError as `decodeSnapshot` */
 export function readSnapshot<ReferenceValues>(
   bytes: Uint8Array,
   options: SnapshotOptions<ReferenceValues>,
 ): Parts<ReferenceValues> {
   const bytesMax = checkSnapshotHead(bytes, options.bytesMax);
-  return decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) =>
+  const parts = decodeWith('SNAPSHOT_MALFORMED', bytes, bytesMax, (reader) =>
     readParts(reader, { ...options, version: reader.u8() }),
   );
+  const { inUse: found } = parts.versions;
+  const expected = options.stateVersion ?? STATE_VERSION;
+  if (found <= expected) return parts;
+  // What follows in the log would be applied in another way than the others do.
+  throw new StateMachineError('STATE_VERSION_UNKNOWN', { expected: `up to ${expected}`, found });
 }

@@ -54,12 +54,16 @@ export type PreparationCode =
   | 'ROTATION_CERTIFICATES_UNFIT'
   /** The approval completes a change, which has to be carried out with it. */
   | 'APPROVALS_COMPLETE'
+  /** The members are others than those whose versions the leader listed. */
+  | 'VERSION_MEMBERS_DIFFER'
   /** The new transition is not signed by the history key. */
   | 'TRANSITION_SIGNATURE_INVALID';
 
 /** Reasons of the state machine itself; the others come from manifest validation. */
 export type StateRefusalCode =
   | PreparationCode
+  /** A member runs a build that could not apply the command. */
+  | 'MEMBER_VERSION_TOO_OLD'
   /** Something can be rotated once a manifest says who the owners are. */
   | 'ROTATION_NEEDS_MANIFEST'
   /** As many steps of rotations, or versions of a secret, as a cluster records. */
@@ -152,6 +156,8 @@ export type CommandResult =
   | { readonly kind: 'issued-full'; readonly expected: number }
   /** A step of a rotation, by its number, and what it brought in. */
   | { readonly kind: 'rotated'; readonly number: number; readonly version: number }
+  /** A state version is in use, or was already. */
+  | { readonly kind: 'version-in-use'; readonly version: number }
   | { readonly kind: 'noop' }
   /** The bytes are no command. */
   | { readonly kind: 'malformed'; readonly code: 'COMMAND_MALFORMED'; readonly reason: string };
@@ -164,6 +170,7 @@ export type RememberedResult = Extract<
 
 const PREPARATION_CODES: ReadonlySet<RefusalCode> = new Set<PreparationCode>([
   'APPROVALS_COMPLETE',
+  'VERSION_MEMBERS_DIFFER',
   'FOUNDING_FIELDS_MISSING',
   'FOUNDING_FIELDS_REPEATED',
   'RECOVERY_HEADER_MISSING',
@@ -191,6 +198,7 @@ export function isRemembered(result: CommandResult): result is RememberedResult 
     case 'key-reused':
     case 'serial-taken':
     case 'issued-full':
+    case 'version-in-use':
     case 'noop':
     case 'malformed':
       return false;

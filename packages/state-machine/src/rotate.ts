@@ -10,6 +10,7 @@ import {
 } from '@witan/manifest';
 import { contentOf, proposalId, refuseWithdrawn } from './approval-content.ts';
 import type { RotateCommand } from './commands.ts';
+import { WITHDRAWN_STEPS_SINCE } from './features.ts';
 import * as limits from './limits.ts';
 import type { ProposalTable } from './proposals.ts';
 import { refused, type CommandResult, type IssuedIdentity, type Refused } from './results.ts';
@@ -18,7 +19,15 @@ import type { StateView } from './view.ts';
 
 type View = Pick<
   StateView<unknown>,
-  'clusterId' | 'epoch' | 'head' | 'issued' | 'manifest' | 'revocationOf' | 'rotations' | 'slots'
+  | 'clusterId'
+  | 'epoch'
+  | 'head'
+  | 'issued'
+  | 'manifest'
+  | 'revocationOf'
+  | 'rotations'
+  | 'slots'
+  | 'versions'
 >;
 
 /** Decides without changing anything. */
@@ -38,7 +47,8 @@ export function decideRotate(
   if (refusal !== undefined) return { result: refusal };
   const { number: at, approvals: given } = command;
   const content = contentOf(view, { kind: 'rotation', number: at, step }, crypto);
-  const withdrawn = refuseWithdrawn(table, given, proposalId(content, crypto));
+  const looks = view.versions.inUse >= WITHDRAWN_STEPS_SINCE;
+  const withdrawn = looks ? refuseWithdrawn(table, given, proposalId(content, crypto)) : undefined;
   if (withdrawn !== undefined) return { result: withdrawn };
   try {
     const approvals = approvedBy(view, command, content, crypto);

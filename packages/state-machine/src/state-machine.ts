@@ -8,7 +8,6 @@
  */
 import {
   assert,
-  CanonicalWriter,
   type ClusterId,
   type Crypto,
   type Epoch,
@@ -26,9 +25,9 @@ import {
   type ValidatedManifest,
 } from '@witan/manifest';
 import { AuditLog, type AuditLogView } from './audit-log.ts';
-import { writeHex } from './codec.ts';
 import type { RequestKey } from './commands.ts';
 import { decideCommand } from './decide.ts';
+import { STATE_VERSION } from './features.ts';
 import { HeldCertificates, type HeldView } from './held-certificates.ts';
 import { IssuedTable } from './issued-table.ts';
 import { Ledger } from './ledger.ts';
@@ -46,7 +45,7 @@ import {
   historyKeyFor,
   membershipOf,
   readSnapshot,
-  SNAPSHOT_VERSION,
+  writeSnapshot,
   type Decision,
   type Parts,
 } from './parts.ts';
@@ -63,6 +62,7 @@ import {
 import type { Revocation } from './revocations.ts';
 import type { RotationsView } from './rotations.ts';
 import type { SlotChange } from './slot-changes.ts';
+import { Versions, type VersionsView } from './versions.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
 
 /** The state and the only ways to change it; everybody else is given its `StateView`. */
@@ -71,6 +71,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   readonly epoch: Epoch;
   readonly #held: HeldCertificates = new HeldCertificates(this);
   readonly #parseReferenceValues: ParseReferenceValues<ReferenceValues>;
+  readonly #stateVersion: number;
   readonly #membership: Membership;
   readonly #ledger: Ledger<ReferenceValues>;
   readonly #issued: IssuedTable;
@@ -78,6 +79,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   readonly #lifecycle: Lifecycle;
   readonly #log: AuditLog;
   readonly #proposals: ProposalTable;
+  readonly #versions: Versions;
   #appliedIndex: number;
 
   private constructor(
@@ -94,7 +96,9 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     this.#lifecycle = parts.lifecycle;
     this.#log = parts.log;
     this.#proposals = parts.proposals;
+    this.#versions = parts.versions;
     this.#parseReferenceValues = options.parseReferenceValues;
+    this.#stateVersion = options.stateVersion ?? STATE_VERSION;
   }
 
   /** The state of a new cluster, without a manifest. Its snapshot is what founders hand out. */
@@ -118,6 +122,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       lifecycle: new Lifecycle(),
       log: new AuditLog(options.crypto),
       proposals: new ProposalTable(),
+      versions: new Versions(),
     };
     return new StateMachine(parts, options);
   }
@@ -145,7 +150,9 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     copy.ledger.recovered(signed, crypto);
     const appliedIndex = from.index + 1;
     const proposals = copy.proposals.recovered();
-    const parts = { ...copy, epoch, appliedIndex, membership, proposals };
+    // The version stays in use; who the members are that have it is to be said anew.
+    const versions = new Versions(copy.versions.inUse);
+    const parts = { ...copy, epoch, appliedIndex, membership, proposals, versions };
     const opened = new StateMachine(parts, options);
     opened.#record(leavesOfRecovery(opened, appliedIndex, signed, crypto));
     return opened;
@@ -239,6 +246,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     return this.#proposals.withdrawals;
   }
 
+  get versions(): VersionsView {
+    return this.#versions;
+  }
+
   get issuedCount(): number {
     return this.#issued.size;
   }
@@ -296,7 +307,8 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       if (requestKey !== undefined && digest !== undefined && isRemembered(result)) {
         this.#requests.add({ key: requestKey, index, digest, result });
       }
-      this.#record(leavesOfCommand(this, { command: undefined, ...decision, index }));
+      const done = { command: undefined, ...decision, index };
+      this.#record(leavesOfCommand(this, done, crypto));
     }
     const rekeys = decision.rotation?.record.step.target === 'sealing';
     return { index, requestKey, result, repeated, rekeys };
@@ -309,6 +321,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   applyMembership(index: number, change: MembershipChange): MembershipResult {
     this.advance(index);
     const result = this.#membership.apply(change);
+    this.#versions.keep(this.members.map(({ incarnation }) => incarnation));
     this.#record(leavesOfMembership(this, index, result));
     return result;
   }
@@ -325,17 +338,16 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
 
   /** The canonical encoding of the whole state: equal states give equal bytes. */
   encodeSnapshot(): Uint8Array {
-    const writer = new CanonicalWriter().u8(SNAPSHOT_VERSION);
-    writeHex(writer, this.clusterId);
-    writer.u64(this.epoch).u64(this.#appliedIndex);
-    this.#membership.write(writer);
-    this.#ledger.write(writer);
-    this.#issued.write(writer);
-    this.#requests.write(writer);
-    this.#lifecycle.write(writer);
-    this.#log.write(writer);
-    this.#proposals.write(writer);
-    return writer.finish();
+    const [membership, ledger, issued] = [this.#membership, this.#ledger, this.#issued];
+    const [requests, lifecycle, log] = [this.#requests, this.#lifecycle, this.#log];
+    const [proposals, versions, appliedIndex] = [
+      this.#proposals,
+      this.#versions,
+      this.#appliedIndex,
+    ];
+    const { clusterId, epoch } = this;
+    const early = { clusterId, epoch, appliedIndex, membership, ledger, issued, requests };
+    return writeSnapshot({ ...early, lifecycle, log, proposals, versions });
   }
 
   /**
@@ -351,7 +363,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   }
 
   #carryOut(decision: Decision<ReferenceValues>, index: number): void {
-    const { rotation, next, slots, proposed, withdrawal } = decision;
+    const { rotation, next, slots, proposed, withdrawal, versions } = decision;
     if (rotation !== undefined) {
       this.#lifecycle.rotated(rotation, this);
       this.#proposals.drop('rotation');
@@ -368,6 +380,10 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     }
     if (proposed !== undefined) this.#proposals.put(proposed.proposal, proposed.timeMs);
     if (withdrawal !== undefined) this.#proposals.withdraw(withdrawal);
+    if (versions === undefined) return;
+    // Whoever applies it is a member of its place in the log, and so was asked.
+    assert(versions.version <= this.#stateVersion, 'no member has less than the version in use');
+    this.#versions.use(versions);
   }
 
   #decide(index: number, bytes: Uint8Array, crypto: Crypto): Decision<ReferenceValues> {

@@ -16,6 +16,7 @@ import type { SlotChange } from './slot-changes.ts';
 import type { Revocation } from './revocations.ts';
 import type { RotationsView } from './rotations.ts';
 import type { CommandResult, IssuedIdentity, RememberedResult } from './results.ts';
+import type { VersionsView } from './versions.ts';
 
 /** What applying one log entry did. */
 export interface ApplyResult {
@@ -72,6 +73,8 @@ export interface StateView<ReferenceValues> {
   readonly shares: GivenShares;
   /** What the cluster did, as an append-only Merkle log. */
   readonly log: AuditLogView;
+  /** The state version in use, and what the members announced. */
+  readonly versions: VersionsView;
   /** In ascending order of node ids. */
   readonly members: readonly MemberRecord[];
   /** Who votes and who learns, each list in ascending order. */

@@ -178,7 +178,7 @@ describe('a snapshot', () => {
   });
 
   it('of another version or size is refused with its own code', () => {
-    for (const version of [0, 8]) {
+    for (const version of [0, 9]) {
       expect(codeOf(() => decode(bytes.with(0, version)))).toBe('SNAPSHOT_VERSION_UNKNOWN');
     }
     const small = { ...snapshotOptions, bytesMax: bytes.length - 1 };

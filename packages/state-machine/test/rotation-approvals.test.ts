@@ -3,8 +3,16 @@
  * may be hostile: each approval is good for one step at one place in one history (I6).
  */
 import { describe, expect, it } from 'vitest';
-import { epoch, unixMillis, type UnixMillis } from '@witan/core';
-import { rotationBytes, rotationOfText, type Approval, type RotationStep } from '@witan/manifest';
+import { epoch, slotName, unixMillis, type UnixMillis } from '@witan/core';
+import {
+  decodeLeaf,
+  manifestDigest,
+  rotationBytes,
+  rotationOfText,
+  type Approval,
+  type LogLeaf,
+  type RotationStep,
+} from '@witan/manifest';
 import {
   contentOf,
   PROPOSALS_PER_OWNER_MAX,
@@ -12,7 +20,7 @@ import {
   type CommandResult,
   type ProposedAction,
 } from '../src/index.ts';
-import { CLOCK_MS, jwsApproval, withdrawal } from '../testing/approvals.ts';
+import { CLOCK_MS, jwsApproval, useVersion, withdrawal } from '../testing/approvals.ts';
 import { bytesOf, draftManifest, testKey, type TestKey } from '../testing/keys.ts';
 import {
   applyNext,
@@ -42,6 +50,7 @@ function founded(threshold = 2): State {
   const state = newState();
   const manifest = bytesOf(draftManifest(owners, threshold));
   setOn(state, manifest);
+  useVersion(state);
   return state;
 }
 
@@ -77,6 +86,12 @@ function approve(state: State, by: TestKey, words: string, how: How = {}): Comma
   }).result;
 }
 
+function leavesFrom({ log }: State, from: number): readonly LogLeaf[] {
+  return Array.from({ length: log.size - from }, (_, at) =>
+    decodeLeaf(log.leafBytes(from + at) ?? expect.fail()),
+  );
+}
+
 /** The step itself, with approvals from wherever. */
 function take(state: State, words: string, approvals: readonly Approval[], timeMs = CLOCK_MS) {
   keys += 1;
@@ -108,6 +123,48 @@ describe('steps of rotations that owners approve one by one', () => {
     const arrived = approve(state, owner, '', { action: late, ...(approval && { approval }) });
     expect(arrived).toMatchObject(refusal('ROTATION_NUMBER_STALE'));
     expect(state.rotations.records).toHaveLength(1);
+  });
+
+  it('are leaves of the audit log one by one, also those that are withdrawn', () => {
+    const state = founded();
+    const before = state.log.size;
+    approve(state, owner, 'root prepare');
+    // Known already, or refused: nothing happened.
+    approve(state, owner, 'root prepare');
+    approve(state, bob, 'root prepare');
+    const id = idOf(state, 'root prepare');
+    const taken = withdrawal(state, owner, id);
+    for (let times = 0; times < 2; times += 1) applyNext(state, taken);
+    const five = ['witan-0', 'witan-1', 'witan-2', 'witan-3', 'witan-4'].map(slotName);
+    const slots: ProposedAction = { kind: 'slots', number: 0, slots: five };
+    const manifest: ProposedAction = {
+      kind: 'manifest',
+      manifest: bytesOf(draftManifest(owners, 3)),
+    };
+    for (const one of [slots, manifest]) {
+      const approval = jwsApproval(carol, contentOf(state, one, nodeCrypto));
+      approve(state, carol, '', { action: one, approval });
+    }
+    const [first, second, ...others] = leavesFrom(state, before);
+    const { fingerprint } = owner;
+    const action = `proposal ${id} rotation 1: root prepare`;
+    expect(first).toMatchObject({ kind: 'approval', owner: fingerprint, action });
+    expect(second).toMatchObject({ kind: 'withdrawal', owner: fingerprint, proposal: id });
+    const digest = manifestDigest(bytesOf(draftManifest(owners, 3)), nodeCrypto);
+    expect(others.map((leaf) => (leaf.kind === 'approval' ? leaf.action.slice(74) : ''))).toEqual([
+      'slots 1',
+      `manifest ${digest}`,
+    ]);
+    expect(restored(state).log.head()).toEqual(state.log.head());
+  });
+
+  it('leave no leaf while a member of before would leave none: heads stay the same (I6)', () => {
+    const state = newState();
+    setOn(state, bytesOf(draftManifest(owners, 2)));
+    const before = state.log.head();
+    approve(state, owner, 'sealing');
+    applyNext(state, withdrawal(state, owner, idOf(state, 'sealing')));
+    expect(state.log.head()).toEqual(before);
   });
 
   it('drop what else waited for the same place: of two that race one is taken', () => {
@@ -195,6 +252,14 @@ describe('steps of rotations that owners approve one by one', () => {
     }
     const anew = approvalOf(state, owner, 'sealing', 2 * 86_400);
     expect(approve(state, owner, 'sealing', { approval: anew })).toMatchObject({ count: 1 });
+  });
+
+  it('that were withdrawn count as before while a member of before may apply the step', () => {
+    const state = newState();
+    setOn(state, bytesOf(draftManifest(owners, 2)));
+    applyNext(state, withdrawal(state, owner, idOf(state, 'sealing')));
+    const both = [approvalOf(state, owner, 'sealing', 60), approvalOf(state, bob, 'sealing')];
+    expect(take(state, 'sealing', both)).toMatchObject({ kind: 'rotated' });
   });
 
   it('expire by the time that the leader stamps, and by no other (I5)', () => {

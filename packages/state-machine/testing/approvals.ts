@@ -7,9 +7,9 @@ import {
   type Approval,
   type ApprovalUse,
 } from '@witan/manifest';
-import type { WithdrawCommand } from '../src/index.ts';
+import { STATE_VERSION, type WithdrawCommand } from '../src/index.ts';
 import { signWith, type TestKey } from './keys.ts';
-import type { State } from './support.ts';
+import { applyNext, type State } from './support.ts';
 
 /** The leader's clock in tests. */
 export const CLOCK_MS: UnixMillis = unixMillis(1_800_000_000_000);
@@ -25,6 +25,12 @@ export function jwsApproval(
   const header = { algorithm: 'ES256', expiresSeconds, owner: by.fingerprint, use } as const;
   const signature = detachedJws(header, signWith(by, signingInput(header, content)));
   return { ownerFingerprint: by.fingerprint, signature };
+}
+
+/** Every member announces the newest state version, and it comes into use. */
+export function useVersion(state: State, version: number = STATE_VERSION): void {
+  const members = state.members.map(({ incarnation }) => ({ incarnation, version }));
+  applyNext(state, { kind: 'use-version', version, members });
 }
 
 export function withdrawal(state: State, by: TestKey, proposal: Sha256Hex): WithdrawCommand {

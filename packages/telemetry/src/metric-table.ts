@@ -53,6 +53,10 @@ export const METRICS = {
   leader: { kind: 'gauge', help: '1 while this replica leads, otherwise 0.' },
   manifests_set: { kind: 'counter', help: 'Manifests set through this replica.' },
   members: { kind: 'gauge', help: 'Voters of the current configuration.' },
+  old_versions_refused: {
+    kind: 'counter',
+    help: 'Newcomers whose build could not apply what the cluster uses.',
+  },
   recovery_shares: {
     kind: 'counter',
     help: 'Recovery shares that owners handed in at this replica and that were accepted.',

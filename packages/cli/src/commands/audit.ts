@@ -39,17 +39,16 @@ export async function auditApprovals(
 ): Promise<void> {
   const wanted =
     options.generation === undefined ? undefined : numberOf('--generation', options.generation);
-  await answer(context, options, ['approval'], async (client, fetched) => {
+  await answer(context, options, ['approval', 'withdrawal'], async (client, fetched) => {
     const names = await ownerNames(client);
     const action = `generation ${wanted ?? ''}`;
-    const fromLog = leavesOf(fetched, 'approval')
-      .filter((leaf) => wanted === undefined || leaf.action === action)
-      .map((leaf) => ({ action: leaf.action, owner: leaf.owner, time: timeOf(leaf) }));
+    const all = fetched.leaves.flatMap(({ leaf }) => approvalOrWithdrawal(leaf));
+    const fromLog = all.filter((one) => wanted === undefined || one.action === action);
     const source = wanted !== undefined && fromLog.length === 0 ? 'history' : 'log';
     const found = source === 'log' ? fromLog : await approvalsOfHistory(client, wanted ?? 0);
     const approvals = found.map((one) => ({ ...one, name: names.get(one.owner) ?? null }));
-    const rows = approvals.map(({ action: what, owner, name, time }) => [
-      what,
+    const rows = approvals.map(({ action: what, owner, name, time, withdrawn }) => [
+      withdrawn ? `${what} withdrawn` : what,
       name ?? '',
       owner,
       time,
@@ -58,6 +57,17 @@ export async function auditApprovals(
     const none = rows.length === 0 ? 'No approvals are recorded.\n' : '';
     return { json: { source, approvals }, text: none || table([head, ...rows]) };
   });
+}
+
+/** Also those of changes that wait or never came into force, and what owners took back of them. */
+function approvalOrWithdrawal(leaf: LogLeaf) {
+  const time = timeOf(leaf);
+  if (leaf.kind === 'approval') {
+    return [{ action: leaf.action, owner: leaf.owner as string, withdrawn: false, time }];
+  }
+  if (leaf.kind !== 'withdrawal') return [];
+  const action = `proposal ${leaf.proposal}`;
+  return [{ action, owner: leaf.owner as string, withdrawn: true, time }];
 }
 
 /** Transitions are kept for ever, with their approvals, where leaves are not. */
@@ -73,6 +83,7 @@ async function approvalsOfHistory(client: Client, generation: number) {
   return transition.approvals.map(({ ownerFingerprint: owner }) => ({
     action: `generation ${generation}`,
     owner: owner as string,
+    withdrawn: false,
     time,
   }));
 }

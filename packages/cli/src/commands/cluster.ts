@@ -96,13 +96,23 @@ function membersToJson(answer: MembersAnswer): { readonly [name: string]: Json }
     slots: answer.slots,
     vacant: answer.slots.filter((slot) => !taken.has(slot)),
     changeUnderWay: answer.changeUnderWay,
+    versionInUse: answer.versionInUse,
     slotChanges: answer.slotChanges.map((change) => ({ ...change })),
     members: answer.members.map((member) => ({ ...member })),
   };
 }
 
 function describeMembers(answer: MembersAnswer): string {
-  const head = ['SLOT', 'ROLE', 'REACHABLE', 'MATCH', 'BEHIND', 'ADDRESS', 'INCARNATION'];
+  const head = [
+    'SLOT',
+    'ROLE',
+    'REACHABLE',
+    'MATCH',
+    'BEHIND',
+    'VERSION',
+    'ADDRESS',
+    'INCARNATION',
+  ];
   const taken = new Set(answer.members.map(({ slot }) => slot));
   const rows = answer.members.map((member) => [
     member.slot,
@@ -110,13 +120,16 @@ function describeMembers(answer: MembersAnswer): string {
     member.reachable ? 'yes' : 'no',
     String(member.matchIndex),
     String(member.behind),
+    String(member.version),
     member.address,
     `${member.incarnation.slice(0, 16)}…`,
   ]);
   const vacant = answer.slots.filter((slot) => !taken.has(slot)).map((slot) => [slot, 'vacant']);
-  const { commitIndex, term, epoch, slots } = answer;
+  const { commitIndex, term, epoch, slots, versionInUse } = answer;
   const change = answer.changeUnderWay ? 'A change of the configuration is under way.\n' : '';
-  const facts = `${slots.length} slots, term ${term}, epoch ${epoch}, commit ${commitIndex}.\n`;
+  const facts =
+    `${slots.length} slots, term ${term}, epoch ${epoch}, commit ${commitIndex}, ` +
+    `state version in use ${versionInUse}.\n`;
   const newest = answer.slotChanges.at(-1);
   const owners = newest?.approvedBy.map((owner) => `${owner.slice(0, 12)}…`).join(', ') ?? '';
   const changed =

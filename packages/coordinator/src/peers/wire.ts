@@ -35,7 +35,7 @@ import type {
   Standing,
   StandingKind,
 } from '@witan/replica';
-import { requestKey } from '@witan/state-machine';
+import { requestKey, STATE_VERSION_MAX } from '@witan/state-machine';
 import type { Operation } from '../operations.ts';
 import { approvalFromWire, approvalToWire, malformed, toNumber } from './wire-parts.ts';
 import {
@@ -60,6 +60,7 @@ const REFUSALS = [
   'IDENTITY_MISMATCH',
   'NODE_ID_TAKEN',
   'INCARNATION_RETIRED',
+  'VERSION_TOO_OLD',
 ] as const;
 
 export function memberToWire(peer: PeerIdentity): Member {
@@ -68,6 +69,7 @@ export function memberToWire(peer: PeerIdentity): Member {
     slot: peer.slot,
     incarnation: fromHex(peer.incarnation),
     address: peer.address,
+    version: peer.version ?? 0,
   });
 }
 
@@ -79,6 +81,8 @@ export function memberFromWire(member: Member | undefined): PeerIdentity {
     slot: slotName(member.slot),
     incarnation: incarnationId(toHex(member.incarnation)),
     address: member.address.slice(0, 300),
+    // Whoever announces none, as builds of before do, is of version 0.
+    ...(member.version === 0 ? {} : { version: Math.min(member.version, STATE_VERSION_MAX) }),
   };
 }
 
@@ -156,7 +160,11 @@ export function joinAnswerToWire(answer: JoinAnswer): Partial<Omit<JoinResponse,
     case 'busy':
       return { outcome: JoinResponse_Outcome.BUSY, code: answer.code };
     case 'refused':
-      return { outcome: JoinResponse_Outcome.REFUSED, code: answer.code };
+      return {
+        outcome: JoinResponse_Outcome.REFUSED,
+        code: answer.code,
+        versionNeeded: answer.needed ?? 0,
+      };
     default:
       return answer satisfies never;
   }
@@ -183,7 +191,8 @@ export function joinAnswerFromWire(wire: JoinResponse): JoinAnswer {
     case JoinResponse_Outcome.REFUSED: {
       const code = REFUSALS.find((name) => name === wire.code);
       if (code === undefined) throw malformed('refusal');
-      return { kind: 'refused', code };
+      const { versionNeeded: needed } = wire;
+      return needed === 0 ? { kind: 'refused', code } : { kind: 'refused', code, needed };
     }
     default:
       throw malformed('join outcome');

@@ -47,6 +47,8 @@ export function clusterService(context: ServiceContext): ServiceRegistration<Pee
         slotChanges: view.slotChanges.map(changeToWire),
         transitionHash: fromHex(view.head),
         changeUnderWay: report.changeUnderWay,
+        // A leader of before says nothing of versions.
+        versionInUse: report.versionInUse ?? 0,
         members: report.members.map((member) => ({
           member: memberToWire(member),
           role: ROLES[member.role],

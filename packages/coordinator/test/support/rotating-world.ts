@@ -24,7 +24,7 @@ import {
 } from '@witan/manifest';
 import { Writer, type Cluster, type Forwarded, type Written } from '@witan/replica';
 import { World, type Node } from '@witan/replica/testing';
-import { decodeCommand, requestKey, type CommandResult } from '@witan/state-machine';
+import { decodeCommand, requestKey, STATE_VERSION, type CommandResult } from '@witan/state-machine';
 import { finishOperation, prepareOperation, type Operation } from '../../src/operations.ts';
 import { createKeyring } from '../../src/storage/keyring.ts';
 
@@ -126,9 +126,16 @@ export class RotatingWorld extends World {
     });
   }
 
-  /** Founds a cluster with a manifest in force. */
+  /** Founds a cluster with a manifest in force, and the newest state version in use. */
   async found(): Promise<void> {
-    for (const slot of SLOTS) this.start(slot);
+    await this.foundOf({});
+    await this.settled(this.clusterOf(this.leading()).versions.require(STATE_VERSION));
+    await this.whole();
+  }
+
+  /** The same of members that may be of older state versions, and none in use. */
+  async foundOf(versions: Readonly<Record<string, number>>): Promise<void> {
+    for (const slot of SLOTS) this.start(slot, { version: versions[slot] ?? STATE_VERSION });
     await this.until(() => this.leader() !== undefined);
     const leader = this.leading();
     const { clusterId, head: previousTransition } = this.stateOf(leader);
@@ -270,6 +277,12 @@ export class RotatingWorld extends World {
             confirm: async () => {
               this.#preparing -= 1;
               await cluster.engine.readBarrier({ timeoutMs: 5_000 }).finally(() => {
+                this.#preparing += 1;
+              });
+            },
+            require: async (version) => {
+              this.#preparing -= 1;
+              return cluster.versions.require(version).finally(() => {
                 this.#preparing += 1;
               });
             },

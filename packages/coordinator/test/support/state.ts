@@ -136,8 +136,9 @@ export class LeaderState {
   async #prepare(operation: Operation): Promise<Prepared<CommandResult>> {
     const { seed, machine: view, clock, issuedMax } = this;
     const confirm = (): Promise<void> => Promise.resolve();
+    const require = () => Promise.resolve(undefined);
     const limit = issuedMax === undefined ? {} : { issuedMax };
-    const options = { seed, view, confirm, crypto: nodeCrypto, clock, ...limit };
+    const options = { seed, view, confirm, require, crypto: nodeCrypto, clock, ...limit };
     return await prepareOperation(operation, options);
   }
 

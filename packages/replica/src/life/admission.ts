@@ -15,6 +15,7 @@ import { Challenges } from './challenges.ts';
 import { nextDeparture } from './departures.ts';
 import { encodeMembershipContext } from './membership-context.ts';
 import type { Refusals } from './refusals.ts';
+import type { VersionGate } from './versions.ts';
 import { nodeIdOf, type MembershipChange } from '@witan/state-machine';
 
 export interface AdmissionOptions {
@@ -27,6 +28,8 @@ export interface AdmissionOptions {
   readonly members: () => readonly PeerIdentity[];
   /** Why a configuration may not be proposed, by I2; undefined when it may. */
   readonly check: (change: MembershipChange) => string | undefined;
+  /** State versions: which one a newcomer has to apply. */
+  readonly versions: Pick<VersionGate, 'floor' | 'settle'>;
   readonly isRetired: (incarnation: IncarnationId) => boolean;
   /** Hands leadership to somebody who stays; it may take several calls. */
   readonly stepDown: () => void;
@@ -40,7 +43,7 @@ export type Admission =
   | { readonly kind: 'admitted' }
   | { readonly kind: 'not-leader' }
   | { readonly kind: 'busy'; readonly code: string }
-  | { readonly kind: 'refused'; readonly code: JoinRefusal };
+  | { readonly kind: 'refused'; readonly code: JoinRefusal; readonly needed?: number };
 
 /** How close to the commit index a learner must be before it is swapped in, in entries. */
 export const CAUGHT_UP_ENTRIES = 64;
@@ -101,6 +104,7 @@ export class AdmissionDesk {
     }
     // Only a leader that a quorum confirms may judge who is a member now, and of what (I5).
     await engine.readBarrier({ timeoutMs });
+    this.#options.versions.settle(status.term);
     const misfit = this.#misfit(request);
     if (misfit !== undefined) return this.#refuse(misfit, request.self, from);
     const self = request.self;
@@ -108,6 +112,11 @@ export class AdmissionDesk {
       return { kind: 'admitted' };
     }
     return this.#change(() => this.#addLearner(self));
+  }
+
+  /** Runs while no change of members is ordered. @returns undefined where one is under way */
+  exclusively<Value>(run: () => Promise<Value>): Promise<Value> | undefined {
+    return this.#changing ? undefined : this.#alone(run);
   }
 
   /** Swaps in one learner that has caught up, if there is one whose slot is free. */
@@ -166,7 +175,13 @@ export class AdmissionDesk {
     return peer !== undefined && isCaughtUp && this.isLive(peer, status);
   }
 
-  #refuse(code: JoinRefusal, { slot }: PeerIdentity, incarnation: IncarnationId): Admission {
+  #refuse(code: JoinRefusal, self: PeerIdentity, incarnation: IncarnationId): Admission {
+    const { slot, version: found = 0 } = self;
+    if (code === 'VERSION_TOO_OLD') {
+      const { floor: needed } = this.#options.versions;
+      this.#options.onRefused('version', { slot, incarnation }, { code, found, needed });
+      return { kind: 'refused', code, needed };
+    }
     const kind = code === 'INCARNATION_RETIRED' ? 'zombie' : 'slot';
     // Before the first manifest other lists of slots are a matter of configuration.
     if (kind === 'zombie' || this.#options.hasManifest()) {
@@ -195,13 +210,16 @@ export class AdmissionDesk {
       ? slots.includes(self.slot)
       : slots.join(',') === approved.join(',');
     if (!agrees) return 'SLOTS_DIFFER';
-    return approved.includes(self.slot) ? undefined : 'SLOT_UNKNOWN';
+    if (!approved.includes(self.slot)) return 'SLOT_UNKNOWN';
+    return (self.version ?? 0) < this.#options.versions.floor ? 'VERSION_TOO_OLD' : undefined;
   }
 
   async #addLearner(self: PeerIdentity): Promise<Admission> {
-    const { engine, timeoutMs, onEvent } = this.#options;
+    const { engine, timeoutMs, onEvent, versions } = this.#options;
     const status = engine.status();
     if (status.configuration.votersOutgoing.length > 0) return busy('SWAP_UNDER_WAY');
+    // Again, as a version may have come into use while this waited: nothing waits from here on.
+    if ((self.version ?? 0) < versions.floor) return busy('VERSION_CHANGES');
     const holders = this.#options.members().filter((peer) => peer.slot === self.slot);
     const live = holders.find((peer) => this.isLive(peer, status));
     if (live !== undefined) {
@@ -297,7 +315,10 @@ export class AdmissionDesk {
   }
 
   async #change(run: () => Promise<Admission>): Promise<Admission> {
-    if (this.#changing) return busy('SWAP_UNDER_WAY');
+    return this.#changing ? busy('SWAP_UNDER_WAY') : this.#alone(run);
+  }
+
+  async #alone<Value>(run: () => Promise<Value>): Promise<Value> {
     this.#changing = true;
     try {
       return await run();

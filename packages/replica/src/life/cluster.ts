@@ -2,7 +2,6 @@
  * A replica's part in one cluster: engine, state, directory and admission desk, wired together.
  * Ends when the replica stops, is replaced, or takes up another founding.
  */
-import { StateMachine } from '@witan/state-machine';
 import {
   utf8,
   type ClusterId,
@@ -12,9 +11,9 @@ import {
   type SlotName,
 } from '@witan/core';
 import type { Applied, Configuration, ConsensusEngine, EngineStatus } from '../engine.ts';
-import type { MessageSink, Seed } from '../ports.ts';
+import type { Seed } from '../ports.ts';
 import { LogChain } from '../raft/log-chain.ts';
-import { BOOTSTRAP_INDEX, type Bootstrap } from '../raft/engine-storage.ts';
+import type { Bootstrap } from '../raft/engine-storage.ts';
 import { RaftEngine } from '../raft/raft-engine.ts';
 import type { ReusedLog } from '../reuse/reused-log.ts';
 import { answerMarks, takeUp } from '../reuse/reuse.ts';
@@ -29,12 +28,15 @@ import type {
   Standing,
 } from '../standing.ts';
 import { AdmissionDesk } from './admission.ts';
+import { beginning } from './beginning.ts';
 import type { ClusterOptions } from './cluster-options.ts';
-import { ClusterState, openState, snapshotHoldsManifest } from './cluster-state.ts';
+import { ClusterState, snapshotHoldsManifest, type CommandOutcome } from './cluster-state.ts';
 import { Directory } from './directory.ts';
 import { Refusals } from './refusals.ts';
 import { Rekeying } from './rekeying.ts';
+import { sinkTo } from './sink.ts';
 import { Steward } from './steward.ts';
+import { VersionGate } from './versions.ts';
 
 /** Between two looks at who is heard, in milliseconds. */
 const BEAT_MS = 100;
@@ -48,6 +50,8 @@ export class Cluster<ReferenceValues> {
   readonly chain: LogChain;
   /** Answers operators, while this replica leads. */
   readonly steward: Steward;
+  /** What members announced that they apply, and what may be proposed. */
+  readonly versions: VersionGate;
   /** Up to here the log is that of an earlier incarnation of this slot; 0 for none of it. */
   readonly reusedIndex: number;
   readonly #raft: RaftEngine;
@@ -99,6 +103,7 @@ export class Cluster<ReferenceValues> {
     this.reusedIndex = reused?.mark.index ?? 0;
     this.#raft = this.#createEngine(reused);
     this.engine = this.#raft;
+    this.versions = this.#createGate();
     this.#desk = this.#createDesk();
     this.steward = new Steward({
       engine: this.#raft,
@@ -106,6 +111,7 @@ export class Cluster<ReferenceValues> {
       slots: () => this.state.machine.slots,
       members: () => this.state.members(),
       isLive: (peer, status) => this.#desk.isLive(peer, status),
+      versions: this.versions,
       isSettled: () => this.#desk.isSettled,
     });
     this.engine.onChange(options.onChange);
@@ -213,6 +219,7 @@ export class Cluster<ReferenceValues> {
       return;
     }
     this.#directory.meet(from);
+    this.versions.heard(from);
     for (const message of messages) this.#raft.receive(from.nodeId, message);
   }
 
@@ -291,7 +298,7 @@ export class Cluster<ReferenceValues> {
       reused,
       subscriber: this.state,
       durable: this.#options.durable,
-      sink: this.#sink(),
+      sink: sinkTo(this.#directory, this.#options),
       scheduler,
       randomInt: this.#options.randomInt,
       snapshotOpensJournal: snapshotHoldsManifest,
@@ -309,6 +316,7 @@ export class Cluster<ReferenceValues> {
       hasManifest: () => this.state.machine.generation > 0,
       members: () => this.state.members(),
       check: (change) => this.state.machine.checkMembership(change)?.kind,
+      versions: this.versions,
       isRetired: (incarnation) => this.#directory.isRetired(incarnation),
       stepDown: () => {
         this.steward.handOver();
@@ -316,6 +324,23 @@ export class Cluster<ReferenceValues> {
       onRefused: (kind, peer, fields) => {
         this.#refusals.note(kind, peer, fields);
       },
+      timeoutMs: CHANGE_TIMEOUT_MS,
+      onEvent: this.#options.onEvent,
+    });
+  }
+
+  #createGate(): VersionGate {
+    return new VersionGate({
+      self: this.#options.self,
+      engine: this.#raft,
+      members: () => this.state.members(),
+      versions: () => this.state.machine.versions,
+      propose: async (command) => {
+        const { outcome } = await this.propose(command, false, CHANGE_TIMEOUT_MS);
+        const applied = outcome as CommandOutcome;
+        return applied.kind === 'applied' ? applied.result : undefined;
+      },
+      exclusively: (run) => this.#desk.exclusively(run),
       timeoutMs: CHANGE_TIMEOUT_MS,
       onEvent: this.#options.onEvent,
     });
@@ -329,25 +354,6 @@ export class Cluster<ReferenceValues> {
       configuration: { voters, votersOutgoing: [], learners: [] },
       snapshot: state ?? this.state.snapshot(),
       index: this.state.machine.appliedIndex,
-    };
-  }
-
-  #sink(): MessageSink {
-    const { send, sendSnapshot } = this.#options;
-    const sink: MessageSink = {
-      send: (nodeId, messages, lane) => {
-        const peer = this.#directory.find(nodeId);
-        return peer !== undefined && send(peer, messages, lane);
-      },
-    };
-    if (sendSnapshot === undefined) return sink;
-    return {
-      ...sink,
-      sendSnapshot: (nodeId, parcel) => {
-        const peer = this.#directory.find(nodeId);
-        if (peer !== undefined) return sendSnapshot(peer, parcel);
-        return { finished: Promise.resolve('failed'), cancel: () => undefined };
-      },
     };
   }
 
@@ -377,6 +383,7 @@ export class Cluster<ReferenceValues> {
       const isHeard = leaderId !== 0 && (leaderId !== before || count !== countBefore);
       const isFine = role === 'leader' || isHeard;
       this.#heard = { leaderId, count, silentBeats: isFine ? 0 : silentBeats + 1 };
+      if (role === 'leader') void this.versions.beat();
       const isJoint = this.status().configuration.votersOutgoing.length > 0;
       if (role === 'leader' && !isJoint) void this.#rekeying.beat(this.state.machine.appliedIndex);
       this.#desk.beat().catch((error: unknown) => {
@@ -385,16 +392,4 @@ export class Cluster<ReferenceValues> {
       this.#watch();
     });
   }
-}
-
-/** The state that a replica takes part with from the start. */
-function beginning<ReferenceValues>(
-  options: ClusterOptions<ReferenceValues>,
-): StateMachine<ReferenceValues> {
-  const { clusterId, epoch, slots, founders, self, state, machine } = options;
-  if (state !== undefined) return openState(state, options);
-  // A newcomer holds a placeholder until the leader's snapshot replaces it.
-  const appliedIndex = founders === undefined ? 0 : BOOTSTRAP_INDEX;
-  const founded = { clusterId, epoch, slots, members: founders ?? [self], appliedIndex };
-  return StateMachine.genesis(founded, { ...machine, crypto: options.crypto });
 }

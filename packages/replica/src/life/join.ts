@@ -2,7 +2,7 @@
 import { describeError, type Crypto, type IncarnationId, type SlotName } from '@witan/core';
 import { ReplicaError } from '../errors.ts';
 import type { PeerCalls, Scheduler } from '../ports.ts';
-import type { JoinAnswer, JoinRequest } from '../standing.ts';
+import type { JoinAnswer, JoinRequest, PeerIdentity } from '../standing.ts';
 import type { Cluster } from './cluster.ts';
 import { clusterIdOf } from './cluster-id.ts';
 import { within } from './sleep.ts';
@@ -74,4 +74,12 @@ export async function answerJoin(
     if (!(error instanceof ReplicaError)) throw error;
     return { kind: 'busy', code: error.code };
   }
+}
+
+/** Why a newcomer was not let in, for its log. */
+export function refusalFields(
+  { code, needed }: JoinAnswer & { readonly kind: 'refused' },
+  { version }: PeerIdentity,
+): Readonly<Record<string, string | number>> {
+  return needed === undefined ? { code } : { code, found: version ?? 0, needed };
 }

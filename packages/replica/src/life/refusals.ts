@@ -17,6 +17,8 @@ export const REFUSAL_EVENTS = {
   cluster: 'messages of another cluster refused',
   /** An attested replica speaks for another epoch of this cluster. */
   epoch: 'messages of another epoch refused',
+  /** A newcomer's build cannot apply what the cluster uses. */
+  version: 'newcomer of an older state version refused',
 } as const;
 
 /** Why somebody was refused. */

@@ -11,6 +11,7 @@ import type { PeerIdentity } from '../standing.ts';
 import { CAUGHT_UP_ENTRIES } from './admission.ts';
 import { judgeStop, type StopVerdict } from './judge-stop.ts';
 import { sleep } from './sleep.ts';
+import type { VersionGate } from './versions.ts';
 
 /** A member as the leader sees it. */
 export interface MemberReport extends PeerIdentity {
@@ -21,6 +22,8 @@ export interface MemberReport extends PeerIdentity {
   readonly behind: number;
   /** Whether its slot was removed. */
   readonly leaving: boolean;
+  /** The highest state version that it applies; 0 where it announced none, or was not heard. */
+  readonly version: number;
 }
 
 /** All members at one moment. */
@@ -30,6 +33,8 @@ export interface MembersReport {
   readonly slots: readonly SlotName[];
   readonly members: readonly MemberReport[];
   readonly changeUnderWay: boolean;
+  /** What every member applies, and every newcomer has to. */
+  readonly versionInUse: number;
 }
 
 /** How a leadership ended. */
@@ -47,6 +52,7 @@ export interface StewardOptions {
   readonly slots: () => readonly SlotName[];
   readonly members: () => readonly PeerIdentity[];
   readonly isLive: (peer: PeerIdentity, status: EngineStatus) => boolean;
+  readonly versions: Pick<VersionGate, 'versionOf' | 'floor'>;
   /** Whether the leader has led long enough to be asked to step down. */
   readonly isSettled: () => boolean;
 }
@@ -88,10 +94,12 @@ export class Steward {
         matchIndex,
         behind: Math.max(0, commitIndex - matchIndex),
         leaving: !order.includes(peer.slot),
+        version: this.#options.versions.versionOf(peer) ?? 0,
       };
     });
     const changeUnderWay = configuration.votersOutgoing.length > 0;
-    return { term, commitIndex, slots: order, members, changeUnderWay };
+    const versionInUse = this.#options.versions.floor;
+    return { term, commitIndex, slots: order, members, changeUnderWay, versionInUse };
   }
 
   /** @throws ReplicaError as `members` */

@@ -209,6 +209,13 @@ export declare type Member = Message<"witan.common.v1.Member"> & {
    * @generated from field: string address = 4;
    */
   address: string;
+
+  /**
+   * The highest state version that it applies; 0 where it announces none.
+   *
+   * @generated from field: uint32 version = 5;
+   */
+  version: number;
 };
 
 /**

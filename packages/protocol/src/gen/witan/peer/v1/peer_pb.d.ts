@@ -340,6 +340,13 @@ export declare type JoinResponse = Message<"witan.peer.v1.JoinResponse"> & {
    * @generated from field: bytes opening = 9;
    */
   opening: Uint8Array;
+
+  /**
+   * With the code VERSION_TOO_OLD: the state version that a member needs.
+   *
+   * @generated from field: uint32 version_needed = 10;
+   */
+  versionNeeded: number;
 };
 
 /**

@@ -96,6 +96,14 @@ export declare type GetMembersResponse = Message<"witan.user.v1.GetMembersRespon
    * @generated from field: bytes transition_hash = 9;
    */
   transitionHash: Uint8Array;
+
+  /**
+   * The state version in use: every member applies it, and every newcomer has to. The one of a
+   * member is in its entry; 0 where it announces none, or was not heard.
+   *
+   * @generated from field: uint32 version_in_use = 10;
+   */
+  versionInUse: number;
 };
 
 /**
