@@ -132,9 +132,19 @@ export class IssuedTable {
     writer.list([...this.#records.values()], writeIssued);
   }
 
-  /** @param indexMax the newest index that the state can know of */
-  static read(reader: CanonicalReader, indexMax: number): IssuedTable {
-    const table = new IssuedTable();
+  /**
+   * Whoever reads a snapshot has to forget at the same commands as whoever was there. It holds the
+   * clocks of the records that are left, and that is enough: of the newest ones none goes, unless
+   * there was no room, and then all has gone that the clocks of that time could bring down.
+   *
+   * @param indexMax the newest index that the state can know of
+   * @param table where it goes: an empty one
+   */
+  static read(
+    reader: CanonicalReader,
+    indexMax: number,
+    table: IssuedTable = new IssuedTable(),
+  ): IssuedTable {
     for (const record of reader.list(limits.ISSUED_MAX, readIssued)) {
       const ascends = record.index > table.#newestIndex && record.index <= indexMax;
       if (!ascends || table.#records.has(record.serial)) {

@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { generation, sha256Hex, unixMillis } from '@witan/core';
+import { CanonicalReader, CanonicalWriter, generation, sha256Hex, unixMillis } from '@witan/core';
 import { encodeCommand, ISSUED_WITNESSES } from '../src/index.ts';
 import { IssuedTable } from '../src/issued-table.ts';
 import { RequestTable } from '../src/request-table.ts';
@@ -152,6 +153,29 @@ describe('bounded tables', () => {
     // A clock that goes back brings nothing back.
     table.add(record(10, 0, 1));
     expect(kept()).toHaveLength(9);
+  });
+
+  it('of certificates forget the same where they were read back in between (I3)', () => {
+    const steps = fc.array(fc.tuple(fc.nat(40), fc.nat(4), fc.boolean()), { maxLength: 60 });
+    fc.assert(
+      fc.property(steps, (all) => {
+        let table = new IssuedTable(6, 3);
+        const never = new IssuedTable(6, 3);
+        for (const [at, [start, length, isReadBack]] of all.entries()) {
+          const next = record(at + 1, start * DAY_MS, (start + length + 1) * DAY_MS);
+          expect(table.isFullAt(next.notBeforeMs)).toBe(never.isFullAt(next.notBeforeMs));
+          if (never.isFullAt(next.notBeforeMs)) continue;
+          expect(table.add(next)).toEqual(never.add(next));
+          if (!isReadBack) continue;
+          const writer = new CanonicalWriter();
+          table.write(writer);
+          const reader = new CanonicalReader(writer.finish());
+          table = IssuedTable.read(reader, at + 1, new IssuedTable(6, 3));
+        }
+        expect([...table.values()]).toEqual([...never.values()]);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it('of certificates forget nothing for a clock that is turned ahead for a while (I5)', () => {
