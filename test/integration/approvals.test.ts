@@ -161,7 +161,8 @@ describe('owners who approve one by one', () => {
     expectOnce(last, 3);
     expect(await generation()).toBe(before + 1);
     const late = await at(2, ...attach);
-    expect(late.json).toMatchObject({ error: { code: 'CLI_PREPARED_STALE' } });
+    expect(late.json).toMatchObject({ ok: true, inEffect: true, sent: false });
+    expect((await at(1, 'approvals')).json['changes']).toEqual([]);
     const verified = await at(0, 'verify', '--manifest', next);
     expect(verified).toMatchObject({ code: 0, json: { ok: true } });
     expect((await at(1, 'approvals')).json['changes']).toEqual([]);

@@ -84,9 +84,22 @@ async function give(
       ? await pendingChange(client, deployment, sha256Hex(options.proposal ?? ''))
       : manifestChange({ clusterId, previousTransition }, manifest, inForce);
   if (change.action.kind === 'manifest') {
+    const { digest } = change.action.manifest;
+    if (digest === inForce.digest) {
+      reportInForce(context, clusterId, digest);
+      return;
+    }
     refuseLockout(change.action.manifest, options.allowNoUpdates);
   }
   await signAndSend(context, options, client, inForce, change);
+}
+
+/** Whoever gives the command again must not open the same change once more. */
+function reportInForce({ printer }: CommandContext, clusterId: string, digest: string): void {
+  printer.result(
+    { ok: true, clusterId, manifestDigest: digest, inEffect: true, sent: false },
+    'The manifest is in force. Nothing was signed or sent.\n',
+  );
 }
 
 /** What waits under a name, as the cluster has it; the bytes to sign are made here and checked. */
