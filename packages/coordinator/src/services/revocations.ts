@@ -4,7 +4,14 @@
  * they go into has to fit into a message, or nobody would get credentials any more (I10).
  */
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
-import { fromHex, generation, unixMillis, type Generation, type Sha256Hex } from '@witan/core';
+import {
+  fromHex,
+  generation,
+  unixMillis,
+  type Generation,
+  type Sha256Hex,
+  type UnixMillis,
+} from '@witan/core';
 import {
   createRevocationList,
   deriveMeshCaKey,
@@ -21,6 +28,7 @@ import type { Cluster } from '@witan/replica';
 import type { IssuedIdentity, RotationRecord, StateView } from '@witan/state-machine';
 import { isSimulated } from '../operations.ts';
 import type { ServiceContext } from './context.ts';
+import { takenNames } from './taken-names.ts';
 
 type View = StateView<ReferenceValues>;
 
@@ -44,6 +52,12 @@ export function trustVersion({ generation: number, rotations }: View): number {
   return number + rotations.records.length;
 }
 
+/** A certificate that counts no longer. */
+export interface RevokedIdentity extends IssuedIdentity {
+  /** The clock of the leader that set the manifest. */
+  readonly revokedAt: UnixMillis;
+}
+
 /** What is revoked, and the lists that say so. */
 export interface Revocations {
   /** DER, in the order of generations, the lists of roots before them. */
@@ -54,7 +68,7 @@ export interface Revocations {
    */
   readonly listsLeftOut: number;
   /** Revoked and not expired, in the order of their issue; the newest where there are more. */
-  readonly revoked: readonly IssuedIdentity[];
+  readonly revoked: readonly RevokedIdentity[];
   readonly revokedCount: number;
 }
 
@@ -126,7 +140,7 @@ interface Issuer extends CaPlace {
 function revokedByIssuer(
   view: View,
   now: number,
-): { readonly issuers: readonly Issuer[]; readonly revoked: readonly IssuedIdentity[] } {
+): { readonly issuers: readonly Issuer[]; readonly revoked: readonly RevokedIdentity[] } {
   const issuers = new Map<string, Issuer>();
   const enter = (place: CaPlace): RevokedCertificate[] => {
     const name = `${place.generation}/${place.rotation}`;
@@ -142,14 +156,15 @@ function revokedByIssuer(
   if (meshCa.phase === 'prepared') {
     enter({ generation: view.generation, rotation: meshCa.newest });
   }
-  const all: IssuedIdentity[] = [];
+  const takenAt = takenNames(view);
+  const all: RevokedIdentity[] = [];
   for (const record of view.issued()) {
     if (record.notAfterMs <= now) continue;
     const revoked = enter(issuerOf(view, activations, record));
-    const revocation = view.revocationOf(record);
-    if (revocation === undefined) continue;
-    revoked.push({ serial: fromHex(record.serial), revokedAt: revocation.timeMs });
-    all.push(record);
+    const revokedAt = view.revocationOf(record)?.timeMs ?? takenAt(record);
+    if (revokedAt === undefined) continue;
+    revoked.push({ serial: fromHex(record.serial), revokedAt });
+    all.push({ ...record, revokedAt });
   }
   const sorted = [...issuers.values()].toSorted((one, other) => one.generation - other.generation);
   return { issuers: sorted, revoked: all };

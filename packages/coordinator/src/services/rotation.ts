@@ -74,7 +74,7 @@ export function rotationService(context: ServiceContext): ServiceRegistration<Pe
         revoked: revoked.map((record) => ({
           serial: fromHex(record.serial),
           workload: record.workload,
-          revokedMs: BigInt(view.revocationOf(record)?.timeMs ?? 0),
+          revokedMs: BigInt(record.revokedAt),
           notAfterMs: BigInt(record.notAfterMs),
         })),
         revocationLists: [...lists],
