@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
+import { execFileSync } from 'node:child_process';
 import { createHmac, hkdfSync, type KeyObject } from 'node:crypto';
 import {
   clusterId,
@@ -41,6 +42,9 @@ const TRANSITION = sha256Hex('7a'.repeat(32));
 
 // Written apart from the code under test: RFC 5869 on HMAC, and the bytes of `info` by hand.
 
+/** Everything that was computed by hand below, for a third hand to check. */
+const COMPUTED: { readonly options: readonly string[]; readonly output: string }[] = [];
+
 function hkdf(
   key: Uint8Array,
   info: Uint8Array,
@@ -54,7 +58,14 @@ function hkdf(
     block = createHmac('sha256', prk).update(block).update(info).update(Buffer.of(i)).digest();
     output = Buffer.concat([output, block]);
   }
-  return output.subarray(0, byteLength).toString('hex');
+  const hex = output.subarray(0, byteLength).toString('hex');
+  const inputs = { hexkey: key, hexsalt: salt, ...(info.byteLength > 0 && { hexinfo: info }) };
+  const options = Object.entries(inputs).flatMap(([option, bytes]) => [
+    '-kdfopt',
+    `${option}:${toHex(Uint8Array.from(bytes))}`,
+  ]);
+  COMPUTED.push({ options: ['-keylen', String(byteLength), ...options], output: hex });
+  return hex;
 }
 
 function text(value: string): Buffer {
@@ -297,16 +308,32 @@ describe('derivations', () => {
   });
 });
 
+describe('OpenSSL', () => {
+  it('derives the same as the hand above, for every label and what wraps the seed (I9)', () => {
+    wrapInfo();
+    for (const { options, output } of COMPUTED) {
+      const args = ['kdf', '-binary', '-kdfopt', 'digest:SHA256', ...options, 'HKDF'];
+      expect(execFileSync('openssl', args).toString('hex')).toBe(output);
+    }
+    expect(COMPUTED.length).toBeGreaterThan(KNOWN.length);
+  });
+});
+
+/** What the key that wraps the seed has to be. */
+function wrapInfo(): string {
+  const info = Buffer.concat([
+    text('witan/recovery-wrap/v1'),
+    Buffer.from(CLUSTER, 'hex'),
+    Buffer.of(0, 0, 0, 3),
+  ]);
+  return hkdf(SEED_BYTES, info, 32);
+}
+
 describe('the key that wraps the seed for recovery', () => {
   it('gives its known answer, computed with Python as well (I9)', () => {
     const frozen = 'ada0d10ee7d4d875989776184f02f3ea054fba91bb3af7af113c0e79d11c2fac';
-    const info = Buffer.concat([
-      text('witan/recovery-wrap/v1'),
-      Buffer.from(CLUSTER, 'hex'),
-      Buffer.of(0, 0, 0, 3),
-    ]);
     const found = toHex(wrappingKey(SEED_BYTES, { clusterId: CLUSTER, resharing: 3 }));
-    expect(found).toBe(hkdf(SEED_BYTES, info, 32));
+    expect(found).toBe(wrapInfo());
     expect(found).toBe(frozen);
   });
 });

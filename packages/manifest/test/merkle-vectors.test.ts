@@ -4,16 +4,20 @@
  * github.com/transparency-dev/merkle, testonly/constants.go), and the examples of RFC 6962 section
  * 2.1.3, which name nodes and give no numbers.
  */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '@witan/core';
 import {
   emptyRoot,
   leafHash,
+  ManifestError,
   MerkleLog,
   nodeHash,
   verifyConsistency,
   verifyInclusion,
 } from '../src/index.ts';
+import { consistencyProbes, inclusionProbes, type Probe } from './merkle-probes.ts';
 import { nodeCrypto } from './support.ts';
 
 const LEAVES = [
@@ -128,6 +132,108 @@ describe('reference data of certificate transparency', () => {
   it.each(CONSISTENCIES)('makes and accepts the proof from %i to %i', (before, size, path) => {
     expect(logOf(LEAVES).consistencyProof(before, size).map(toHex)).toEqual(path);
     verifyConsistency(rootOf(before), rootOf(size), path.map(fromHex), nodeCrypto);
+  });
+});
+
+/** What passes nevertheless; each refusal has to be a typed one. */
+function passing(probes: readonly Probe[]): readonly string[] {
+  return probes.flatMap(([what, check]) => {
+    try {
+      check();
+      return [what];
+    } catch (error) {
+      if (error instanceof ManifestError && error.code.startsWith('MERKLE_')) return [];
+      throw error;
+    }
+  });
+}
+
+describe('the probes of the reference data', () => {
+  it('pass for no leaf of any size of the reference tree', () => {
+    const log = logOf(LEAVES);
+    let count = 0;
+    for (let size = 1; size <= LEAVES.length; size += 1) {
+      for (let index = 0; index < size; index += 1) {
+        const leaf = LEAVES[index] ?? new Uint8Array();
+        const proof = log.inclusionProof(index, size);
+        verifyInclusion(hashOf(leaf), index, rootOf(size), proof, nodeCrypto);
+        const probes = inclusionProbes(leaf, index, rootOf(size), proof);
+        expect(passing(probes), `${index} in ${size}`).toEqual([]);
+        count += probes.length;
+      }
+    }
+    expect(count).toBeGreaterThan(500);
+  });
+
+  it('pass between no two sizes of the reference tree', () => {
+    const log = logOf(LEAVES);
+    for (let size = 2; size <= LEAVES.length; size += 1) {
+      for (let before = 1; before < size; before += 1) {
+        const proof = log.consistencyProof(before, size);
+        const probes = consistencyProbes(rootOf(before), rootOf(size), proof);
+        expect(passing(probes), `${before} to ${size}`).toEqual([]);
+      }
+    }
+  });
+});
+
+const SOURCE = join(
+  process.env['WITAN_CT_SOURCES'] ?? '/usr/share/gocode/src',
+  'github.com/google/certificate-transparency/go/merkletree/merkle_verifier_test.go',
+);
+
+/** The numbers of the source, as they stand there: leaves count from 1. */
+function vectorsOf(source: string) {
+  const hashes = (text: string) =>
+    [...text.matchAll(/dh\("([0-9a-f]*)"\)/g)].map(([, hex]) => hex ?? '');
+  const body = (name: string) =>
+    new RegExp(`func ${name}\\(\\)[^]*?\\n}\\n`).exec(source)?.[0] ?? '';
+  const rows = (name: string) =>
+    [
+      ...body(name).matchAll(
+        /\{(\d+),\s*(\d+),\s*(\d+),\s*\[3?\]proofTestVector\{([^]*?)\}\}\}?,/g,
+      ),
+    ].map(([, first, second, length, proof]) => ({
+      first: Number(first),
+      second: Number(second),
+      proof: hashes(proof ?? '').slice(0, Number(length)),
+    }));
+  return {
+    leaves: hashes(body('getInputs')),
+    roots: hashes(body('getRoots')),
+    inclusions: rows('getInclusionTestVector').filter(({ first }) => first > 0),
+    consistencies: rows('getConsistencyProofs'),
+  };
+}
+
+// `apt-get install golang-github-google-certificate-transparency-dev` brings it.
+describe.skipIf(!existsSync(SOURCE))('the reference data as Debian packages it', () => {
+  const source = existsSync(SOURCE) ? readFileSync(SOURCE, 'utf8') : '';
+  const { leaves, roots, inclusions, consistencies } = vectorsOf(source);
+  const headOf = (size: number) => ({ size, root: fromHex(roots[size - 1] ?? '') });
+
+  it('is the data above', () => {
+    expect(leaves).toEqual(LEAVES.map(toHex));
+    expect(roots).toEqual(ROOTS.slice(1));
+    expect([inclusions.length, consistencies.length]).toEqual([5, 4]);
+  });
+
+  it('passes with every vector, and with none of the probes of each', () => {
+    const log = logOf(leaves.map(fromHex));
+    for (const { first, second, proof } of inclusions) {
+      const path = proof.map(fromHex);
+      const leaf = fromHex(leaves[first - 1] ?? '');
+      expect(log.inclusionProof(first - 1, second).map(toHex)).toEqual(proof);
+      verifyInclusion(hashOf(leaf), first - 1, headOf(second), path, nodeCrypto);
+      expect(passing(inclusionProbes(leaf, first - 1, headOf(second), path))).toEqual([]);
+    }
+    for (const { first, second, proof } of consistencies) {
+      const path = proof.map(fromHex);
+      expect(log.consistencyProof(first, second).map(toHex)).toEqual(proof);
+      verifyConsistency(headOf(first), headOf(second), path, nodeCrypto);
+      if (proof.length === 0) continue;
+      expect(passing(consistencyProbes(headOf(first), headOf(second), path))).toEqual([]);
+    }
   });
 });
 
