@@ -16,3 +16,4 @@ export { objectOf, objectsOf, stringOf, type Json } from './json.ts';
 export { collateralOf } from './tdx-collateral-file.ts';
 export { referenceJsonFor } from './tdx-vectors.ts';
 export { certificatesIn, readNamed } from './vector-files.ts';
+export { mutated, numbersFrom, type Numbers } from './fuzz/mutate.ts';

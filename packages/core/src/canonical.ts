@@ -3,7 +3,7 @@
  * is hashed, signed, sealed or replicated. Integers are big-endian; variable parts carry a 32-bit
  * length, so no two different sequences of parts encode to the same bytes.
  */
-import { fromUtf8, utf8 } from './bytes.ts';
+import { BytesError, fromUtf8, utf8 } from './bytes.ts';
 import { CodedError, type ErrorFields } from './errors.ts';
 import { assert } from './assert.ts';
 
@@ -167,7 +167,13 @@ export class CanonicalReader {
 
   /** @param bytesMax limit of the UTF-8 encoding in bytes */
   text(bytesMax: number): string {
-    return fromUtf8(this.bytes(bytesMax));
+    const bytes = this.bytes(bytesMax);
+    try {
+      return fromUtf8(bytes);
+    } catch (error) {
+      if (!(error instanceof BytesError)) throw error;
+      throw new CanonicalError('CANONICAL_BAD_VALUE', 'text is not well-formed UTF-8');
+    }
   }
 
   list<Item>(itemsMax: number, read: (reader: this) => Item): Item[] {

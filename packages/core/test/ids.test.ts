@@ -48,6 +48,12 @@ describe('readers of canonical bytes', () => {
     ],
     ['CANONICAL_BAD_VALUE', Uint8Array.of(2), (r: CanonicalReader) => r.bool()],
     ['CANONICAL_BAD_VALUE', new Uint8Array(8).fill(255), (r: CanonicalReader) => r.u64()],
+    // Found by fuzzing shares: readers of records knew of no other error than CanonicalError.
+    [
+      'CANONICAL_BAD_VALUE',
+      Uint8Array.of(0, 0, 0, 2, 0xc3, 0x28),
+      (r: CanonicalReader) => r.text(8),
+    ],
   ] as const)('throw %s', (code, bytes, read) => {
     expect(caught(() => read(new CanonicalReader(bytes)))).toMatchObject({ code });
   });

@@ -28,7 +28,10 @@ export function readPrivateKey(text: string): KeyObject {
   const kind = checkPemKind(text, ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY']);
   const key = readPem(kind, () => createPrivateKey({ key: text, format: 'pem' }));
   if (!isOnNamedCurve(key)) return key;
-  return createPrivateKey({ key: key.export({ format: 'jwk' }), format: 'jwk' });
+  // Fails where the file holds a public half that is not the private half's.
+  return readPem(kind, () =>
+    createPrivateKey({ key: key.export({ format: 'jwk' }), format: 'jwk' }),
+  );
 }
 
 /** What a key is for, in the words of a JWK (RFC 7517 sections 4.2 to 4.4). */
@@ -51,7 +54,9 @@ export function readPublicKey(text: string, purpose: KeyPurpose): KeyObject {
     const key = readPem(kind, () => createPublicKey({ key: text, format: 'pem' }));
     purpose.algorithmsOf(key);
     if (!isOnNamedCurve(key)) return key;
-    return createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' });
+    return readPem(kind, () =>
+      createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' }),
+    );
   }
   const jwk = jwkOf(text, 'a public key');
   const secret = PRIVATE_MEMBERS.find((name) => jwk[name] !== undefined);

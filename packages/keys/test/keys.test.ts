@@ -34,6 +34,21 @@ function failureOf(work: () => unknown): KeysError {
 }
 
 describe('an owner key', () => {
+  it('whose halves do not belong together is refused with a typed error', () => {
+    // Found by fuzzing: OpenSSL reads such a file, and only the key made anew from it fails.
+    const [one, other] = ['p256', 'p256'].map(() => {
+      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      return privateKey.export({ format: 'der', type: 'pkcs8' });
+    });
+    if (one === undefined || other === undefined) return expect.fail();
+    const mixed = Buffer.concat([one.subarray(0, -64), other.subarray(-64)]).toString('base64');
+    const pem = `-----BEGIN PRIVATE KEY-----\n${mixed}\n-----END PRIVATE KEY-----\n`;
+    const failure = failureOf(() => loadOwnerPrivateKey(new Secret(utf8(pem))));
+    expect(failure).toMatchObject({ code: 'KEYS_PEM_UNREADABLE', fields: { kind: 'PRIVATE KEY' } });
+    expect(inspect(failure)).not.toContain(mixed.slice(40, 80));
+    return undefined;
+  });
+
   it('survives the way through PEM and signs', () => {
     const pair = generateOwnerKeyPair();
     const privateKey = loadOwnerPrivateKey(pair.privateKeyPem);

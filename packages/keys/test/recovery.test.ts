@@ -266,6 +266,9 @@ describe('encodings', () => {
       const cut = new Secret(bytes.expose().subarray(0, length));
       expect(() => decodeShare(cut)).toThrow(code('KEYS_SHARE_MALFORMED'));
     }
+    // Found by fuzzing: a label that is no text.
+    const bent = new Secret(bytes.expose().map((byte, at) => (at === 5 ? 0xc1 : byte)));
+    expect(() => decodeShare(bent)).toThrow(code('KEYS_SHARE_MALFORMED'));
     const encoded = encodeRecoveryHeader(header);
     expect(decodeRecoveryHeaderUnverified(encoded)).toEqual(header);
     for (let length = 0; length < encoded.byteLength; length += 17) {
