@@ -1,9 +1,11 @@
 /** Answers that are kept as certificates come and go, beside a look at all records. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { sha256Hex, unixMillis } from '@witan/core';
+import { generation, sha256Hex, slotName, unixMillis } from '@witan/core';
 import { rotationText } from '@witan/manifest';
+import { HeldCertificates } from '../src/held-certificates.ts';
 import { heldSinceBefore, ISSUED_WITNESSES } from '../src/index.ts';
+import { IssuedTable } from '../src/issued-table.ts';
 import {
   applyNext,
   DAY_MS,
@@ -117,6 +119,21 @@ class Story {
   }
 }
 
+function recordOf(one: Act & { readonly what: 'issue' }, index: number, nowMs: number) {
+  const hash = sha256Hex(String(one.holder).repeat(64));
+  return {
+    serial: index.toString(16).padStart(32, '0'),
+    workload: WORKLOADS[one.workload] ?? 'web',
+    spkiSha256: hash,
+    evidenceSha256: hash,
+    generation: generation(1),
+    notBeforeMs: unixMillis(nowMs),
+    notAfterMs: unixMillis(nowMs + one.lifetimeHours * HOUR_MS),
+    servedBy: slotName('witan-0'),
+    index,
+  };
+}
+
 /** Whether the answer is what a look at all records says. */
 function compare({ state }: Story, nowMs: number): void {
   const { sinceIndex } = state.rotations.meshCa;
@@ -149,6 +166,41 @@ describe('held certificates', () => {
     );
     // So that the property is not vacuous.
     expect(Math.min(left, fewer, steps)).toBeGreaterThan(10);
+  });
+
+  it('are counted as well where records go all the time', () => {
+    let dropped = 0;
+    const acts = fc.array(act, { minLength: 20, maxLength: 60, size: 'max' });
+    fc.assert(
+      fc.property(acts, (all) => {
+        // One witness in the place of as many as a cluster has, so that each clock counts.
+        const table = new IssuedTable(1_000, 1);
+        const view = { issued: () => table.values(), revocationOf: () => undefined };
+        const held = new HeldCertificates(view);
+        let [nowMs, index, since] = [100 * DAY_MS, 0, 0];
+        for (const one of all) {
+          if (one.what === 'wait') nowMs += one.hours * HOUR_MS;
+          if (one.what === 'step') {
+            index += 1;
+            since = index;
+          }
+          if (one.what === 'issue') {
+            index += 1;
+            const before = table.size;
+            held.add(recordOf(one, index, nowMs), table);
+            dropped += before + 1 - table.size;
+          }
+          const atMs = one.what === 'ask' ? nowMs + one.hours * HOUR_MS : nowMs;
+          const left = heldSinceBefore(view, since, atMs);
+          expect(held.holdersLeft(since, atMs)).toEqual({
+            count: left.length,
+            workloads: [...new Set(left.map(({ workload }) => workload))].toSorted(),
+          });
+        }
+      }),
+      { numRuns: 60 },
+    );
+    expect(dropped).toBeGreaterThan(10);
   });
 
   it('come back where a newest record goes before an older one that lives longer', () => {
