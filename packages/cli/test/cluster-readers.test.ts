@@ -43,7 +43,7 @@ describe('history', () => {
     expect(test.desk.plain(said.stdout)).toMatchInlineSnapshot(`
       "SIMULATED TEE: no hardware protects this cluster. For development only.
       GEN  EPOCH  TIME (LEADER)             TRANSITION         MANIFEST           APPROVED BY
-      1    1      TIME  SHORT  SHORT  SHORT
+      1    1      TIME  SHORT  SHORT  alice
       The chain is unbroken and signed by the cluster.
       "
     `);

@@ -15,6 +15,7 @@ export async function history(context: CommandContext, options: TrustOptions): P
   try {
     const { history: verified, recovered, simulated } = await client.getHistory();
     const recoveries = recoveriesOf(recovered);
+    const nameOf = ownerNames(trust);
     const records = verified.transitions.map((transition, index) => ({
       generation: transition.generation,
       epoch: transition.epoch,
@@ -30,13 +31,13 @@ export async function history(context: CommandContext, options: TrustOptions): P
       record.time,
       `${record.transitionHash.slice(0, 16)}…`,
       `${record.manifestDigest.slice(0, 16)}…`,
-      record.approvedBy.map((owner) => `${owner.slice(0, 12)}…`).join(', '),
+      record.approvedBy.map((owner) => nameOf(owner) ?? `${owner.slice(0, 12)}…`).join(', '),
     ]);
     const head = ['GEN', 'EPOCH', 'TIME (LEADER)', 'TRANSITION', 'MANIFEST', 'APPROVED BY'];
     context.printer.result(
       { ok: true, simulated, transitions: records, recoveries: recoveriesToJson(recoveries) },
       `${simulated ? SIMULATED_WARNING : ''}${table([head, ...rows])}` +
-        describeRecoveries(recoveries, ownerNames(trust)) +
+        describeRecoveries(recoveries, nameOf) +
         'The chain is unbroken and signed by the cluster.\n',
     );
   } finally {

@@ -1,6 +1,7 @@
 /** `witan rotate …` and `witan revocations`: keys that grow old, and certificates that end. */
 import type {
   CaProgress,
+  Deployment,
   RecordedRotation,
   RevocationsAnswer,
   RotationsAnswer,
@@ -61,14 +62,17 @@ export async function rotate(
 
 /** @throws CliError, ClientError */
 export async function rotations(context: CommandContext, options: TrustOptions): Promise<void> {
-  const answer = await withClient(context, options, (client) => client.getRotations());
+  const { answer, nameOf } = await withClient(context, options, async (client) => ({
+    nameOf: namesIn(await client.getDeployment()),
+    answer: await client.getRotations(),
+  }));
   const head = ['STEP', 'WHAT', 'VERSION', 'TIME', 'APPROVED BY'];
   const rows = answer.records.map((record) => [
     String(record.number),
     record.step,
     String(record.version),
     new Date(record.timeMs).toISOString(),
-    record.approvedBy.map((owner) => `${owner.slice(0, 12)}…`).join(', '),
+    record.approvedBy.map(nameOf).join(', '),
   ]);
   const sealing = answer.sealingPending ? 'A new generation of sealing keys is to begin.\n' : '';
   const records = answer.records.map(recordToJson);
@@ -77,6 +81,13 @@ export async function rotations(context: CommandContext, options: TrustOptions):
     `${rows.length === 0 ? 'Nothing was rotated yet.\n' : table([head, ...rows])}` +
       `${describeCa('Root CA', answer.root)}${describeCa('Mesh CA', answer.meshCa)}${sealing}`,
   );
+}
+
+/** Owners by name; those of former manifests alone by the beginning of their fingerprint. */
+function namesIn(deployment: Deployment): (fingerprint: string) => string {
+  const owners = deployment.kind === 'settled' ? deployment.manifest.owners : [];
+  const names = new Map(owners.map(({ fingerprint, name }) => [String(fingerprint), name]));
+  return (fingerprint) => names.get(fingerprint) ?? `${fingerprint.slice(0, 12)}…`;
 }
 
 /** @throws CliError CLI_FILE_NOT_WRITTEN; ClientError */
