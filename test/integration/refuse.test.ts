@@ -5,7 +5,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { run } from '@witan/cli';
 import {
   clientOf,
@@ -19,6 +19,8 @@ import { REPOSITORY_ROOT } from '@witan/tee-sim';
 import { useDeployment } from '../support/deployment.ts';
 
 const test = useDeployment();
+/** As many as make it sure that asking again does not help. */
+const REFUSALS = 4;
 let scratch = '';
 
 beforeAll(async () => {
@@ -53,6 +55,11 @@ async function logsOf(): Promise<string> {
   const { cluster } = test.current;
   const logs = cluster.slots.map(({ slot }) => readFile(cluster.layout.log(slot), 'utf8'));
   return (await Promise.all(logs)).join('');
+}
+
+/** How often a channel was refused, by all logs. */
+async function refusals(): Promise<number> {
+  return (await logsOf()).split('channel refused').length - 1;
 }
 
 describe('a workload is refused', () => {
@@ -96,6 +103,7 @@ describe('a workload is refused', () => {
 describe('a replica is refused', () => {
   it('when it runs other code: it neither joins nor learns the seed (I1)', async () => {
     const { cluster } = test.current;
+    const before = await refusals();
     const [port = 0] = await freePorts(1);
     const [victim] = cluster.slots;
     const slot = victim?.slot ?? '';
@@ -116,7 +124,9 @@ describe('a replica is refused', () => {
       },
       stdoutPath: join(scratch, 'impostor.log'),
     });
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    // Refused again and again.
+    const isRefused = async (): Promise<boolean> => (await refusals()) >= before + REFUSALS;
+    await vi.waitUntil(isRefused, { timeout: 60_000, interval: 50 });
     await cluster.tee.signal(impostor.guestId, 'SIGKILL');
     const log = await readFile(join(scratch, 'impostor.log'), 'utf8');
     expect(log).not.toContain('admitted');

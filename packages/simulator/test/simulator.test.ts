@@ -16,12 +16,12 @@ it('plays a seed the same way each time, event for event, another one differentl
 });
 
 it(
-  'finds nothing wrong in 220 clusters under fire (I2, I3, I4, I5)',
+  'finds nothing wrong in 100 clusters under fire (I2, I3, I4, I5)',
   { timeout: LONG_MS },
   async () => {
     const failures: unknown[] = [];
     const sums = new Map<string, number>();
-    for (let seed = 1; seed <= 220; seed += 1) {
+    for (let seed = 1; seed <= 100; seed += 1) {
       const { failure, counts } = await runSeed({ seed, events: 2_000 });
       if (failure !== undefined) failures.push({ seed, ...failure });
       for (const [key, count] of Object.entries(counts)) {
@@ -30,11 +30,11 @@ it(
     }
     expect(failures).toEqual([]);
     // The runs did something: they are void otherwise.
-    expect(sums.get('acknowledged')).toBeGreaterThan(5_000);
-    expect(sums.get('elections')).toBeGreaterThan(300);
-    expect(sums.get('reuses')).toBeGreaterThan(5);
-    expect(sums.get('faults')).toBeGreaterThan(1_000);
-    expect(sums.get('processes')).toBeGreaterThan(1_000);
+    expect(sums.get('acknowledged')).toBeGreaterThan(2_000);
+    expect(sums.get('elections')).toBeGreaterThan(130);
+    expect(sums.get('reuses')).toBeGreaterThan(2);
+    expect(sums.get('faults')).toBeGreaterThan(450);
+    expect(sums.get('processes')).toBeGreaterThan(450);
   },
 );
 
