@@ -19,6 +19,7 @@ import {
 import { ClientError } from './errors.ts';
 import type { Expectations } from './options.ts';
 import { leadsTo, type RootLink } from './root-links.ts';
+import { clusterIdFromWire } from './wire.ts';
 
 /** What an answer says about its cluster. */
 export interface AnswerAnchors {
@@ -133,6 +134,18 @@ export class Anchors {
       throw new ClientError('CLIENT_MARK_INVALID', cause.fields, cause);
     }
   }
+}
+
+/**
+ * The cluster of an answer that carries no mark: a genuine replica of somebody else's cluster
+ * answers as well, and its word is worth nothing here.
+ *
+ * @throws ClientError CLIENT_OTHER_CLUSTER, CLIENT_ANSWER_MALFORMED
+ */
+export function clusterOfAnswer(bytes: Uint8Array, anchors: Anchors): ClusterId {
+  const clusterId = clusterIdFromWire(bytes);
+  anchors.checkCluster(clusterId);
+  return clusterId;
 }
 
 function later(

@@ -5,10 +5,10 @@
 import { fromHex, toHex, type ClusterId, type Sha256Hex } from '@witan/core';
 import type { Approval } from '@witan/manifest';
 import { ClusterService, GetMembersResponse_Role, type SlotChange } from '@witan/protocol';
-import type { Anchors } from './anchors.ts';
+import { clusterOfAnswer, type Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
 import { ClientError } from './errors.ts';
-import { approvalToWire, clusterIdFromWire, digestFromWire, plainText } from './wire.ts';
+import { approvalToWire, digestFromWire, plainText } from './wire.ts';
 
 /** A member as the leader sees it. */
 export interface ClusterMember {
@@ -101,7 +101,7 @@ export async function fetchMembers(attempt: Attempt, anchors: Anchors): Promise<
   const { connection, timeoutMs } = attempt;
   const wire = await connection.unary(ClusterService.method.getMembers, {}, { timeoutMs });
   return {
-    clusterId: checked(wire.clusterId, anchors),
+    clusterId: clusterOfAnswer(wire.clusterId, anchors),
     epoch: Number(wire.epoch),
     term: Number(wire.term),
     commitIndex: Number(wire.commitIndex),
@@ -133,7 +133,7 @@ export async function askCanStop(
   const { connection, timeoutMs } = attempt;
   const wire = await connection.unary(ClusterService.method.canStop, { slot }, { timeoutMs });
   const { safe, code, needed, ready, missing } = wire;
-  const clusterId = checked(wire.clusterId, anchors);
+  const clusterId = clusterOfAnswer(wire.clusterId, anchors);
   return {
     clusterId,
     safe,
@@ -153,7 +153,7 @@ export async function askStepDown(
   const { connection, timeoutMs } = attempt;
   const request = { term: BigInt(term) };
   const wire = await connection.unary(ClusterService.method.stepDown, request, { timeoutMs });
-  const clusterId = checked(wire.clusterId, anchors);
+  const clusterId = clusterOfAnswer(wire.clusterId, anchors);
   return { clusterId, from: plain(wire.from), to: plain(wire.to), term: Number(wire.term) };
 }
 
@@ -181,7 +181,7 @@ export async function sendSlots(
     },
     { timeoutMs },
   );
-  checked(wire.clusterId, anchors);
+  clusterOfAnswer(wire.clusterId, anchors);
   const change = wire.change === undefined ? undefined : changeFromWire(wire.change);
   if (change?.slots.join() !== request.slots.join()) {
     const found = change?.slots.join() ?? '';
@@ -200,13 +200,6 @@ function changeFromWire(wire: SlotChange): RecordedSlotChange {
     timeMs: Number(wire.timeMs),
     index: Number(wire.index),
   };
-}
-
-/** A genuine replica of somebody else's cluster answers as well: its word is worth nothing here. */
-function checked(bytes: Uint8Array, anchors: Anchors): ClusterId {
-  const clusterId = clusterIdFromWire(bytes);
-  anchors.checkCluster(clusterId);
-  return clusterId;
 }
 
 /** Text for a terminal: short, and without control characters. */

@@ -2,16 +2,10 @@
 import { fromHex, toHex, type ClusterId, type Sha256Hex } from '@witan/core';
 import { rotationText, type Approval, type RotationStep } from '@witan/manifest';
 import { RotationService, type CaStatus, type RotationRecord } from '@witan/protocol';
-import type { AnswerAnchors, Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
 import { ClientError } from './errors.ts';
-import {
-  approvalToWire,
-  clusterIdFromWire,
-  digestFromWire,
-  markFromWire,
-  plainText,
-} from './wire.ts';
+import { approvalToWire, digestFromWire, markFromWire, plainText } from './wire.ts';
+import { clusterOfAnswer, type AnswerAnchors, type Anchors } from './anchors.ts';
 
 /** A step, as the cluster recorded it. */
 export interface RecordedRotation {
@@ -89,7 +83,7 @@ export async function fetchRotations(attempt: Attempt, anchors: Anchors): Promis
   const { connection, timeoutMs } = attempt;
   const wire = await connection.unary(RotationService.method.getRotations, {}, { timeoutMs });
   return {
-    clusterId: checked(wire.clusterId, anchors),
+    clusterId: clusterOfAnswer(wire.clusterId, anchors),
     epoch: Number(wire.epoch),
     transitionHash: digestFromWire('transition hash', wire.transitionHash),
     records: wire.records.map(recordFromWire),
@@ -124,7 +118,7 @@ export async function sendRotation(
     },
     { timeoutMs },
   );
-  checked(wire.clusterId, anchors);
+  clusterOfAnswer(wire.clusterId, anchors);
   const record = wire.record === undefined ? undefined : recordFromWire(wire.record);
   if (record?.step !== step) {
     const fields = { part: 'rotation', expected: step, found: record?.step ?? '' };
@@ -145,7 +139,7 @@ export async function fetchRevocations(
   const { floor } = anchors.known;
   const { connection, timeoutMs } = attempt;
   const wire = await connection.unary(RotationService.method.getRevocations, {}, { timeoutMs });
-  const clusterId = checked(wire.clusterId, anchors);
+  const clusterId = clusterOfAnswer(wire.clusterId, anchors);
   const answer = { clusterId, historyPublicKey, mark: markFromWire(wire.highWaterMark) };
   anchors.check(answer, floor);
   const result = {
@@ -184,13 +178,6 @@ function caFromWire(wire: CaStatus | undefined): CaProgress {
     holdersLeft: Number(wire?.holdersLeft ?? 0n),
     workloadsLeft: wire?.workloadsLeft.map(plain) ?? [],
   };
-}
-
-/** A genuine replica of somebody else's cluster answers as well: its word is worth nothing here. */
-function checked(bytes: Uint8Array, anchors: Anchors): ClusterId {
-  const clusterId = clusterIdFromWire(bytes);
-  anchors.checkCluster(clusterId);
-  return clusterId;
 }
 
 /** Text for a terminal: short, and without control characters. */

@@ -1,8 +1,7 @@
 /** What earlier incarnations left on disk: claimed without the seed, opened with it. */
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+
 import { join } from 'node:path';
 import {
   clusterId,
@@ -24,11 +23,9 @@ import { JOURNALS_MAX, formerDisks } from '../src/recovery/former-disks.ts';
 import { openDataDirectory } from '../src/storage/data-directory.ts';
 import { SealedLog } from '../src/storage/durable-log.ts';
 import { createKeyring } from '../src/storage/keyring.ts';
+import { useScratch } from './support/scratch.ts';
 
-const scratch = mkdtempSync(join(tmpdir(), 'witan-disks-'));
-afterAll(() => {
-  rmSync(scratch, { recursive: true });
-});
+const scratch = useScratch('disks');
 
 const CLUSTER = clusterId('c1'.repeat(32));
 const SELF = incarnationId('ee'.repeat(32));

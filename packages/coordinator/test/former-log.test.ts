@@ -1,7 +1,6 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   clusterId,
@@ -32,11 +31,9 @@ import { SealedLog } from '../src/storage/durable-log.ts';
 import { readFormerLog, readSummaryUnverified } from '../src/storage/former-log.ts';
 import { encodeOwner } from '../src/storage/journal-owner.ts';
 import { openSealedRecord } from '../src/storage/sealed-record.ts';
+import { useScratch } from './support/scratch.ts';
 
-const scratch = mkdtempSync(join(tmpdir(), 'witan-former-'));
-afterAll(() => {
-  rmSync(scratch, { recursive: true });
-});
+const scratch = useScratch('former');
 
 const seed = createSeed();
 const CLUSTER = clusterId('c'.repeat(64));

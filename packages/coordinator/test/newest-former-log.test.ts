@@ -1,9 +1,8 @@
 /** Which journal of a slot's disk a newcomer tries to reuse, whatever else lies there (I4, I10). */
-import { mkdtempSync, rmSync, writeFileSync, mkdirSync, readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { clusterId, epoch, incarnationId, utf8 } from '@witan/core';
 import { SealingGenerations, createSeed, nodeCrypto } from '@witan/keys';
 import { ConfirmLogRequestSchema, ConfirmLogResponseSchema } from '@witan/protocol';
@@ -23,11 +22,9 @@ import {
 import { openDataDirectory } from '../src/storage/data-directory.ts';
 import { SealedLog } from '../src/storage/durable-log.ts';
 import { formerLogReader } from '../src/storage/newest-former-log.ts';
+import { useScratch } from './support/scratch.ts';
 
-const scratch = mkdtempSync(join(tmpdir(), 'witan-newest-'));
-afterAll(() => {
-  rmSync(scratch, { recursive: true });
-});
+const scratch = useScratch('newest');
 
 const seed = createSeed();
 const OWN = { clusterId: clusterId('c'.repeat(64)), epoch: epoch(2) };

@@ -1,8 +1,7 @@
 /** When a seed is wrapped, what stays on disk, and what is made of it when no cluster lives. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   clusterId,
   epoch,
@@ -21,11 +20,9 @@ import { SealingDesk, sealingDeskOf } from '../src/sealing/sealing-desk.ts';
 import { decodeClaims, encodeClaims, type DiskClaims } from '../src/storage/claims.ts';
 import { ClaimsNoter } from '../src/storage/claims-noter.ts';
 import { SealedLog } from '../src/storage/durable-log.ts';
+import { useScratch } from './support/scratch.ts';
 
-const scratch = mkdtempSync(join(tmpdir(), 'witan-desk-'));
-afterAll(() => {
-  rmSync(scratch, { recursive: true });
-});
+const scratch = useScratch('desk');
 
 const CLUSTER = clusterId('c'.repeat(64));
 const seed = createSeed();
