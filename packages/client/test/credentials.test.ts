@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { toHex } from '@witan/core';
-import { spkiOf } from '@witan/keys';
+import { toHex, type Crypto } from '@witan/core';
+import { nodeCrypto, spkiOf } from '@witan/keys';
 import { Scene, WORKLOAD } from '@witan/client/testing';
 import { describe, expect, it } from 'vitest';
 import { type Client } from '../src/index.ts';
@@ -19,6 +19,24 @@ describe('credentials', () => {
     expect([...credentials.secrets.keys()]).toEqual(['database', 'session']);
     expect(credentials.secrets.get('database')?.byteLength).toBe(32);
     expect(credentials.simulated).toBe(true);
+  });
+
+  it('take one check of P-384 and four of RSA of a client that knows nothing (I1)', async () => {
+    await stage.settled(1);
+    const prover = stage.hardware.prover(WORKLOAD);
+    const counted: Record<string, number> = {};
+    const verify: Crypto['verify'] = (check) => {
+      counted[check.algorithm] = (counted[check.algorithm] ?? 0) + 1;
+      return nodeCrypto.verify(check);
+    };
+    const client = stage.scene.client({ prover, crypto: { ...nodeCrypto, verify } });
+    await client.issueCredentials({ privateKey: key() });
+    // `npm run bench:mesh` counts on these: report; root, intermediate, key and list; mark.
+    const first = { 'ecdsa-p384-sha384': 1, 'rsa-pss-sha384': 4, 'ecdsa-p256-sha256': 1 };
+    expect(counted).toEqual(first);
+    // The same channel again: nothing but the mark is new.
+    await client.issueCredentials({ privateKey: key() });
+    expect(counted).toEqual({ ...first, 'ecdsa-p256-sha256': 2 });
   });
 
   it('are refused to evidence that the manifest does not list', async () => {

@@ -3,7 +3,8 @@
  * what is refused, with the reason that an operator reads.
  */
 import { describe, expect, it } from 'vitest';
-import { toHex } from '@witan/core';
+import { toHex, type Crypto } from '@witan/core';
+import { nodeCrypto } from '@witan/keys';
 import { configIdOf } from '@witan/tee-sim';
 import type { CoordinatorInitdata } from '../src/initdata.ts';
 import {
@@ -201,3 +202,30 @@ function tdxValuesLike(): object {
   const registers = { rtmr0: register, rtmr1: register, rtmr2: 'any', rtmr3: 'any' };
   return { tee: 'tdx', mrTd: register, ...registers };
 }
+
+describe('what judging a workload takes', () => {
+  it('is one check of P-384 for each report, however many entries it fits (I1)', async () => {
+    const counted: Record<string, number> = {};
+    const verify: Crypto['verify'] = (check) => {
+      counted[check.algorithm] = (counted[check.algorithm] ?? 0) + 1;
+      return nodeCrypto.verify(check);
+    };
+    const initdata = initdataWith();
+    const values = { ...snpValues(), hostData: toHex(digestOf(initdata)) };
+    const manifest = manifestWith([values], { web: [values], db: [values], cache: [values] });
+    const self = await selfOf(snp(initdata), initdata);
+    const rules = rulesOf(self, initdata, manifest, { ...nodeCrypto, verify });
+    const pod = snp(initdata);
+    expect(await judge(rules, pod, 'workload')).toMatchObject({
+      ok: true,
+      claims: { workloads: ['web', 'db', 'cache'] },
+    });
+    expect(counted).toEqual({ 'ecdsa-p384-sha384': 1, 'rsa-pss-sha384': 4 });
+    // `npm run bench:mesh` counts on this: the chain of a chip is remembered, a report never.
+    await judge(rules, pod, 'workload');
+    expect(counted).toEqual({ 'ecdsa-p384-sha384': 2, 'rsa-pss-sha384': 4 });
+    // Of another chip, its key's certificate alone is new.
+    await judge(rules, snp(initdata, { chip: 'another' }), 'workload');
+    expect(counted).toEqual({ 'ecdsa-p384-sha384': 3, 'rsa-pss-sha384': 5 });
+  });
+});

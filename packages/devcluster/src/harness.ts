@@ -9,6 +9,7 @@ import { createClient, type Client, type ReplicaStatus } from '@witan/client';
 import {
   REPOSITORY_ROOT,
   type GuestExit,
+  type GuestStatus,
   type HardwarePlan,
   type ProgramSpec,
 } from '@witan/tee-sim';
@@ -156,13 +157,15 @@ export type Acknowledged = LoadLine & { readonly kind: 'acknowledged' };
 
 /** A load that runs in a guest of its own. */
 export class Load {
+  readonly pid: number;
   readonly #cluster: DevCluster;
   readonly #guestId: string;
   readonly #file: string;
 
-  constructor(cluster: DevCluster, guestId: string, file: string) {
+  constructor(cluster: DevCluster, guest: Pick<GuestStatus, 'guestId' | 'pid'>, file: string) {
+    this.pid = guest.pid;
     this.#cluster = cluster;
-    this.#guestId = guestId;
+    this.#guestId = guest.guestId;
     this.#file = file;
   }
 
@@ -233,7 +236,7 @@ export async function startLoad(
     stdoutPath: `${base}.out`,
     stderrPath: `${base}.err`,
   });
-  return new Load(cluster, guest.guestId, `${base}.out`);
+  return new Load(cluster, guest, `${base}.out`);
 }
 
 /**

@@ -8,6 +8,7 @@
  */
 import { assert, type CanonicalReader, type CanonicalWriter } from '@witan/core';
 import { badValue } from './codec.ts';
+import { ExpiryQueue } from './expiry-queue.ts';
 import * as limits from './limits.ts';
 import { readIssued, writeIssued, type IssuedIdentity } from './results.ts';
 
@@ -21,8 +22,8 @@ export class IssuedTable {
   #next = 0;
   /** Records by workload. */
   readonly #counts: Map<string, number> = new Map();
-  /** Lower bound of all `notAfterMs`, so that most commands need not look at every record. */
-  #notAfterMsMin = Infinity;
+  /** The same records, so that no command looks at all of them. */
+  readonly #expiries: ExpiryQueue<IssuedIdentity> = new ExpiryQueue((record) => record.notAfterMs);
   #newestIndex = 0;
 
   constructor(
@@ -55,18 +56,10 @@ export class IssuedTable {
     return this.#countOf(workload) >= recordsMax && !this.#hasPrunable(notBeforeMs);
   }
 
-  /**
-   * By one clock alone: where there is no room, nobody else's comes. Looks at every record once at
-   * most until one more could go.
-   */
-  #hasPrunable(notBeforeMs: number): boolean {
-    const endsBeforeMs = notBeforeMs - limits.ISSUED_GRACE_MS;
-    if (this.#notAfterMsMin >= endsBeforeMs) return false;
-    this.#notAfterMsMin = Infinity;
-    for (const { notAfterMs } of this.#records.values()) {
-      this.#notAfterMsMin = Math.min(this.#notAfterMsMin, notAfterMs);
-    }
-    return this.#notAfterMsMin < endsBeforeMs;
+  /** By one clock alone: where there is no room, nobody else's comes. */
+  #hasPrunable(timeMs: number): boolean {
+    const first = this.#expiries.peek();
+    return first !== undefined && first.notAfterMs < timeMs - limits.ISSUED_GRACE_MS;
   }
 
   /** The earliest of the newest clocks; undefined while there are too few of them. */
@@ -87,7 +80,7 @@ export class IssuedTable {
 
   #insert(record: IssuedIdentity): void {
     this.#newestIndex = record.index;
-    this.#notAfterMsMin = Math.min(this.#notAfterMsMin, record.notAfterMs);
+    this.#expiries.add(record);
     this.#witnesses[this.#next] = record.notBeforeMs;
     this.#next = (this.#next + 1) % this.#witnessesMax;
     this.#records.set(record.serial, record);
@@ -106,26 +99,24 @@ export class IssuedTable {
 
   #pruneAt(notBeforeMs: number): readonly IssuedIdentity[] {
     // Most commands drop nothing, and need not look at what others have witnessed.
-    if (this.#notAfterMsMin >= notBeforeMs - limits.ISSUED_GRACE_MS) return [];
+    if (!this.#hasPrunable(notBeforeMs)) return [];
     const witnessedMs = this.#witnessed();
     const pruned = witnessedMs === undefined ? [] : this.#prune(Math.min(notBeforeMs, witnessedMs));
     const isFull = this.#records.size >= this.#recordsMax;
     return isFull ? [...pruned, ...this.#prune(notBeforeMs)] : pruned;
   }
 
+  /** @returns what was dropped, in the order of the log */
   #prune(timeMs: number): readonly IssuedIdentity[] {
-    const endsBeforeMs = timeMs - limits.ISSUED_GRACE_MS;
-    if (this.#notAfterMsMin >= endsBeforeMs) return [];
-    this.#notAfterMsMin = Infinity;
     const pruned: IssuedIdentity[] = [];
-    for (const [serial, record] of this.#records) {
-      if (record.notAfterMs < endsBeforeMs) {
-        this.#records.delete(serial);
-        this.#count(record.workload, -1);
-        pruned.push(record);
-      } else this.#notAfterMsMin = Math.min(this.#notAfterMsMin, record.notAfterMs);
+    while (this.#hasPrunable(timeMs)) {
+      const record = this.#expiries.take();
+      assert(record !== undefined, 'what can be pruned is there');
+      this.#records.delete(record.serial);
+      this.#count(record.workload, -1);
+      pruned.push(record);
     }
-    return pruned;
+    return pruned.sort((one, other) => one.index - other.index);
   }
 
   write(writer: CanonicalWriter): void {

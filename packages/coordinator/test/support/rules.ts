@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { encodeEvidence, parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import type { EvidenceProvider } from '@witan/attester';
-import { toHex, utf8, type Clock } from '@witan/core';
+import { toHex, utf8, type Clock, type Crypto } from '@witan/core';
 import { nodeCrypto, systemClock } from '@witan/keys';
 import { parseManifest, type ValidatedManifest } from '@witan/manifest';
 import {
@@ -124,6 +124,7 @@ export function rulesOf(
   self: SelfEvidence,
   initdata: CoordinatorInitdata,
   manifest?: ValidatedManifest<ReferenceValues>,
+  crypto: Crypto = nodeCrypto,
 ): Rules {
   return new Rules({
     self,
@@ -131,7 +132,7 @@ export function rulesOf(
     manifest: () => manifest,
     generation: () => (manifest === undefined ? 0 : 1),
     profile: 'development',
-    crypto: nodeCrypto,
+    crypto,
     clock: systemClock,
   });
 }

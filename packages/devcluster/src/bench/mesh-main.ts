@@ -1,109 +1,60 @@
 /**
  * `npm run bench:mesh`: certificates for a mesh of workloads, each over a new channel on which both
- * ends are attested, from three replicas as real processes with fsync on. The load shares the
- * machine's cores with the Coordinators and the simulated TEE, so rates compare with the bound that
- * is measured beside them, and are no capacity.
+ * ends are attested, from three replicas as real processes with fsync on. The load and the
+ * simulated TEE share the machine's cores with the Coordinators, so rates are no capacity; CPU time
+ * for each certificate, by process, says what a certificate costs whom.
  */
 import { execFile } from 'node:child_process';
-import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { Worker } from 'node:worker_threads';
-import { startDeployment, type Deployment } from '../deployment.ts';
 import { REPOSITORY_ROOT } from '@witan/tee-sim';
-import { startLoad, statusesOf, type Acknowledged } from '../harness.ts';
+import { startDeployment, type Deployment } from '../deployment.ts';
+import { statusesOf } from '../harness.ts';
+import { sleepMs } from '../processes.ts';
 import { describeFigures, figure, type Figure } from './measure.ts';
+import { startMesh, type Measured, type MeshLoad } from './mesh-load.ts';
+import {
+  measureParts,
+  partsPerCertificate,
+  VERIFICATIONS,
+  verificationsAlone,
+} from './mesh-parts.ts';
+import { residentBytesOf } from './process-figures.ts';
 
-const USAGE = `Usage: npm run bench:mesh -- [--runs N] [--seconds N] [--identities N] [--json]
+const USAGE = `Usage: npm run bench:mesh -- [--runs N] [--seconds N] [--warm-up N] [--identities N]
+                             [--resident N] [--json]
 
 Certificates a second with attestation of each request, spread over three replicas and through one
-follower, beside what P-384 verifications alone would allow on the same cores; latency at 200
-requests a second; memory over 100,000 identities; size and time of a snapshot of 10,000 workloads.
-Medians of several runs. Ends with 1 when a target is missed.
+follower, beside what P-384 verifications alone would allow on the same cores; CPU time for each, by
+process; latency of requests that come at 200 a second, whatever becomes of those before; memory of
+replicas over certificates on kept channels (--resident, 0 for none) and of the state over
+--identities; size and time of a snapshot of 10,000 workloads. Each measurement takes --seconds,
+behind --warm-up seconds. Medians of several runs. Ends with 1 when a target is missed.
 
 Example: npm run -s bench:mesh -- --runs 5 --json
 `;
 
-const WARM_UP_MS = 1_000;
 const CONCURRENCY = 16;
 const OFFERED = 200;
 const P99_MS_MAX = 100;
 const BOUND_SHARE_MIN = 0.5;
-/**
- * For each new channel: at the workload's end the Coordinator's report and its chain with the list
- * of what was revoked, nothing remembered; at the Coordinator's end the workload's report, whose
- * chain is remembered.
- */
-const VERIFICATIONS = 5 + 1;
-const CHILD_FLAG = '--verify-alone';
+/** Memory of a replica is watched from here on. */
+const RESIDENT_FROM = 1_000;
+const POLL_MS = 1_000;
 
 interface Settings {
   readonly runs: number;
   readonly durationMs: number;
+  readonly warmUpMs: number;
+  readonly residentCount: number;
   readonly progress: (text: string) => void;
-}
-
-/** Latencies of what was acknowledged behind the warm-up, and how many a second they were. */
-interface Measured {
-  readonly rate: number;
-  readonly latenciesMs: readonly number[];
-}
-
-function measured(acknowledged: readonly Acknowledged[]): Measured {
-  const fromMs = Math.min(...acknowledged.map(({ acknowledgedMs }) => acknowledgedMs)) + WARM_UP_MS;
-  const counted = acknowledged.filter(({ acknowledgedMs }) => acknowledgedMs >= fromMs);
-  const spanMs = Math.max(...counted.map(({ acknowledgedMs }) => acknowledgedMs)) - fromMs;
-  const latenciesMs = counted.map(({ sentMs, acknowledgedMs }) => acknowledgedMs - sentMs);
-  return { rate: (counted.length / spanMs) * 1000, latenciesMs };
-}
-
-async function load(
-  deployment: Deployment,
-  durationMs: number,
-  more: { readonly endpoints?: readonly string[]; readonly pauseMs?: number } = {},
-): Promise<Measured> {
-  const running = await startLoad(deployment.cluster, await deployment.initdata('orders'), {
-    workload: 'orders',
-    channel: 'fresh',
-    concurrency: CONCURRENCY,
-    durationMs: durationMs + WARM_UP_MS,
-    ...more,
-  });
-  return measured(await running.finished());
 }
 
 function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
-/** P-384 verifications a second on all cores at once, by wall clock. */
-async function verificationsAlone(durationMs: number): Promise<number> {
-  const counts = Array.from({ length: availableParallelism() }, async () => {
-    const worker = new Worker(new URL(import.meta.url), { argv: [CHILD_FLAG, `${durationMs}`] });
-    return await new Promise<number>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-    });
-  });
-  const all = await Promise.all(counts);
-  return all.reduce((sum, rate) => sum + rate, 0);
-}
-
-/** What a worker does: verifies until its time is over. @returns verifications a second */
-function verifyAlone(durationMs: number): number {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
-  const data = Buffer.alloc(0x2a0, 7);
-  const signature = sign('sha384', data, privateKey);
-  const startedMs = performance.now();
-  let count = 0;
-  while (performance.now() - startedMs < durationMs) {
-    for (let batch = 0; batch < 10; batch += 1) verify('sha384', data, publicKey, signature);
-    count += 10;
-  }
-  return (count / (performance.now() - startedMs)) * 1000;
 }
 
 async function followerOf({ cluster }: Deployment): Promise<string> {
@@ -112,47 +63,129 @@ async function followerOf({ cluster }: Deployment): Promise<string> {
   return follower?.endpoint ?? cluster.endpoints[0] ?? '';
 }
 
+async function measured(
+  deployment: Deployment,
+  { durationMs, warmUpMs, progress }: Settings,
+  mesh: MeshLoad,
+): Promise<Measured> {
+  const running = await startMesh(deployment, mesh);
+  await running.ready();
+  await sleepMs(warmUpMs);
+  const found = await running.measure(durationMs);
+  const { rate, failed, cpuMs } = found;
+  const all = cpuMs.replicas + cpuMs.load + cpuMs.simulatedTee;
+  progress(`  ${rate.toFixed(0)}/s, ${all.toFixed(1)} ms of CPU each, ${failed} failed\n`);
+  return found;
+}
+
+/** Growth of replicas over so many certificates on kept channels. */
+async function residentFigures(
+  deployment: Deployment,
+  { residentCount, progress }: Settings,
+): Promise<readonly Figure[]> {
+  const pids = deployment.cluster.slots.map(({ pid }) => pid);
+  const resident = async (): Promise<readonly number[]> =>
+    await Promise.all(pids.map(residentBytesOf));
+  const running = await startMesh(deployment, { channel: 'kept', concurrency: CONCURRENCY });
+  const reach = async (count: number): Promise<number> => {
+    for (;;) {
+      const found = await running.count();
+      if (found >= count) return found;
+      await sleepMs(POLL_MS);
+    }
+  };
+  const first = await reach(RESIDENT_FROM);
+  const [before, startedMs] = [await resident(), performance.now()];
+  const last = await reach(RESIDENT_FROM + residentCount);
+  const [after, endedMs] = [await resident(), performance.now()];
+  await running.stop();
+  const count = last - first;
+  const grown = after.map((bytes, at) => (bytes - (before[at] ?? 0)) / count);
+  progress(`  ${count} certificates on kept channels\n`);
+  return [
+    figure('certificates, kept channels', '/s', 'higher', [(count / (endedMs - startedMs)) * 1000]),
+    figure(`resident memory for each of ${residentCount}`, 'bytes', 'lower', grown),
+    figure(
+      'replicas behind them, resident',
+      'MiB',
+      'lower',
+      after.map((bytes) => bytes / 2 ** 20),
+    ),
+  ];
+}
+
+/** One value a run, of each quantity. */
+type Runs = Readonly<Record<keyof typeof RUNS, number[]>>;
+const RUNS = {
+  alone: 0,
+  spread: 0,
+  follower: 0,
+  share: 0,
+  replicas: 0,
+  load: 0,
+  tee: 0,
+  parts: 0,
+  offered: 0,
+  failed: 0,
+  p50: 0,
+  p99: 0,
+};
+
+async function oneRun(deployment: Deployment, settings: Settings, runs: Runs): Promise<void> {
+  const alone = await verificationsAlone(settings.durationMs / 2);
+  const parts = partsPerCertificate(await measureParts());
+  const fresh = { channel: 'fresh', concurrency: CONCURRENCY } as const;
+  const spread = await measured(deployment, settings, fresh);
+  const endpoints = [await followerOf(deployment)];
+  const follower = await measured(deployment, settings, { ...fresh, endpoints });
+  const open = await measured(deployment, settings, { ...fresh, ratePerSecond: OFFERED });
+  const values: Readonly<Record<keyof Runs, number>> = {
+    alone,
+    spread: spread.rate,
+    follower: follower.rate,
+    share: spread.rate / (alone / VERIFICATIONS.p384),
+    replicas: spread.cpuMs.replicas,
+    load: spread.cpuMs.load,
+    tee: spread.cpuMs.simulatedTee,
+    parts,
+    offered: open.rate,
+    failed: open.failed,
+    p50: percentile(open.latenciesMs, 0.5),
+    p99: percentile(open.latenciesMs, 0.99),
+  };
+  for (const name of Object.keys(RUNS) as readonly (keyof Runs)[]) runs[name].push(values[name]);
+}
+
 async function meshFigures(settings: Settings): Promise<readonly Figure[]> {
-  const { durationMs, progress } = settings;
   const directory = await mkdtemp(join(tmpdir(), 'witan-mesh-'));
   const deployment = await startDeployment(directory);
-  const runs = { alone: [], spread: [], follower: [], share: [], offered: [], p99: [] } as Record<
-    'alone' | 'spread' | 'follower' | 'share' | 'offered' | 'p99',
-    number[]
-  >;
+  const runs = Object.fromEntries(Object.keys(RUNS).map((name) => [name, []])) as unknown as Runs;
+  let resident: readonly Figure[] = [];
   try {
     for (let run = 1; run <= settings.runs; run += 1) {
-      progress(`run ${run} of ${settings.runs}\n`);
-      const alone = await verificationsAlone(durationMs / 2);
-      const spread = await load(deployment, durationMs);
-      const endpoints = [await followerOf(deployment)];
-      const follower = await load(deployment, durationMs, { endpoints });
-      const pauseMs = (CONCURRENCY / OFFERED) * 1000;
-      const paced = await load(deployment, durationMs, { pauseMs });
-      runs.alone.push(alone);
-      runs.spread.push(spread.rate);
-      runs.follower.push(follower.rate);
-      runs.share.push(spread.rate / (alone / VERIFICATIONS));
-      runs.offered.push(paced.rate);
-      runs.p99.push(percentile(paced.latenciesMs, 0.99));
+      settings.progress(`run ${run} of ${settings.runs}\n`);
+      await oneRun(deployment, settings, runs);
     }
+    if (settings.residentCount > 0) resident = await residentFigures(deployment, settings);
   } finally {
     await deployment.cluster.shutdown();
     await rm(directory, { recursive: true, force: true });
   }
+  const share = `share of ${VERIFICATIONS.p384} verifications each`;
   return [
     figure('P-384 verifications alone, all cores', '/s', 'higher', runs.alone),
     figure('certificates, three replicas', '/s', 'higher', runs.spread),
     figure('certificates, through one follower', '/s', 'higher', runs.follower),
-    figure(
-      `share of ${VERIFICATIONS} verifications each`,
-      '',
-      'higher',
-      runs.share,
-      BOUND_SHARE_MIN,
-    ),
-    figure(`requests reached of ${OFFERED} a second`, '/s', 'higher', runs.offered),
+    figure(share, '', 'higher', runs.share, BOUND_SHARE_MIN),
+    figure('CPU for each: three replicas', 'ms', 'lower', runs.replicas),
+    figure('CPU for each: load', 'ms', 'lower', runs.load),
+    figure('CPU for each: simulated TEE', 'ms', 'lower', runs.tee),
+    figure('CPU for each: cryptography alone', 'ms', 'lower', runs.parts),
+    figure(`answered of ${OFFERED} a second`, '/s', 'higher', runs.offered),
+    figure('failed in that time', '', 'lower', runs.failed),
+    figure('median at that rate', 'ms', 'lower', runs.p50),
     figure('99th percentile at that rate', 'ms', 'lower', runs.p99, P99_MS_MAX),
+    ...resident,
   ];
 }
 
@@ -173,8 +206,10 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       runs: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '4' },
+      seconds: { type: 'string', default: '5' },
+      'warm-up': { type: 'string', default: '10' },
       identities: { type: 'string', default: '100000' },
+      resident: { type: 'string', default: '5000' },
       json: { type: 'boolean' },
       help: { type: 'boolean' },
     },
@@ -183,17 +218,27 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const [runs = 0, seconds = 0, identities = 0] = [
+  const [runs = 0, seconds = 0, warmUp = -1, identities = 0, residentCount = -1] = [
     values.runs,
     values.seconds,
+    values['warm-up'],
     values.identities,
+    values.resident,
   ].map(Number);
-  if (!(Number.isInteger(runs) && runs > 0 && seconds > 0 && identities >= 1_000)) {
-    process.stderr.write(`--runs and --seconds are above 0, --identities at least 1000\n${USAGE}`);
+  const isValid =
+    Number.isInteger(runs) &&
+    runs > 0 &&
+    seconds > 0 &&
+    warmUp >= 0 &&
+    identities >= 20_000 &&
+    residentCount >= 0;
+  if (!isValid) {
+    process.stderr.write(`--runs and --seconds are above 0, --identities at least 20000\n${USAGE}`);
     return 2;
   }
   const progress = (text: string) => process.stderr.write(text);
-  const mesh = await meshFigures({ runs, durationMs: seconds * 1000, progress });
+  const [durationMs, warmUpMs] = [seconds * 1000, warmUp * 1000];
+  const mesh = await meshFigures({ runs, durationMs, warmUpMs, residentCount, progress });
   progress('state\n');
   const figures = [...mesh, ...(await stateFigures(identities))];
   if (values.json === true) process.stdout.write(`${JSON.stringify({ figures })}\n`);
@@ -201,9 +246,4 @@ async function main(): Promise<number> {
   return figures.some(({ met }) => met === false) ? 1 : 0;
 }
 
-const childAt = process.argv.indexOf(CHILD_FLAG);
-if (childAt < 0) process.exitCode = await main();
-else {
-  const { parentPort } = await import('node:worker_threads');
-  parentPort?.postMessage(verifyAlone(Number(process.argv[childAt + 1])));
-}
+process.exitCode = await main();

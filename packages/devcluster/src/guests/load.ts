@@ -1,7 +1,8 @@
 /**
- * A measured program that asks for certificates in a loop, as fast as it may, and prints a
- * line for each that was acknowledged. For the quickstart, the tests and the benchmarks: it runs in
- * a simulated guest, is attested like every workload, and trusts nothing that it is told.
+ * A measured program that asks for certificates, in loops as fast as it may or at a fixed rate
+ * whatever becomes of the requests before, and prints a line for each that was acknowledged. For
+ * the quickstart, the tests and the benchmarks: it runs in a simulated guest, is attested like
+ * every workload, and trusts nothing that it is told.
  *
  * Arguments: the path of a JSON file with the settings below. Stops at SIGTERM, or after
  * `durationMs`, once the requests under way are answered.
@@ -22,10 +23,16 @@ export interface LoadSettings {
   readonly workload: string;
   /** `kept`: one channel for all requests. `fresh`: a new attested channel for each. */
   readonly channel: 'kept' | 'fresh';
+  /** Loops, each with one request at a time. */
   readonly concurrency: number;
   readonly durationMs: number;
   /** Between two requests of one loop. Default 0: as fast as it gets them. */
   readonly pauseMs?: number;
+  /**
+   * Instead of loops: so many new requests a second, each over a new channel. A request counts from
+   * the time at which it was due, and one that finds too many others under way has failed.
+   */
+  readonly ratePerSecond?: number;
 }
 
 /** One line of output. Times in milliseconds since 1970, with fractions. */
@@ -37,7 +44,12 @@ export type LoadLine =
       readonly sentMs: number;
       readonly acknowledgedMs: number;
     }
-  | { readonly kind: 'failed'; readonly error: string; readonly atMs: number }
+  | {
+      readonly kind: 'failed';
+      readonly error: string;
+      readonly sentMs: number;
+      readonly atMs: number;
+    }
   | { readonly kind: 'done' };
 
 const settings = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as LoadSettings;
@@ -77,21 +89,24 @@ function connectTo(offset: number): Client {
   });
 }
 
+async function ask(client: Client, sentMs: number): Promise<void> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  try {
+    const { certificate } = await client.issueCredentials({
+      privateKey,
+      workload: settings.workload,
+    });
+    const serial = new X509Certificate(certificate).serialNumber.toLowerCase();
+    print({ kind: 'acknowledged', serial, sentMs, acknowledgedMs: nowMs() });
+  } catch (error) {
+    print({ kind: 'failed', error: describeError(error), sentMs, atMs: nowMs() });
+  }
+}
+
 async function loop(worker: number): Promise<void> {
   let client = connectTo(worker);
   for (let turn = 0; running; turn += 1) {
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-    const sentMs = nowMs();
-    try {
-      const { certificate } = await client.issueCredentials({
-        privateKey,
-        workload: settings.workload,
-      });
-      const serial = new X509Certificate(certificate).serialNumber.toLowerCase();
-      print({ kind: 'acknowledged', serial, sentMs, acknowledgedMs: nowMs() });
-    } catch (error) {
-      print({ kind: 'failed', error: describeError(error), atMs: nowMs() });
-    }
+    await ask(client, nowMs());
     if (settings.pauseMs !== undefined) await sleep(settings.pauseMs);
     if (settings.channel === 'fresh') {
       client.close();
@@ -101,7 +116,39 @@ async function loop(worker: number): Promise<void> {
   client.close();
 }
 
+/**
+ * Requests under way at once; beyond them a request that is due has failed. Handshakes share the
+ * processor: with too many at once none ends before its time is up.
+ */
+const UNDER_WAY_MAX = 64;
+
+async function atRate(ratePerSecond: number): Promise<void> {
+  const startedMs = nowMs();
+  const underWay = new Set<Promise<void>>();
+  for (let turn = 0; running; turn += 1) {
+    const sentMs = startedMs + (turn * 1000) / ratePerSecond;
+    const earlyMs = sentMs - nowMs();
+    // Timers are late by up to a millisecond or two; several requests may be due together.
+    if (earlyMs > 0) await sleep(earlyMs);
+    if (underWay.size >= UNDER_WAY_MAX) {
+      print({ kind: 'failed', error: 'too many requests under way', sentMs, atMs: nowMs() });
+      await sleep(0);
+      continue;
+    }
+    const client = connectTo(turn);
+    const asked = ask(client, sentMs).finally(() => {
+      client.close();
+      underWay.delete(asked);
+    });
+    underWay.add(asked);
+  }
+  await Promise.all(underWay);
+}
+
+const { concurrency, ratePerSecond } = settings;
 print({ kind: 'ready' });
-await Promise.all(Array.from({ length: settings.concurrency }, (_, worker) => loop(worker)));
+await (ratePerSecond === undefined
+  ? Promise.all(Array.from({ length: concurrency }, (_, worker) => loop(worker)))
+  : atRate(ratePerSecond));
 print({ kind: 'done' });
 process.exit(0);

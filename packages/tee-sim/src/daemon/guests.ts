@@ -211,9 +211,11 @@ function statusOf(guest: Guest): GuestStatus {
 
 /**
  * A Coordinator lives for long and mostly waits: a small young generation keeps 20 MB of memory
- * from it that it would never fill.
+ * from it that it would never fill. Other programs are what they are anywhere else.
  */
-const NODE_FLAGS: readonly string[] = ['--max-semi-space-size=2'];
+function nodeFlagsOf({ name }: MeasuredProgram): readonly string[] {
+  return name.startsWith('coordinator') ? ['--max-semi-space-size=2'] : [];
+}
 
 /**
  * Compiled modules, with types erased, by the digest of their sources. Beside the packages, and
@@ -235,7 +237,13 @@ function spawnGuest(
     return fd;
   };
   try {
-    const args = [...NODE_FLAGS, '--import', POWER_MODULE, program.entryPath, ...request.args];
+    const args = [
+      ...nodeFlagsOf(program),
+      '--import',
+      POWER_MODULE,
+      program.entryPath,
+      ...request.args,
+    ];
     return spawn(process.execPath, args, {
       cwd: request.cwd ?? program.rootPath,
       // Nothing of the daemon's own environment but the search path reaches the guest.
