@@ -2,7 +2,7 @@
  * The one way to standard output: text for people, or one JSON object for programs. Progress and
  * warnings go to standard error, so that output can be piped.
  */
-import { CodedError, describeError, type FieldValue } from '@witan/core';
+import { CodedError, describeError, printable, type FieldValue } from '@witan/core';
 import { nextStepOf } from './next-steps.ts';
 
 /** Something that JSON can say. */
@@ -29,6 +29,25 @@ export interface Printer {
 export const SIMULATED_WARNING =
   'SIMULATED TEE: no hardware protects this cluster. For development only.\n';
 
+/**
+ * Nothing that is printed moves the cursor or the direction of writing: names and values come from
+ * manifests, files and hosts, and somebody decides by what is shown.
+ */
+function forTerminal(text: string): string {
+  return printable(text, '\n\t');
+}
+
+/** One line, which a terminal may show and a program reads. */
+function toJson(value: unknown): string {
+  const escaped = JSON.stringify(value).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) =>
+    Array.from({ length: one.length }, (_, at) => {
+      const unit = one.charCodeAt(at).toString(16).padStart(4, '0');
+      return `\\u${unit}`;
+    }).join(''),
+  );
+  return `${escaped}\n`;
+}
+
 /** @param json whether `--json` was given */
 export function createPrinter(
   json: boolean,
@@ -40,16 +59,15 @@ export function createPrinter(
     json,
     result: (value, text) => {
       answered = true;
-      stdout(json ? `${JSON.stringify(value)}\n` : text);
+      stdout(json ? toJson(value) : forTerminal(text));
     },
     note: (text) => {
-      stderr(text);
+      stderr(forTerminal(text));
     },
     failure: (error) => {
-      stderr(`witan: ${describeFailure(error)}\n${nextStepOf(error)}`);
+      stderr(forTerminal(`witan: ${describeFailure(error)}\n${nextStepOf(error)}`));
       // A report that says what failed is the one object already.
-      if (json && !answered)
-        stdout(`${JSON.stringify({ ok: false, error: errorToJson(error) })}\n`);
+      if (json && !answered) stdout(toJson({ ok: false, error: errorToJson(error) }));
     },
   };
 }

@@ -50,9 +50,23 @@ export function describeError(error: unknown): string {
 function describeOne(error: unknown): string {
   if (error instanceof CodedError) {
     const fields = Object.entries(error.fields).map(([name, value]) => `${name}=${String(value)}`);
-    const suffix = fields.length === 0 ? '' : ` (${fields.join(', ')})`;
+    const suffix = fields.length === 0 ? '' : ` (${printable(fields.join(', '))})`;
     return `${error.code}: ${error.message}${suffix}`;
   }
-  if (error instanceof Error) return error.message;
-  return String(error);
+  return printable(error instanceof Error ? error.message : String(error));
+}
+
+/** What ends a line, moves a cursor, or turns the direction of writing round (Unicode 16). */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * Text from outside on one line, without anything that a terminal acts on: such characters show as
+ * their numbers, `\\u{1b}`.
+ *
+ * @param kept characters that stay
+ */
+export function printable(text: string, kept = ''): string {
+  return text.replaceAll(UNPRINTABLE, (one) =>
+    kept.includes(one) ? one : `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 }

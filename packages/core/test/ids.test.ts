@@ -80,6 +80,17 @@ it('describes a chain of causes on one line, without stacks', () => {
   expect(describeError(error)).toBe('OUTER: cannot write (path=/x): disk on fire');
 });
 
+it('an error is one line without anything that a terminal acts on', () => {
+  class Outer extends CodedError<'OUTER'> {}
+  const cause = new Error('first\nok: all is well\u001b[2J');
+  const found = 'web\u202egnp.exe\u009b31m\u2028next\u{e0041}';
+  const error = new Outer('OUTER', 'is refused', { fields: { found }, cause });
+  expect(describeError(error)).toBe(
+    'OUTER: is refused (found=web\\u{202e}gnp.exe\\u{9b}31m\\u{2028}next\\u{e0041}): ' +
+      'first\\u{a}ok: all is well\\u{1b}[2J',
+  );
+});
+
 it('breaks loudly on what cannot be (I10)', () => {
   expect(() => {
     assert(false, 'the sky is blue');
