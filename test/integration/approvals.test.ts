@@ -238,6 +238,14 @@ describe('owners who approve one by one', () => {
     const waited = { action: `proposal ${id} rotation 1: sealing`, name: 'bob' };
     expect(told).toContainEqual(expect.objectContaining(waited));
     expect(told).toContainEqual(expect.objectContaining({ withdrawn: true, name: 'bob' }));
+    const { json: verified } = await at(1, 'verify');
+    expect(verified['checks']).toContainEqual(
+      expect.objectContaining({
+        name: 'changes',
+        kind: 'passed',
+        detail: '1 steps of rotations, 0 changes of slots',
+      }),
+    );
     const nobody = await at(2, 'rotate', 'sealing');
     expect(nobody).toMatchObject({ code: 2, json: { error: { code: 'CLI_USAGE' } } });
   });

@@ -94,4 +94,8 @@ it('grows from one to five and shrinks to three, and loses nothing (I2, I3)', as
   expect(await countLost(current, acknowledged)).toBe(0);
   const { json } = await cluster('members');
   expect(json).toMatchObject({ vacant: [], slotChanges: [{}, {}, { number: 3 }] });
+  // Each list of slots was approved by the owners of the manifest then in force.
+  const [, , ...rest] = current.options;
+  const { stdout } = await runWitan('verify', '--endpoint', dev.endpoints.join(','), ...rest);
+  expect(stdout).toMatch(/ok +changes .*0 steps of rotations, 3 changes of slots/);
 });

@@ -256,6 +256,7 @@ describe('verify', () => {
         ok  anchors    Trust anchors are the known ones. root SHORT, as pinned
         ok  history    History is one signed chain. 1 transition, newest SHORT
         ok  approvals  Owners approved every manifest. by alice
+        ok  changes    Owners approved rotations and slots. 0 steps of rotations, 0 changes of slots
         ok  floor      Nothing is older than seen before. index 8, generation 1; floor 8, 1
         ok  agreement  All replicas agree. 3 replicas show the same cluster
         -   log        Audit log only grew. no replica showed a signed head of a log

@@ -19,6 +19,7 @@ describe('verify', () => {
       'anchors passed',
       'history passed',
       'approvals passed',
+      'changes passed',
       'floor passed',
       'agreement passed',
       'log skipped',

@@ -12,15 +12,22 @@ import {
 } from '@witan/manifest';
 import {
   AuditService,
+  type GetApprovedChangesResponse_ChangeSchema,
   type GetConsistencyResponseSchema,
   type GetLeavesRequest,
   type GetLeavesResponseSchema,
 } from '@witan/protocol';
 import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { Claims } from '@witan/attestation';
 import type { TestCluster } from './cluster.ts';
 import type { Faults } from './replica.ts';
+
+/** A rotation or change of slots as it travels. */
+export type ApprovedChange = Exclude<
+  MessageInitShape<typeof GetApprovedChangesResponse_ChangeSchema>,
+  MessageShape<typeof GetApprovedChangesResponse_ChangeSchema>
+>;
 
 /** Leaves, all of which are kept unless a test drops some. */
 export class TestLog {
@@ -86,6 +93,20 @@ export function auditService(
       const path = proved(() => [...logOf(cluster).tree.consistencyProof(Number(size))]);
       const answer = { path, ...vouched() };
       return faults.consistency?.(answer) ?? answer;
+    },
+    getApprovedChanges: async (request) => {
+      await enter('getApprovedChanges');
+      const { rotations, slotChanges, changesPageMax: most } = cluster;
+      const pageOf = (all: readonly ApprovedChange[], from: bigint) =>
+        from === 0n ? [] : all.slice(Number(from) - 1, Number(from) - 1 + most);
+      const answer = {
+        rotations: pageOf(rotations, request.rotationsFrom),
+        slotChanges: pageOf(slotChanges, request.slotsFrom),
+        rotationCount: BigInt(rotations.length),
+        slotChangeCount: BigInt(slotChanges.length),
+        highWaterMark: cluster.mark(),
+      };
+      return faults.changes?.(answer) ?? answer;
     },
   });
 }

@@ -56,7 +56,7 @@ import {
 } from '@witan/manifest';
 import type { SetManifestRequest } from '@witan/protocol';
 import { PublicError } from '@witan/transport';
-import type { TestLog } from './audit.ts';
+import type { ApprovedChange, TestLog } from './audit.ts';
 import type { Loss } from './loss.ts';
 
 const DAY_MS = 86_400_000;
@@ -77,6 +77,11 @@ export class TestCluster {
   recoveryHeader: RecoveryHeader | undefined;
   /** Absent for replicas of a version before there was one. */
   log: TestLog | undefined;
+  /** What owners approved beside manifests, as the replicas tell it. */
+  readonly rotations: ApprovedChange[] = [];
+  readonly slotChanges: ApprovedChange[] = [];
+  /** Of each kind in one answer. */
+  changesPageMax = 256;
   /** While all its processes are gone. */
   loss: Loss | undefined;
   /** How far the cluster's clock is ahead of this machine's. */

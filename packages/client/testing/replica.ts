@@ -14,6 +14,7 @@ import {
   GetStatusResponse_Phase,
   UserService,
   WorkloadService,
+  type GetApprovedChangesResponseSchema,
   type GetConsistencyResponseSchema,
   type GetDeploymentResponseSchema,
   type GetHistoryRequest,
@@ -54,6 +55,7 @@ export interface Faults {
   trust?: Change<typeof GetTrustResponseSchema>;
   leaves?: Change<typeof GetLeavesResponseSchema>;
   consistency?: Change<typeof GetConsistencyResponseSchema>;
+  changes?: Change<typeof GetApprovedChangesResponseSchema>;
   /** In place of the lifetime in the manifest. */
   lifetimeMs?: number;
 }

@@ -52,6 +52,8 @@ export type ManifestErrorCode =
   | 'RECOVERY_GOES_BACK'
   | 'RECOVERY_LINK_BROKEN'
   | 'RECOVERY_OFF_HISTORY'
+  | 'CHANGE_OFF_HISTORY'
+  | 'CHANGE_OUT_OF_ORDER'
   | 'RECOVERY_SIGNATURE_INVALID';
 
 /** What every error of this package says beside its code. */
@@ -108,6 +110,8 @@ const MESSAGES: Readonly<Record<ManifestErrorCode, string>> = {
   RECOVERY_EPOCH_DIFFERS: 'epoch in force was begun by no recorded recovery',
   RECOVERY_GOES_BACK: 'recovery goes on from an earlier state than the one before it',
   RECOVERY_LINK_BROKEN: 'recovery does not build on the one before',
+  CHANGE_OFF_HISTORY: 'change was made under a transition that is not in the history',
+  CHANGE_OUT_OF_ORDER: 'changes do not follow each other',
   RECOVERY_OFF_HISTORY: 'recovery did not go on from this history',
   RECOVERY_SIGNATURE_INVALID: 'recovery has an invalid signature',
 };

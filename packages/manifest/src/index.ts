@@ -19,5 +19,6 @@ export { versionsOf } from './secrets.ts';
 export * from './slot-change.ts';
 export * from './transition.ts';
 export * from './types.ts';
+export * from './recorded-changes.ts';
 export * from './whole-history.ts';
 export { withdrawnWorkloads } from './withdrawn.ts';

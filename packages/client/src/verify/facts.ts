@@ -8,6 +8,7 @@ import type { Deployment, SettledDeployment } from '../deployment.ts';
 import type { ClientError } from '../errors.ts';
 import type { FetchedHistory } from '../history.ts';
 import type { ManifestsOfHistory } from '../manifests.ts';
+import type { RecordedChanges } from '../recorded-changes.ts';
 import type { FollowedLog } from './follow-log.ts';
 
 /** One replica's answers, or why there are none. */
@@ -18,6 +19,8 @@ export type ReplicaFacts =
       readonly deployment: Deployment;
       /** Absent before the first manifest. */
       readonly history?: FetchedHistory;
+      /** Absent before the first manifest, and from builds that do not give them. */
+      readonly changes?: RecordedChanges | undefined;
       /** As it and the replicas before it showed it. */
       readonly log: FollowedLog | undefined;
     }
@@ -28,6 +31,7 @@ export interface SettledFacts {
   readonly endpoint: string;
   readonly deployment: SettledDeployment;
   readonly history: FetchedHistory;
+  readonly changes: RecordedChanges | undefined;
 }
 
 export interface VerifyFacts {
@@ -53,7 +57,7 @@ export function longestOf(settled: readonly SettledFacts[]): SettledFacts | unde
 export function settledOf(replicas: readonly ReplicaFacts[]): readonly SettledFacts[] {
   return replicas.flatMap((facts) => {
     if (facts.kind === 'failed' || facts.history === undefined) return [];
-    const { endpoint, deployment, history } = facts;
-    return deployment.kind === 'settled' ? [{ endpoint, deployment, history }] : [];
+    const { endpoint, deployment, history, changes } = facts;
+    return deployment.kind === 'settled' ? [{ endpoint, deployment, history, changes }] : [];
   });
 }

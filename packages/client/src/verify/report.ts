@@ -10,6 +10,7 @@ export type VerifyCheckName =
   | 'anchors'
   | 'history'
   | 'approvals'
+  | 'changes'
   | 'floor'
   | 'agreement'
   | 'log'

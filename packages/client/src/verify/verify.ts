@@ -10,9 +10,11 @@ import { fetchDeployment } from '../deployment.ts';
 import { ClientError, isTrustFailure } from '../errors.ts';
 import { fetchHistory } from '../history.ts';
 import { fetchManifests, type ManifestsOfHistory } from '../manifests.ts';
+import { fetchRecordedChanges } from '../recorded-changes.ts';
 import { checkAgreement } from './checks/agreement.ts';
 import { checkAnchors } from './checks/anchors.ts';
 import { checkOwnerApprovals } from './checks/approvals.ts';
+import { checkChanges } from './checks/changes.ts';
 import { checkEpoch } from './checks/epoch.ts';
 import { checkFloor } from './checks/floor.ts';
 import { checkHistory } from './checks/history.ts';
@@ -37,6 +39,7 @@ const CHECKS: readonly (readonly [VerifyCheckName, string, (facts: VerifyFacts) 
   ['anchors', 'Trust anchors are the known ones', checkAnchors],
   ['history', 'History is one signed chain', checkHistory],
   ['approvals', 'Owners approved every manifest', checkOwnerApprovals],
+  ['changes', 'Owners approved rotations and slots', checkChanges],
   ['floor', 'Nothing is older than seen before', checkFloor],
   ['agreement', 'All replicas agree', checkAgreement],
   ['log', 'Audit log only grew', checkLog],
@@ -92,11 +95,14 @@ async function factsOf(
       if (deployment.kind === 'founded') {
         return { kind: 'answered', endpoint, deployment, log: before };
       }
+      // Before the history, which then has every transition that they name.
+      const { historyPublicKey } = deployment;
+      const changes = await fetchRecordedChanges(attempt, anchors, historyPublicKey);
       const history = await fetchHistory(attempt, anchors, settings);
       await fetchManifests(attempt, history.history, manifests, settings);
       const { mark } = history;
       const log = await followLog(attempt, before, mark, anchors, settings.crypto);
-      return { kind: 'answered', endpoint, deployment, history, log };
+      return { kind: 'answered', endpoint, deployment, history, changes, log };
     });
   } catch (error) {
     if (!(error instanceof ClientError) || error.code === 'CLIENT_ABORTED') throw error;

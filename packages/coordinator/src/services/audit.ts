@@ -3,6 +3,7 @@ import { fromHex, toHex } from '@witan/core';
 import { AuditService } from '@witan/protocol';
 import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
+import { approvedChangesOf } from './approved-changes.ts';
 import { consistencyOf, leavesOf, receiptOf } from './receipts.ts';
 import { clusterOf, currentView, signedMark, type ServiceContext } from './context.ts';
 
@@ -39,5 +40,6 @@ export function auditService(context: ServiceContext): ServiceRegistration<PeerC
     getReceipt: (request) => receiptOf(context, request),
     getLeaves: (request) => leavesOf(context, request),
     getConsistency: (request) => consistencyOf(context, request),
+    getApprovedChanges: (request) => approvedChangesOf(context, request),
   });
 }

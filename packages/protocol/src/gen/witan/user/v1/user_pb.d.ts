@@ -959,6 +959,150 @@ export enum RecoveryProgress_SeedSource {
 export declare const RecoveryProgress_SeedSourceSchema: GenEnum<RecoveryProgress_SeedSource>;
 
 /**
+ * Which ones.
+ *
+ * @generated from message witan.user.v1.GetApprovedChangesRequest
+ */
+export declare type GetApprovedChangesRequest = Message<"witan.user.v1.GetApprovedChangesRequest"> & {
+  /**
+   * Steps of rotations from this number on; none where 0.
+   *
+   * @generated from field: uint64 rotations_from = 1;
+   */
+  rotationsFrom: bigint;
+
+  /**
+   * Changes of slots from this number on; none where 0.
+   *
+   * @generated from field: uint64 slots_from = 2;
+   */
+  slotsFrom: bigint;
+};
+
+/**
+ * Describes the message witan.user.v1.GetApprovedChangesRequest.
+ * Use `create(GetApprovedChangesRequestSchema)` to create a new message.
+ */
+export declare const GetApprovedChangesRequestSchema: GenMessage<GetApprovedChangesRequest>;
+
+/**
+ * As many as one answer holds, each kind in its order.
+ *
+ * @generated from message witan.user.v1.GetApprovedChangesResponse
+ */
+export declare type GetApprovedChangesResponse = Message<"witan.user.v1.GetApprovedChangesResponse"> & {
+  /**
+   * Steps of rotations.
+   *
+   * @generated from field: repeated witan.user.v1.GetApprovedChangesResponse.Change rotations = 1;
+   */
+  rotations: GetApprovedChangesResponse_Change[];
+
+  /**
+   * Changes of slots.
+   *
+   * @generated from field: repeated witan.user.v1.GetApprovedChangesResponse.Change slot_changes = 2;
+   */
+  slotChanges: GetApprovedChangesResponse_Change[];
+
+  /**
+   * How many steps of rotations there are.
+   *
+   * @generated from field: uint64 rotation_count = 3;
+   */
+  rotationCount: bigint;
+
+  /**
+   * How many changes of slots there are.
+   *
+   * @generated from field: uint64 slot_change_count = 4;
+   */
+  slotChangeCount: bigint;
+
+  /**
+   * The state that this answer describes.
+   *
+   * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 5;
+   */
+  highWaterMark?: SignedHighWaterMark | undefined;
+};
+
+/**
+ * Describes the message witan.user.v1.GetApprovedChangesResponse.
+ * Use `create(GetApprovedChangesResponseSchema)` to create a new message.
+ */
+export declare const GetApprovedChangesResponseSchema: GenMessage<GetApprovedChangesResponse>;
+
+/**
+ * A change that owners approved.
+ *
+ * @generated from message witan.user.v1.GetApprovedChangesResponse.Change
+ */
+export declare type GetApprovedChangesResponse_Change = Message<"witan.user.v1.GetApprovedChangesResponse.Change"> & {
+  /**
+   * 1 for the first of its kind, then one more each.
+   *
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * Hash of the transition that was in force.
+   *
+   * @generated from field: bytes transition_hash = 2;
+   */
+  transitionHash: Uint8Array;
+
+  /**
+   * The approvals, one for each owner.
+   *
+   * @generated from field: repeated witan.common.v1.Approval approvals = 3;
+   */
+  approvals: Approval[];
+
+  /**
+   * The leader's clock, milliseconds since 1970.
+   *
+   * @generated from field: uint64 time_ms = 4;
+   */
+  timeMs: bigint;
+
+  /**
+   * Log index of the record.
+   *
+   * @generated from field: uint64 index = 5;
+   */
+  index: bigint;
+
+  /**
+   * The step of a rotation in words; empty for a change of slots.
+   *
+   * @generated from field: string step = 6;
+   */
+  step: string;
+
+  /**
+   * The slots before a change of slots.
+   *
+   * @generated from field: repeated string from_slots = 7;
+   */
+  fromSlots: string[];
+
+  /**
+   * The slots from then on.
+   *
+   * @generated from field: repeated string to_slots = 8;
+   */
+  toSlots: string[];
+};
+
+/**
+ * Describes the message witan.user.v1.GetApprovedChangesResponse.Change.
+ * Use `create(GetApprovedChangesResponse_ChangeSchema)` to create a new message.
+ */
+export declare const GetApprovedChangesResponse_ChangeSchema: GenMessage<GetApprovedChangesResponse_Change>;
+
+/**
  * Which leaf.
  *
  * @generated from message witan.user.v1.GetReceiptRequest
@@ -1439,6 +1583,16 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof GetConsistencyRequestSchema;
     output: typeof GetConsistencyResponseSchema;
+  },
+  /**
+   * Rotations and changes of slots with the approvals that they were made with.
+   *
+   * @generated from rpc witan.user.v1.AuditService.GetApprovedChanges
+   */
+  getApprovedChanges: {
+    methodKind: "unary";
+    input: typeof GetApprovedChangesRequestSchema;
+    output: typeof GetApprovedChangesResponseSchema;
   },
 }>;
 
