@@ -10,7 +10,7 @@ import {
   type VerifiedHistory,
   type VerifiedRecoveries,
 } from '@witan/manifest';
-import { UserService } from '@witan/protocol';
+import { UserService, type GetHistoryResponse_Record as WireRecord } from '@witan/protocol';
 import { refuseBelow, type AnswerAnchors, type Anchors } from './anchors.ts';
 import type { Attempt } from './connector.ts';
 import type { AppraisalSettings } from './coordinator-verifier.ts';
@@ -48,7 +48,8 @@ export async function fetchHistory(
   const { crypto } = settings;
   const { clusterId } = signedMark.mark;
   const mark = anchors.check({ clusterId, historyPublicKey, mark: signedMark }, floor);
-  const transitions = wire.records.map(({ transition }) => transitionFromWire(transition));
+  const records = await allRecords(attempt, wire.records, mark.generation);
+  const transitions = records.map(({ transition }) => transitionFromWire(transition));
   const history = verified(() => verifyHistory(transitions, historyPublicKey, crypto));
   checkHead(history, mark);
   const { transitions: all } = history;
@@ -72,6 +73,30 @@ export async function fetchHistory(
   const newest = hash === undefined ? {} : { recovery: { epoch: mark.epoch, hash } };
   const answer = { clusterId, historyPublicKey, mark: signedMark, ...newest };
   return { history, recovered, mark, answer, simulated };
+}
+
+/**
+ * A long history comes in parts. They need no mark of their own: each record is signed, and linked
+ * to the one before.
+ *
+ * @param first what came first
+ * @param count how many there are, by the mark that came with them
+ */
+async function allRecords(
+  { connection, timeoutMs }: Attempt,
+  first: readonly WireRecord[],
+  count: number,
+): Promise<readonly WireRecord[]> {
+  const endsAtMs = performance.now() + timeoutMs;
+  const records = [...first];
+  let page = first;
+  while (records.length < count && page.length > 0) {
+    const range = { fromGeneration: BigInt(records.length + 1), toGeneration: BigInt(count) };
+    const left = { timeoutMs: Math.max(1, endsAtMs - performance.now()) };
+    ({ records: page } = await connection.unary(UserService.method.getHistory, range, left));
+    records.push(...page);
+  }
+  return records;
 }
 
 function checkHead(history: VerifiedHistory, mark: HighWaterMark): void {

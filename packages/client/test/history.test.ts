@@ -13,6 +13,30 @@ describe('the history', () => {
     expect(history.head).toBe(stage.scene.cluster.head);
   });
 
+  it('is put together from parts, and refused where one of them is missing', async () => {
+    const client = await stage.settled();
+    for (const change of [{ workloads: {} }, {}, { workloads: {} }]) {
+      await stage.scene.set(client, stage.scene.manifest(change));
+    }
+    let asked = 0;
+    const limitTo = (last: number): void => {
+      for (const { faults } of stage.scene.replicas) {
+        faults.history = (answer) => {
+          asked += 1;
+          return { ...answer, records: asked > last ? [] : (answer.records ?? []).slice(0, 1) };
+        };
+      }
+    };
+    limitTo(4);
+    const { history } = await client.getHistory();
+    expect(history.transitions).toHaveLength(4);
+    expect(history.head).toBe(stage.scene.cluster.head);
+    expect(asked).toBe(4);
+    asked = 0;
+    limitTo(3);
+    await expect(client.getHistory()).rejects.toThrow(code('CLIENT_HISTORY_INVALID'));
+  });
+
   it('is an error before the first manifest', async () => {
     await stage.withReplicas(1);
     await expect(stage.scene.client().getHistory()).rejects.toThrow(code('CLIENT_NO_MANIFEST'));
@@ -32,7 +56,7 @@ describe('the history', () => {
         const records = answer.records ?? [];
         return {
           ...answer,
-          records: pick(records.length).map((at) => records[at] ?? {}),
+          records: pick(records.length).flatMap((at) => records[at] ?? []),
         };
       };
     }

@@ -1,6 +1,6 @@
 /** The user service: what owners and operators ask. Any replica answers. */
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
-import { CodedError, fromHex, sha256Hex, toHex, type Generation } from '@witan/core';
+import { CodedError, fromHex, sha256Hex, toHex } from '@witan/core';
 import {
   encodeRecoveryHeader,
   ManifestError,
@@ -13,7 +13,7 @@ import { requestKey, type CommandResult, type StateView } from '@witan/state-mac
 import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import { isSimulated, type Operation } from '../operations.ts';
-import { approvalFromWire, toNumber } from '../peers/wire.ts';
+import { approvalFromWire } from '../peers/wire.ts';
 import {
   bestMark,
   clusterIdBytes,
@@ -27,6 +27,7 @@ import {
   WRITE_MS,
   type ServiceContext,
 } from './context.ts';
+import { historyPage } from './history.ts';
 import { refusalOf } from './refusals.ts';
 import { statusOf } from './status.ts';
 import { rootLinksOf } from './trust.ts';
@@ -85,14 +86,8 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
       const view = await currentView(context);
       const cluster = clusterOf(context);
       if (view.manifest === undefined) throw noManifest();
-      const from = Math.max(1, toNumber(request.fromGeneration));
-      const to = toNumber(request.toGeneration) || view.transitions.length;
-      const records = view.transitions.slice(from - 1, to).map((signed) => ({
-        transition: transitionToWire(signed),
-        ...(request.withManifests ? { manifest: manifestOf(view, signed) } : {}),
-      }));
       return {
-        records,
+        records: [...historyPage(view, request)],
         historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
         highWaterMark: signedMark(context, cluster),
         recoveries: view.recoveries.map(recoveryToWire),
@@ -106,13 +101,6 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
 /** Nothing in it is secret but what is encrypted to owners; every disk shows it to the host. */
 function recoveryHeaderOf({ shares }: Pick<StateView<unknown>, 'shares'>): Uint8Array {
   return shares.header === undefined ? new Uint8Array(0) : encodeRecoveryHeader(shares.header);
-}
-
-function manifestOf(
-  view: { manifestBytes(number: Generation): Uint8Array | undefined },
-  signed: { readonly transition: { readonly generation: Generation } },
-): Uint8Array {
-  return view.manifestBytes(signed.transition.generation) ?? new Uint8Array(0);
 }
 
 interface ReadRequest {

@@ -278,7 +278,7 @@ export declare const GetHistoryRequestSchema: GenMessage<GetHistoryRequest>;
  */
 export declare type GetHistoryResponse = Message<"witan.user.v1.GetHistoryResponse"> & {
   /**
-   * Records, oldest first.
+   * Records, oldest first: as many of the wanted ones as fit, at least one where there are any.
    *
    * @generated from field: repeated witan.user.v1.GetHistoryResponse.Record records = 1;
    */
