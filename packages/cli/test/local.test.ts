@@ -107,6 +107,15 @@ describe('generate', () => {
     expect(await desk.read('made', 'shop.yaml')).toContain('witan-initializer');
   });
 
+  it('says so where each of several owners may change everything alone', async () => {
+    await desk.witan(['owner', 'create', '--name', 'bob', '--out', desk.directory]);
+    const both = ['--owner', desk.path('bob.pub.pem')];
+    const alone = 'each of them alone may change everything; see --threshold';
+    expect((await generate(...both)).stdout).toContain(`1 of alice, bob\n            ${alone}\n`);
+    expect((await generate(...both, '--threshold', '2')).stdout).not.toContain(alone);
+    expect((await generate()).stdout).not.toContain(alone);
+  });
+
   it('gives owners shares: most of them recover, unless told otherwise', async () => {
     const made = async (): Promise<unknown> => JSON.parse(await desk.read('made', 'manifest.json'));
     const names = ['bob', 'carol'];

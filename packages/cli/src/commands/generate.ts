@@ -236,8 +236,13 @@ function describeOwners(
     recoveryThreshold === undefined
       ? 'nobody: a cluster without a living replica is lost'
       : `${recoveryThreshold} of ${having('recovery')}`;
+  const updaters = owners.filter(({ roles }) => roles.includes('update')).length;
+  const alone =
+    updateThreshold === 1 && updaters > 1
+      ? '            each of them alone may change everything; see --threshold\n'
+      : '';
   return (
-    `updates     ${updateThreshold} of ${having('update')}\nrecovery    ${recovery}\n` +
+    `updates     ${updateThreshold} of ${having('update')}\n${alone}recovery    ${recovery}\n` +
     `Next: witan set --manifest ${manifestFile} --owner-key KEY --endpoint HOST:PORT\n`
   );
 }
