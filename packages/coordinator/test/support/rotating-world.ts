@@ -11,6 +11,7 @@ import {
   publicKeyPemOf,
   SealingGenerations,
   seedFromBytes,
+  signJws,
   signP256,
   spkiFingerprint,
   spkiOf,
@@ -18,13 +19,23 @@ import {
 import {
   approvalBytes,
   manifestDigest,
+  revocationBytes,
   rotationBytes,
   rotationOfText,
+  type Approval,
+  type ApprovalUse,
   type RotationStep,
 } from '@witan/manifest';
 import { Writer, type Cluster, type Forwarded, type Written } from '@witan/replica';
 import { World, type Node } from '@witan/replica/testing';
-import { decodeCommand, requestKey, STATE_VERSION, type CommandResult } from '@witan/state-machine';
+import {
+  contentOf,
+  decodeCommand,
+  proposalId,
+  requestKey,
+  STATE_VERSION,
+  type CommandResult,
+} from '@witan/state-machine';
 import { finishOperation, prepareOperation, type Operation } from '../../src/operations.ts';
 import { createKeyring } from '../../src/storage/keyring.ts';
 
@@ -62,9 +73,20 @@ const SLOTS = ['witan-0', 'witan-1', 'witan-2'] as const;
 const START_MS = 1_800_000_000_000;
 const WRITE_MS = 15_000;
 
-const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const ownerFingerprint = spkiFingerprint(spkiOf(publicKey));
-const sign = (data: Uint8Array) => [{ ownerFingerprint, signature: signP256(privateKey, data) }];
+/** Alice, who decides alone unless a world is made otherwise, Bob and Carol. */
+const owners = ['alice', 'bob', 'carol'].map((name) => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { name, publicKey, privateKey, fingerprint: spkiFingerprint(spkiOf(publicKey)) };
+});
+const [alice] = owners as [Owner, ...Owner[]];
+const sign = (data: Uint8Array) => [
+  { ownerFingerprint: alice.fingerprint, signature: signP256(alice.privateKey, data) },
+];
+const DAY_SECONDS = 86_400;
+
+type Owner = (typeof owners)[number];
+/** Who approves. */
+export type OwnerName = 'alice' | 'bob' | 'carol';
 
 const referenceValues = {
   tee: 'snp',
@@ -73,15 +95,23 @@ const referenceValues = {
   products: ['Genoa'],
   minimumTcb: { bootloader: 1, tee: 0, snp: 1, microcode: 1 },
 };
-const manifest = utf8(
-  JSON.stringify({
-    apiVersion: 'witan.dev/v1',
-    coordinators: [referenceValues],
-    workloads: {},
-    owners: [{ name: 'alice', publicKey: publicKeyPemOf(publicKey), roles: ['update'] }],
-    updateThreshold: 1,
-  }),
-);
+/** @param threshold how many of the owners have to agree; with 1 there is Alice alone */
+function manifestOf(threshold: number): Uint8Array {
+  const those = threshold === 1 ? [alice] : owners;
+  return utf8(
+    JSON.stringify({
+      apiVersion: 'witan.dev/v1',
+      coordinators: [referenceValues],
+      workloads: {},
+      owners: those.map(({ name, publicKey }) => ({
+        name,
+        publicKey: publicKeyPemOf(publicKey),
+        roles: ['update'],
+      })),
+      updateThreshold: threshold,
+    }),
+  );
+}
 
 /** See the head of this file. */
 export class RotatingWorld extends World {
@@ -100,10 +130,15 @@ export class RotatingWorld extends World {
       }
     | undefined;
   readonly deaths: Death[] = [];
+  /** Of messages between replicas, the share that a host drops; 0 to 1. */
+  lossShare = 0;
+  #chance = 1;
   #preparing = 0;
   #requests = 0;
+  readonly #threshold: number;
 
-  constructor(seed: number) {
+  /** @param threshold of three owners; 1: there is one */
+  constructor(seed: number, threshold = 1) {
     super(SLOTS, seed, {
       crypto: nodeCrypto,
       parseReferenceValues,
@@ -124,6 +159,8 @@ export class RotatingWorld extends World {
         };
       },
     });
+    this.#threshold = threshold;
+    this.#chance = seed;
   }
 
   /** Founds a cluster with a manifest in force, and the newest state version in use. */
@@ -139,9 +176,14 @@ export class RotatingWorld extends World {
     await this.until(() => this.leader() !== undefined);
     const leader = this.leading();
     const { clusterId, head: previousTransition } = this.stateOf(leader);
+    const manifest = manifestOf(this.#threshold);
     const manifestDigestOf = manifestDigest(manifest, nodeCrypto);
     const subject = { clusterId, previousTransition, manifestDigest: manifestDigestOf };
-    const approvals = sign(approvalBytes(subject));
+    const content = approvalBytes(subject);
+    const approvals =
+      this.#threshold === 1
+        ? sign(content)
+        : await Promise.all(owners.map((owner) => jwsOf(owner, content, 'witan-approval+jws')));
     const operation: Operation = {
       kind: 'set-manifest',
       requestKey: this.nextKey(),
@@ -174,6 +216,34 @@ export class RotatingWorld extends World {
       step,
       approvals,
     };
+  }
+
+  /** One owner's approval of a step at the place where the cluster is now. */
+  async approvalOf(
+    name: OwnerName,
+    words: string,
+  ): Promise<Operation & { readonly kind: 'approve' }> {
+    const { clusterId, epoch, head: previousTransition, rotations } = this.stateOf(this.leading());
+    const step = rotationOfText(words) as RotationStep;
+    const number = rotations.records.length;
+    const content = rotationBytes({ clusterId, epoch, previousTransition, number, step });
+    const approval = await jwsOf(ownerOf(name), content, 'witan-approval+jws');
+    const action = { kind: 'rotation', number, step } as const;
+    const requestKey = this.nextKey();
+    return { kind: 'approve', requestKey, previousTransition, action, approval };
+  }
+
+  /** One owner's withdrawal of an approval that was given here. */
+  async withdrawalOf(
+    name: OwnerName,
+    { action }: Operation & { readonly kind: 'approve' },
+  ): Promise<Operation> {
+    const view = this.stateOf(this.leading());
+    const { clusterId, head: previousTransition } = view;
+    const proposal = proposalId(contentOf(view, action, nodeCrypto), nodeCrypto);
+    const content = revocationBytes({ clusterId, previousTransition, proposal });
+    const revocation = await jwsOf(ownerOf(name), content, 'witan-revocation+jws');
+    return { kind: 'withdraw', proposal, revocation };
   }
 
   stateOf(node: Node) {
@@ -344,6 +414,8 @@ export class RotatingWorld extends World {
   }
 
   #isLost(from: string, to: string): boolean {
+    this.#chance = (this.#chance * 48_271) % 2_147_483_647;
+    if (this.#chance / 2_147_483_647 < this.lossShare) return true;
     const { leader, confidant, moment } = this.#armed ?? {};
     if (leader === undefined || confidant === undefined) return false;
     const isFromLeader = from === leader.self.incarnation;
@@ -351,6 +423,20 @@ export class RotatingWorld extends World {
     if (moment !== 'replicated') return false;
     return isFromLeader ? to !== confidant.self.incarnation : to === leader.self.incarnation;
   }
+}
+
+function ownerOf(name: OwnerName): Owner {
+  return owners.find((owner) => owner.name === name) ?? alice;
+}
+
+async function jwsOf(
+  { fingerprint, privateKey }: Owner,
+  content: Uint8Array,
+  use: ApprovalUse,
+): Promise<Approval> {
+  const expiresSeconds = START_MS / 1000 + DAY_SECONDS;
+  const header = { algorithm: 'ES256', expiresSeconds, owner: fingerprint, use } as const;
+  return { ownerFingerprint: fingerprint, signature: await signJws(privateKey, header, content) };
 }
 
 function isRotation(plaintext: Uint8Array): boolean {
