@@ -1,7 +1,7 @@
 /**
  * Owners who approve a step one by one, at different replicas, through a host that drops and
- * reorders what replicas say and kills leaders: the step is taken once, with the approvals that were
- * acknowledged, or not at all (I3, I6).
+ * reorders what replicas say and kills leaders: the step is taken once, with the approvals that
+ * were acknowledged, or not at all (I3, I6).
  */
 import { describe, expect, it } from 'vitest';
 import { rotationText } from '@witan/manifest';
@@ -84,7 +84,7 @@ describe('approvals of one step', () => {
     world.lossShare = 0.2;
     const asked = await Promise.all([world.ask(one, bob), world.ask(other, carol)]);
     expect(asked.map(kindOf).toSorted()).toEqual(['ROTATION_NUMBER_STALE', 'rotated']);
-    const won = kindOf(asked[0] as Asked) === 'rotated' ? 'sealing' : 'mesh-ca prepare';
+    const won = kindOf(asked[0]) === 'rotated' ? 'sealing' : 'mesh-ca prepare';
     await expectSteps(world, [won]);
     expect(world.stateOf(world.leading()).proposals).toEqual([]);
   });

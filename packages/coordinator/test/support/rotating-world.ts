@@ -3,27 +3,15 @@
  * machine, sealing, certificates and approvals are real; network, disks and time are not. A process
  * can be made to die at one moment of a write.
  */
-import { generateKeyPairSync } from 'node:crypto';
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
-import { unixMillis, utf8, type Clock } from '@witan/core';
-import {
-  nodeCrypto,
-  publicKeyPemOf,
-  SealingGenerations,
-  seedFromBytes,
-  signJws,
-  signP256,
-  spkiFingerprint,
-  spkiOf,
-} from '@witan/keys';
+import { unixMillis, type Clock } from '@witan/core';
+import { nodeCrypto, SealingGenerations, seedFromBytes } from '@witan/keys';
 import {
   approvalBytes,
   manifestDigest,
   revocationBytes,
   rotationBytes,
   rotationOfText,
-  type Approval,
-  type ApprovalUse,
   type RotationStep,
 } from '@witan/manifest';
 import { Writer, type Cluster, type Forwarded, type Written } from '@witan/replica';
@@ -38,6 +26,15 @@ import {
 } from '@witan/state-machine';
 import { finishOperation, prepareOperation, type Operation } from '../../src/operations.ts';
 import { createKeyring } from '../../src/storage/keyring.ts';
+import {
+  approvalsOfFirst,
+  jwsOf,
+  manifestOf,
+  ownerOf,
+  sign,
+  START_MS,
+  type OwnerName,
+} from './world-owners.ts';
 
 /** Where in a write its leader dies. */
 export type Moment =
@@ -70,48 +67,7 @@ export type Asked = Written<CommandResult> | 'lost';
 type RotatingWriter = Writer<Operation, CommandResult, ReferenceValues>;
 
 const SLOTS = ['witan-0', 'witan-1', 'witan-2'] as const;
-const START_MS = 1_800_000_000_000;
 const WRITE_MS = 15_000;
-
-/** Alice, who decides alone unless a world is made otherwise, Bob and Carol. */
-const owners = ['alice', 'bob', 'carol'].map((name) => {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return { name, publicKey, privateKey, fingerprint: spkiFingerprint(spkiOf(publicKey)) };
-});
-const [alice] = owners as [Owner, ...Owner[]];
-const sign = (data: Uint8Array) => [
-  { ownerFingerprint: alice.fingerprint, signature: signP256(alice.privateKey, data) },
-];
-const DAY_SECONDS = 86_400;
-
-type Owner = (typeof owners)[number];
-/** Who approves. */
-export type OwnerName = 'alice' | 'bob' | 'carol';
-
-const referenceValues = {
-  tee: 'snp',
-  hostData: '00'.repeat(32),
-  measurement: ['c0'.repeat(48)],
-  products: ['Genoa'],
-  minimumTcb: { bootloader: 1, tee: 0, snp: 1, microcode: 1 },
-};
-/** @param threshold how many of the owners have to agree; with 1 there is Alice alone */
-function manifestOf(threshold: number): Uint8Array {
-  const those = threshold === 1 ? [alice] : owners;
-  return utf8(
-    JSON.stringify({
-      apiVersion: 'witan.dev/v1',
-      coordinators: [referenceValues],
-      workloads: {},
-      owners: those.map(({ name, publicKey }) => ({
-        name,
-        publicKey: publicKeyPemOf(publicKey),
-        roles: ['update'],
-      })),
-      updateThreshold: threshold,
-    }),
-  );
-}
 
 /** See the head of this file. */
 export class RotatingWorld extends World {
@@ -179,11 +135,7 @@ export class RotatingWorld extends World {
     const manifest = manifestOf(this.#threshold);
     const manifestDigestOf = manifestDigest(manifest, nodeCrypto);
     const subject = { clusterId, previousTransition, manifestDigest: manifestDigestOf };
-    const content = approvalBytes(subject);
-    const approvals =
-      this.#threshold === 1
-        ? sign(content)
-        : await Promise.all(owners.map((owner) => jwsOf(owner, content, 'witan-approval+jws')));
+    const approvals = await approvalsOfFirst(this.#threshold, approvalBytes(subject));
     const operation: Operation = {
       kind: 'set-manifest',
       requestKey: this.nextKey(),
@@ -423,20 +375,6 @@ export class RotatingWorld extends World {
     if (moment !== 'replicated') return false;
     return isFromLeader ? to !== confidant.self.incarnation : to === leader.self.incarnation;
   }
-}
-
-function ownerOf(name: OwnerName): Owner {
-  return owners.find((owner) => owner.name === name) ?? alice;
-}
-
-async function jwsOf(
-  { fingerprint, privateKey }: Owner,
-  content: Uint8Array,
-  use: ApprovalUse,
-): Promise<Approval> {
-  const expiresSeconds = START_MS / 1000 + DAY_SECONDS;
-  const header = { algorithm: 'ES256', expiresSeconds, owner: fingerprint, use } as const;
-  return { ownerFingerprint: fingerprint, signature: await signJws(privateKey, header, content) };
 }
 
 function isRotation(plaintext: Uint8Array): boolean {
