@@ -4,7 +4,7 @@
  * and start; nothing acknowledged is lost (I3), and whoever is no longer listed is cut off (I1).
  */
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import {
   NEXT_VERSION,
   prepareNextVersion,
@@ -55,11 +55,17 @@ const membersNow = async () => (await witan('cluster', 'members')).json;
 /** What the next version alone applies is proposed by no leader that has it (record 0076). */
 async function refusesWhatIsNewer(last: string, newer: number): Promise<void> {
   await witan('cluster', 'step-down', '--if-leader', last);
-  const { members } = await membersNow();
-  const versions = (members as { slot: string; version: number }[]).map(({ slot, version }) =>
-    slot === last ? version === STATE_VERSION : version === newer,
+  // A new leader hears from everybody within a few beats.
+  await vi.waitFor(
+    async () => {
+      const { members } = await membersNow();
+      const versions = (members as { slot: string; version: number }[]).map(({ slot, version }) =>
+        slot === last ? version === STATE_VERSION : version === newer,
+      );
+      expect(versions).toEqual([true, true, true]);
+    },
+    { timeout: 20_000, interval: 100 },
   );
-  expect(versions).toEqual([true, true, true]);
   const { code, stdout } = await rotateSealing();
   expect(code).not.toBe(0);
   for (const part of ['MEMBER_VERSION_TOO_OLD', last, `version ${newer} or later`]) {

@@ -20,6 +20,8 @@ class Office {
   term = 3;
   inUse = 0;
   isChanging = false;
+  pauses = 0;
+  onPause: (pauses: number) => void = () => undefined;
   /** What becomes of a proposal; by default it takes effect. */
   fate: () => Promise<CommandResult | undefined> = () => {
     this.inUse = 1;
@@ -45,6 +47,11 @@ class Office {
       },
       exclusively: (run) => (this.isChanging ? undefined : run()),
       timeoutMs: 1_000,
+      pause: () => {
+        this.pauses += 1;
+        this.onPause(this.pauses);
+        return Promise.resolve();
+      },
       onEvent: () => undefined,
     });
   }
@@ -64,6 +71,16 @@ describe('a state version', () => {
     expect(await gate.require(1)).toEqual({ slot: 'witan-1', found: 0, needed: 1 });
     expect(second && gate.versionOf(second)).toBe(0);
     expect(gate.floor).toBe(0);
+  });
+
+  it('waits a while for members that a new leader has not heard yet', async () => {
+    const office = new Office();
+    office.onPause = (pauses) => {
+      if (pauses === 3) office.hearAll();
+    };
+    expect(await office.gate.require(1)).toBeUndefined();
+    expect(office.pauses).toBe(3);
+    expect(office.inUse).toBe(1);
   });
 
   it('comes into use by a list of all members, once', async () => {

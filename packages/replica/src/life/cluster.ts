@@ -35,6 +35,7 @@ import { Directory } from './directory.ts';
 import { Refusals } from './refusals.ts';
 import { Rekeying } from './rekeying.ts';
 import { sinkTo } from './sink.ts';
+import { sleep } from './sleep.ts';
 import { Steward } from './steward.ts';
 import { VersionGate } from './versions.ts';
 
@@ -341,6 +342,7 @@ export class Cluster<ReferenceValues> {
         return applied.kind === 'applied' ? applied.result : undefined;
       },
       exclusively: (run) => this.#desk.exclusively(run),
+      pause: () => sleep(this.#options.scheduler, BEAT_MS),
       timeoutMs: CHANGE_TIMEOUT_MS,
       onEvent: this.#options.onEvent,
     });

@@ -31,6 +31,8 @@ export interface VersionGateOptions {
   /** Runs while no change of members is ordered. @returns undefined where one is under way */
   readonly exclusively: <Value>(run: () => Promise<Value>) => Promise<Value> | undefined;
   readonly timeoutMs: number;
+  /** Waits a moment for members to speak. */
+  readonly pause: () => Promise<void>;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
 
@@ -41,6 +43,9 @@ export interface Lagging {
   readonly found: number | undefined;
   readonly needed: number;
 }
+
+/** Pauses in which a new leader waits for the first word of a member. */
+const PAUSES_MAX = 15;
 
 /** See the head of this file. */
 export class VersionGate {
@@ -92,6 +97,10 @@ export class VersionGate {
    */
   async require(version: number): Promise<Lagging | undefined> {
     if (this.#options.versions().inUse >= version) return undefined;
+    // A leader that has just been elected hears from everybody who lives within a few beats.
+    for (let paused = 0; paused < PAUSES_MAX && this.#isUnheard; paused += 1) {
+      await this.#options.pause();
+    }
     return await this.#exclusively(async () => {
       const { engine, versions, timeoutMs } = this.#options;
       const { term } = engine.status();
@@ -114,6 +123,10 @@ export class VersionGate {
     await this.#exclusively(() => this.#use(inUse)).catch((error: unknown) => {
       if (!(error instanceof ReplicaError)) throw error;
     });
+  }
+
+  get #isUnheard(): boolean {
+    return this.#options.members().some((member) => this.versionOf(member) === undefined);
   }
 
   #lagging(needed: number): Lagging | undefined {
