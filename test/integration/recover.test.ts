@@ -6,7 +6,7 @@
 import { X509Certificate } from 'node:crypto';
 import { cp, readFile, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ReplicaStatus } from '@witan/client';
 import { Secret } from '@witan/core';
 import { allServe, clientOf, runInitializer, statusesOf, waitForStatuses } from '@witan/devcluster';
@@ -269,6 +269,40 @@ describe('a cluster that lost its majority', () => {
     expect(verified.stdout).toMatch(/witan-2 *$/m);
     const after = await credentials('last');
     expect(after['mesh']).toBe(before['mesh']);
+  });
+
+  it('opens with shares of the seed in force, and none of the former one (I4, I8)', async () => {
+    const { options, ownerKeyFile } = test.current;
+    const rotate = (...words: readonly string[]) =>
+      runWitan('rotate', 'seed', ...words, '--owner-key', ownerKeyFile, ...options, '--json');
+    expect((await rotate('prepare')).code).toBe(0);
+    await vi.waitUntil(async () => (await rotate('activate')).code === 0, {
+      timeout: 30_000,
+      interval: 200,
+    });
+    const former = shares;
+    shares = path('shares-of-the-next-seed');
+    const got = ['--owner', 'bob', '--owner', 'carol', '--out', shares];
+    expect(await runWitan('share', 'get', ...got, ...options)).toMatchObject({ code: 0 });
+    await killAll();
+    await startAll();
+    await sealed();
+    const next = shares;
+    shares = former;
+    const refused = await recover('bob', 0, '--wait', '0');
+    expect(refused.stderr).toContain('KEYS_SHARE_WRONG_RESHARING');
+    shares = next;
+    expect((await recover('bob', 0, '--wait', '0')).code).toBe(6);
+    const opened = await recover('carol', 1, '--wait', '30');
+    expect(opened.code, opened.stderr).toBe(0);
+    await serving(6);
+    const verified = await runWitan('verify', '--manifest', test.current.manifestFile, ...options);
+    expect(verified.code, verified.stderr).toBe(0);
+    const status = await runWitan('rotate', 'status', ...options, '--json');
+    expect(JSON.parse(status.stdout)).toMatchObject({ seed: { phase: 'activated', number: 2 } });
+    const after = await credentials('of-the-next-seed');
+    expect(after['mesh']).toBe(before['mesh']);
+    shares = former;
   });
 
   it('leaves no share in logs or on disks, however often owners hand theirs in (I4)', async () => {

@@ -1,7 +1,7 @@
 /**
- * Keys grow old while workloads talk: every rotation on a real cluster, with two workloads whose
- * initializers renew, one handshake after the other between them, and a leader that dies between
- * two steps. Then a workload is taken out of the manifest.
+ * Keys grow old while workloads talk: every rotation on a real cluster, the seed's around all
+ * others, with two workloads whose initializers renew, one handshake after the other between them,
+ * and a leader that dies between two steps. Then a workload is taken out of the manifest.
  */
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -140,6 +140,13 @@ async function witan(...argv: readonly string[]) {
 const rotate = (...words: readonly string[]) =>
   witan('rotate', ...words, '--owner-key', test.current.ownerKeyFile);
 
+/** What a step waits for: workloads that renew, and members that are handed the next seed. */
+const WAITS = [
+  'ROTATION_HOLDERS_LEFT',
+  'CLI_SEED_NOT_PREPARED',
+  'ROTATION_SEED_HOLDERS_MISSING',
+] as const;
+
 /** Takes a step as soon as nobody would be left behind. */
 async function rotated(...words: readonly string[]): Promise<void> {
   let last = '';
@@ -148,7 +155,7 @@ async function rotated(...words: readonly string[]): Promise<void> {
       async () => {
         const { code, stderr } = await rotate(...words);
         last = stderr;
-        if (code !== 0 && !stderr.includes('ROTATION_HOLDERS_LEFT')) throw new Error(stderr);
+        if (code !== 0 && !WAITS.some((one) => stderr.includes(one))) throw new Error(stderr);
         return code === 0;
       },
       { timeout: 30_000, interval: 200 },
@@ -161,6 +168,8 @@ async function rotated(...words: readonly string[]): Promise<void> {
 /** Every rotation once; the leader dies in the middle of the last one, and is replaced. */
 async function rotateAll(): Promise<void> {
   const { cluster } = test.current;
+  await rotated('seed', 'prepare');
+  await rotated('seed', 'activate');
   await rotated('sealing');
   await rotated('mesh-ca', 'prepare');
   await rotated('mesh-ca', 'activate');
@@ -175,6 +184,17 @@ async function rotateAll(): Promise<void> {
   await rotated('root', 'retire');
   // A second death before the successor votes would be the loss of a majority.
   await waitForStatuses(cluster, 'all serve', (all) => allServe(cluster, all));
+  await retireSeed();
+}
+
+/** The former seed goes once nothing that is given out derives from it. */
+async function retireSeed(): Promise<void> {
+  const early = await rotate('seed', 'retire');
+  expect(early.stderr).toContain('ROTATION_SEED_NEEDED');
+  const status = await witan('rotate', 'status');
+  const { neededBy } = status.json['seed'] as { readonly neededBy: readonly string[] };
+  for (const words of neededBy) await rotated(...words.split(' '));
+  await rotated('seed', 'retire');
 }
 
 afterAll(async () => {
@@ -203,11 +223,16 @@ describe('a mesh of workloads', () => {
       const once = ['mesh-ca', 'root'].flatMap((target) =>
         ['prepare', 'activate', 'retire'].map((step) => `${target} ${step}`),
       );
-      const all = Array.from({ length: ROUNDS }, () => ['sealing', ...once]).flat();
-      expect(records.map(({ step }) => step)).toEqual(all);
+      const round = ['seed prepare', 'seed activate', 'sealing', ...once, 'seed retire'];
+      const all = Array.from({ length: ROUNDS }, () => round).flat();
+      const steps = records.map(({ step }) => step.replace(/ [0-9a-f]{64}$/, ''));
+      expect(steps.filter((step) => !step.startsWith('secret'))).toEqual(all);
       expect(records.every(({ approvedBy }) => approvedBy.length === 1)).toBe(true);
-      expect(status.json).toMatchObject({ root: { phase: 'idle', active: ROUNDS } });
-      // The owner pinned the former root, and follows its link.
+      expect(status.json).toMatchObject({
+        root: { phase: 'idle', active: ROUNDS },
+        seed: { phase: 'idle', number: ROUNDS + 1, neededBy: [] },
+      });
+      // The owner pinned the former root and the former history key, and follows their links.
       expect((await witan('verify')).code).toBe(0);
     },
     120_000 * ROUNDS,
@@ -216,12 +241,14 @@ describe('a mesh of workloads', () => {
   it('gets the next version of a secret, and keeps the one before', async () => {
     const secrets = join(output('orders'), 'secrets');
     const [name = ''] = await readdir(secrets);
+    // Each rotation of the seed raised it once, and once more to be rid of what came before.
+    const version = 1 + 2 * ROUNDS;
+    const has = (of: number) => async () => (await readdir(secrets)).includes(`${name}.v${of}`);
+    await vi.waitUntil(has(version - 1), { timeout: 20_000 });
     const former = await readFile(join(secrets, name));
-    expect((await rotate('secret', name)).json).toMatchObject({ ok: true, version: 2 });
-    await vi.waitUntil(async () => (await readdir(secrets)).includes(`${name}.v1`), {
-      timeout: 20_000,
-    });
-    expect(await readFile(join(secrets, `${name}.v1`))).toEqual(former);
+    expect((await rotate('secret', name)).json).toMatchObject({ ok: true, version: version + 1 });
+    await vi.waitUntil(has(version), { timeout: 20_000 });
+    expect(await readFile(join(secrets, `${name}.v${version}`))).toEqual(former);
     expect(await readFile(join(secrets, name))).not.toEqual(former);
     expect(await rotate('secret', 'unheard-of')).toMatchObject({ code: 2 });
     expect((await rotate('secret', 'unheard-of')).stderr).toContain('CLI_SECRET_UNKNOWN');

@@ -208,7 +208,14 @@ async function servePeers(settings: ReplicaSettings, engine: RaftEngine): Promis
 const notHere = (): Promise<never> => Promise.reject(new Error('not part of the benchmark'));
 const UNUSED: Pick<
   Handlers<typeof PeerService>,
-  'greet' | 'deliverGenesis' | 'join' | 'execute' | 'confirmLog' | 'recover' | 'deliverReopening'
+  | 'greet'
+  | 'deliverGenesis'
+  | 'join'
+  | 'execute'
+  | 'confirmLog'
+  | 'recover'
+  | 'deliverReopening'
+  | 'deliverSeed'
 > = {
   greet: notHere,
   deliverGenesis: notHere,
@@ -217,6 +224,7 @@ const UNUSED: Pick<
   confirmLog: notHere,
   recover: notHere,
   deliverReopening: notHere,
+  deliverSeed: notHere,
 };
 
 /** etcd's calls, as far as the benchmark makes them. */

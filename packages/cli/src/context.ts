@@ -96,7 +96,12 @@ export async function pinnedDeployment(
 /** What a pinned deployment is held to. */
 export function expectationsOf(pinned: PinnedDeployment): Expectations {
   const { clusterId: id, rootCertificate, historyPublicKey, floor, recovery, log } = pinned;
-  const newest = { ...(recovery && { recovery }), ...(log && { log }) };
+  const { formerHistoryKeys } = pinned;
+  const newest = {
+    ...(recovery && { recovery }),
+    ...(log && { log }),
+    ...(formerHistoryKeys && { formerHistoryKeys }),
+  };
   return { clusterId: id, rootCertificate, historyPublicKey, floor, ...newest };
 }
 

@@ -11,6 +11,7 @@ import {
   verifyHighWaterMark,
   type Floor,
   type FloorVerdict,
+  type HistoryKeys,
   type HighWaterMark,
   type SeenRecovery,
   type SignedHighWaterMark,
@@ -66,14 +67,17 @@ export class Anchors {
    * Checks an answer against everything known, without keeping anything.
    *
    * @param floor the floor when the request was sent: answers that cross may come in any order
+   * @param keys links that lead here from a pinned key; whoever gives them checks approvals too
    * @returns the mark, verified
    * @throws ClientError CLIENT_OTHER_CLUSTER, CLIENT_PIN_MISMATCH, CLIENT_MARK_INVALID,
    *   CLIENT_BELOW_FLOOR, CLIENT_HISTORY_FORKED
    */
-  check(answer: AnswerAnchors, floor: Floor | undefined): HighWaterMark {
+  check(answer: AnswerAnchors, floor: Floor | undefined, keys?: HistoryKeys): HighWaterMark {
     const known = this.knownOf(answer.clusterId);
     this.checkCluster(answer.clusterId);
-    checkPin('history key', known.historyPublicKey, answer.historyPublicKey);
+    const pinned = known.historyPublicKey;
+    const isLed = keys?.all.some((key) => pinned !== undefined && bytesEqual(key, pinned)) === true;
+    checkPin('history key', isLed ? keys.newest : pinned, answer.historyPublicKey);
     if (answer.rootCertificate !== undefined) {
       checkRoot(known.rootCertificate, answer.rootCertificate, answer.rootLinks ?? []);
     }
@@ -103,16 +107,29 @@ export class Anchors {
 
   /** Keeps what a checked answer said. */
   accept(answer: AnswerAnchors, mark: HighWaterMark): void {
-    const { log } = this.knownOf(answer.clusterId);
+    const { log, formerHistoryKeys } = this.knownOf(answer.clusterId);
     this.#known = {
       ...this.#known,
       ...(log && { log }),
+      ...(formerHistoryKeys && { formerHistoryKeys }),
       clusterId: answer.clusterId,
       historyPublicKey: answer.historyPublicKey,
       ...(answer.rootCertificate === undefined ? {} : { rootCertificate: answer.rootCertificate }),
       ...later(this.#known.recovery, answer.recovery),
       floor: this.#higher(floorOf(mark)),
     };
+  }
+
+  /** The owners have replaced the history key that was known, by links that were checked. */
+  follow(cluster: ClusterId, keys: HistoryKeys): void {
+    const historyPublicKey = keys.newest;
+    const formerHistoryKeys = keys.all.slice(0, -1);
+    const known = { ...this.knownOf(cluster), historyPublicKey, formerHistoryKeys };
+    this.#stored = new Map(this.#stored).set(cluster, known);
+    if (this.#known.clusterId === cluster) this.#known = known;
+    else if (this.#known.historyPublicKey !== undefined) {
+      this.#known = { ...this.#known, historyPublicKey, formerHistoryKeys };
+    }
   }
 
   /** Keeps a head that was proved to go on from the one known. */

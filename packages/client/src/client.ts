@@ -37,7 +37,7 @@ import { Connector, type Attempt } from './connector.ts';
 import { fetchCredentials, type Credentials, type CredentialsRequest } from './credentials.ts';
 import { fetchDeployment, type Deployment, type SettledDeployment } from './deployment.ts';
 import { ClientError } from './errors.ts';
-import { fetchHistory, type FetchedHistory } from './history.ts';
+import { askAsOwner, askAsWorkload, fetchHistory, type FetchedHistory } from './history.ts';
 import { fetchIdentities, IDENTITIES_MAX, type RecordedIdentity } from './identities.ts';
 import type { ClientOptions, Expectations } from './options.ts';
 import { sendShare, type ShareSubmission, type SubmittedShare } from './recovery.ts';
@@ -51,6 +51,7 @@ import {
   type RotateRequest,
   type RotationsAnswer,
 } from './rotations.ts';
+import { followSeeds, mayBeLaterKey } from './seed-links.ts';
 import { fetchStatus, type ReplicaStatus } from './status.ts';
 import { fetchTrust, type Trust } from './trust.ts';
 import type { VerifyReport } from './verify/report.ts';
@@ -194,7 +195,7 @@ class CoordinatorClient implements Client {
     for (let first = 0; first < serials.length; first += IDENTITIES_MAX) {
       const some = serials.slice(first, first + IDENTITIES_MAX);
       const { identities, answer } = await this.#run((attempt) =>
-        fetchIdentities(attempt, some, this.#anchors, historyPublicKey),
+        fetchIdentities(attempt, some, this.#anchors, this.#knownKey(historyPublicKey)),
       );
       this.#anchors.accept(answer, answer.mark.mark);
       all.push(...identities);
@@ -255,7 +256,7 @@ class CoordinatorClient implements Client {
   async getRevocations(): Promise<RevocationsAnswer> {
     const historyPublicKey = await this.#historyPublicKey();
     const { result, answer } = await this.#run((attempt) =>
-      fetchRevocations(attempt, this.#anchors, historyPublicKey),
+      fetchRevocations(attempt, this.#anchors, this.#knownKey(historyPublicKey)),
     );
     this.#anchors.accept(answer, answer.mark.mark);
     return result;
@@ -271,7 +272,7 @@ class CoordinatorClient implements Client {
       );
       try {
         const status = await connector.runAt(endpoint, (attempt) =>
-          fetchStatus(attempt, this.#anchors),
+          this.#following(attempt, (own) => fetchStatus(own, this.#anchors)),
         );
         return { kind: 'ok', status };
       } catch (error) {
@@ -286,7 +287,8 @@ class CoordinatorClient implements Client {
 
   async verify(expectedManifest?: ValidatedManifest<ReferenceValues>): Promise<VerifyReport> {
     await this.#recallOnce();
-    const outcome = await verifyReplicas(this.#connector, this.#anchors, expectedManifest);
+    const follow = this.#following.bind(this);
+    const outcome = await verifyReplicas(this.#connector, this.#anchors, expectedManifest, follow);
     if (outcome.report.ok) {
       const { log, settled } = outcome.facts;
       if (log !== undefined) this.#anchors.acceptLog(log.head);
@@ -307,9 +309,31 @@ class CoordinatorClient implements Client {
     return historyPublicKey;
   }
 
+  /** The key may have been followed since it was asked for. */
+  #knownKey(before: Uint8Array): Uint8Array {
+    return this.#anchors.known.historyPublicKey ?? before;
+  }
+
   async #run<Value>(operation: (attempt: Attempt) => Promise<Value>): Promise<Value> {
     await this.#recallOnce();
-    return await this.#connector.run(operation);
+    return await this.#connector.run((attempt) => this.#following(attempt, operation));
+  }
+
+  /** Runs it once more where the owners have replaced the history key that was known. */
+  async #following<Value>(
+    attempt: Attempt,
+    operation: (attempt: Attempt) => Promise<Value>,
+  ): Promise<Value> {
+    try {
+      return await operation(attempt);
+    } catch (error) {
+      if (!mayBeLaterKey(error)) throw error;
+      const { settings } = this.#connector;
+      const ask = this.#options.prover === undefined ? askAsOwner : askAsWorkload;
+      const isLater = await followSeeds(attempt, this.#anchors, settings, ask);
+      if (!isLater) throw error;
+      return operation(attempt);
+    }
   }
 
   /** Reads the store before the first request, so that its floors hold for whoever answers. */
@@ -341,6 +365,7 @@ class CoordinatorClient implements Client {
     this.#anchors.accept(answer, mark);
     const { known } = this.#anchors;
     const { clusterId, rootCertificate, historyPublicKey, floor, recovery, log } = known;
+    const { formerHistoryKeys } = known;
     const complete =
       clusterId !== undefined &&
       rootCertificate !== undefined &&
@@ -349,7 +374,8 @@ class CoordinatorClient implements Client {
     if (!complete) return;
     const { endpoints } = this.#connector;
     const { rootLinks = [] } = answer;
-    const anchors = { clusterId, rootCertificate, rootLinks, historyPublicKey, floor };
+    const keys = { historyPublicKey, ...(formerHistoryKeys && { formerHistoryKeys }) };
+    const anchors = { clusterId, rootCertificate, rootLinks, ...keys, floor };
     const newest = { ...(recovery && { recovery }), ...(log && { log }) };
     await this.#options.store?.save({ ...anchors, manifest, endpoints, ...newest });
   }

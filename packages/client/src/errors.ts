@@ -23,6 +23,7 @@ export type ClientErrorCode =
   | 'CLIENT_LOG_INCONSISTENT'
   | 'CLIENT_OTHER_CLUSTER'
   | 'CLIENT_PIN_MISMATCH'
+  | 'CLIENT_SEED_LINK_UNCHECKED'
   | 'CLIENT_MANIFEST_INVALID'
   | 'CLIENT_COORDINATOR_UNLISTED'
   | 'CLIENT_TRANSITION_INVALID'
@@ -48,6 +49,7 @@ const MESSAGES: Readonly<Record<ClientErrorCode, string>> = {
   CLIENT_LOG_INCONSISTENT: 'audit log is no continuation of the one seen before',
   CLIENT_OTHER_CLUSTER: 'answer comes from another cluster',
   CLIENT_PIN_MISMATCH: 'trust anchor differs from the pinned one',
+  CLIENT_SEED_LINK_UNCHECKED: 'link to a later history key cannot be checked',
   CLIENT_MANIFEST_INVALID: 'manifest of the answer cannot be read',
   CLIENT_COORDINATOR_UNLISTED: 'manifest in force does not list the Coordinator that answered',
   CLIENT_TRANSITION_INVALID: 'transition does not record the change that was asked for',
@@ -74,6 +76,7 @@ const REFUSALS: ReadonlySet<ClientErrorCode> = new Set<ClientErrorCode>([
   'CLIENT_LOG_INCONSISTENT',
   'CLIENT_OTHER_CLUSTER',
   'CLIENT_PIN_MISMATCH',
+  'CLIENT_SEED_LINK_UNCHECKED',
   'CLIENT_COORDINATOR_UNLISTED',
   'CLIENT_TRANSITION_INVALID',
   'CLIENT_HISTORY_INVALID',

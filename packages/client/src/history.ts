@@ -1,18 +1,28 @@
 /** Reads and verifies the history of a cluster (I6). */
-import type { Sha256Hex } from '@witan/core';
+import { bytesEqual, type ClusterId, type Crypto, type Sha256Hex } from '@witan/core';
 import {
   ManifestError,
   compareHistoryToFloor,
   compareRecoveriesToFloor,
+  decodeSeedLink,
+  HistoryKeys,
+  SEEDS_MAX,
   verifyHistory,
   verifyRecoveriesOf,
   type HighWaterMark,
   type VerifiedHistory,
   type VerifiedRecoveries,
 } from '@witan/manifest';
-import { UserService, type GetHistoryResponse_Record as WireRecord } from '@witan/protocol';
+import {
+  UserService,
+  WorkloadService,
+  type GetHistoryRequestSchema,
+  type GetHistoryResponse,
+  type GetHistoryResponse_Record as WireRecord,
+} from '@witan/protocol';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { refuseBelow, type AnswerAnchors, type Anchors } from './anchors.ts';
-import type { Attempt } from './connector.ts';
+import type { Attempt, Connection } from './connector.ts';
 import type { AppraisalSettings } from './coordinator-verifier.ts';
 import { ClientError } from './errors.ts';
 import { markFromWire, recoveryFromWire, transitionFromWire } from './wire.ts';
@@ -24,9 +34,39 @@ export interface FetchedHistory {
   readonly recovered: VerifiedRecoveries;
   readonly mark: HighWaterMark;
   readonly answer: AnswerAnchors;
+  /** The history key in force, and those before it. */
+  readonly keys: HistoryKeys;
   /** No hardware protects the replica that answered (I11). */
   readonly simulated: boolean;
 }
+
+/** How a history is asked for. */
+export interface HistoryRequest {
+  readonly ask: AskHistory;
+  /** Whether the pinned history key may be an earlier one; approvals of its links come then. */
+  readonly follows: boolean;
+}
+
+/** Owners and initializers ask different services the same. */
+export type AskHistory = (
+  connection: Connection,
+  request: MessageInitShape<typeof GetHistoryRequestSchema>,
+  options: { readonly timeoutMs: number },
+) => Promise<GetHistoryResponse>;
+
+/** Asks as an owner. */
+export const askAsOwner: AskHistory = (connection, request, options) =>
+  connection.unary(UserService.method.getHistory, request, options);
+
+/** Asks as an attested workload. */
+export const askAsWorkload: AskHistory = async (connection, request, options) => {
+  const { method } = WorkloadService;
+  const { history } = await connection.unary(method.followHistory, { asked: request }, options);
+  if (history !== undefined) return history;
+  throw new ClientError('CLIENT_ANSWER_MALFORMED', { part: 'history' });
+};
+
+const BY_OWNER: HistoryRequest = { ask: askAsOwner, follows: false };
 
 /**
  * Asks one replica for the whole history and verifies every link, every signature, the mark, every
@@ -38,19 +78,21 @@ export async function fetchHistory(
   attempt: Attempt,
   anchors: Anchors,
   settings: AppraisalSettings,
+  { ask, follows }: HistoryRequest = BY_OWNER,
 ): Promise<FetchedHistory> {
   const { floor } = anchors.known;
   const { connection, timeoutMs } = attempt;
-  const method = UserService.method.getHistory;
-  const wire = await connection.unary(method, { fromGeneration: 1n }, { timeoutMs });
+  const wire = await ask(connection, { fromGeneration: 1n }, { timeoutMs });
   const signedMark = markFromWire(wire.highWaterMark);
   const { historyPublicKey } = wire;
   const { crypto } = settings;
   const { clusterId } = signedMark.mark;
-  const mark = anchors.check({ clusterId, historyPublicKey, mark: signedMark }, floor);
-  const records = await allRecords(attempt, wire.records, mark.generation);
+  const keys = verified(() => keysOf(wire, clusterId, crypto));
+  const vouched = { clusterId, historyPublicKey, mark: signedMark };
+  const mark = anchors.check(vouched, floor, follows ? keys : undefined);
+  const records = await allRecords(attempt, ask, wire.records, mark.generation);
   const transitions = records.map(({ transition }) => transitionFromWire(transition));
-  const history = verified(() => verifyHistory(transitions, historyPublicKey, crypto));
+  const history = verified(() => verifyHistory(transitions, keys, crypto));
   checkHead(history, mark);
   const { transitions: all } = history;
   const foreign = all.find(({ clusterId }) => clusterId !== mark.clusterId);
@@ -59,9 +101,7 @@ export async function fetchHistory(
     throw new ClientError('CLIENT_HISTORY_INVALID', fields);
   }
   const recoveries = wire.recoveries.map(recoveryFromWire);
-  const recovered = verified(() =>
-    verifyRecoveriesOf(history, recoveries, mark, historyPublicKey, crypto),
-  );
+  const recovered = verified(() => verifyRecoveriesOf(history, recoveries, mark, keys, crypto));
   const known = anchors.knownOf(clusterId);
   const seen = floor ?? known.floor;
   if (seen !== undefined) {
@@ -72,7 +112,19 @@ export async function fetchHistory(
   const [hash] = recovered.hashes.slice(-1);
   const newest = hash === undefined ? {} : { recovery: { epoch: mark.epoch, hash } };
   const answer = { clusterId, historyPublicKey, mark: signedMark, ...newest };
-  return { history, recovered, mark, answer, simulated };
+  return { history, recovered, mark, answer, keys, simulated };
+}
+
+/** @throws ManifestError */
+function keysOf(wire: GetHistoryResponse, clusterId: ClusterId, crypto: Crypto): HistoryKeys {
+  const { seedLinks, foundingPublicKey, historyPublicKey } = wire;
+  if (seedLinks.length === 0) return HistoryKeys.single(historyPublicKey);
+  const links = seedLinks.slice(0, SEEDS_MAX + 1).map(decodeSeedLink);
+  const keys = HistoryKeys.verified(foundingPublicKey, links, clusterId, crypto);
+  if (bytesEqual(keys.newest, historyPublicKey)) return keys;
+  const expected = 'the key that the newest link leads to';
+  const fields = { path: 'historyPublicKey', expected, found: 'another' };
+  throw new ManifestError('SEED_LINK_BROKEN', fields);
 }
 
 /**
@@ -84,6 +136,7 @@ export async function fetchHistory(
  */
 async function allRecords(
   { connection, timeoutMs }: Attempt,
+  ask: AskHistory,
   first: readonly WireRecord[],
   count: number,
 ): Promise<readonly WireRecord[]> {
@@ -93,7 +146,7 @@ async function allRecords(
   while (records.length < count && page.length > 0) {
     const range = { fromGeneration: BigInt(records.length + 1), toGeneration: BigInt(count) };
     const left = { timeoutMs: Math.max(1, endsAtMs - performance.now()) };
-    ({ records: page } = await connection.unary(UserService.method.getHistory, range, left));
+    ({ records: page } = await ask(connection, range, left));
     records.push(...page);
   }
   return records;

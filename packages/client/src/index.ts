@@ -52,6 +52,7 @@ export {
 } from './verify/report.ts';
 export type {
   CaProgress,
+  SeedProgress,
   RecordedRotation,
   RevocationsAnswer,
   RevokedIdentity,

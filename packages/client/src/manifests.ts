@@ -2,11 +2,11 @@
 import type { ReferenceValues } from '@witan/attestation';
 import type { Sha256Hex } from '@witan/core';
 import type { ValidatedManifest, VerifiedHistory } from '@witan/manifest';
-import { UserService } from '@witan/protocol';
 import type { Attempt } from './connector.ts';
 import type { AppraisalSettings } from './coordinator-verifier.ts';
 import { readManifest } from './deployment.ts';
 import { ClientError } from './errors.ts';
+import { askAsOwner, type AskHistory } from './history.ts';
 
 /** Manifests by the hash of the transition that set them. */
 export type ManifestsOfHistory = Map<Sha256Hex, ValidatedManifest<ReferenceValues>>;
@@ -23,14 +23,15 @@ export async function fetchManifests(
   history: VerifiedHistory,
   found: ManifestsOfHistory,
   { crypto }: AppraisalSettings,
+  ask: AskHistory = askAsOwner,
 ): Promise<void> {
   const endsAtMs = performance.now() + timeoutMs;
   for (const transition of history.transitions.toReversed()) {
     const hash = history.hashes[transition.generation - 1];
     if (hash === undefined || found.has(hash)) continue;
     const number = BigInt(transition.generation);
-    const wire = await connection.unary(
-      UserService.method.getHistory,
+    const wire = await ask(
+      connection,
       { fromGeneration: number, toGeneration: number, withManifests: true },
       { timeoutMs: Math.max(1, endsAtMs - performance.now()) },
     );

@@ -14,6 +14,8 @@ export interface Expectations {
   readonly rootCertificate?: Uint8Array;
   /** DER SubjectPublicKeyInfo. */
   readonly historyPublicKey?: Uint8Array;
+  /** Those before it, which owners have replaced; they vouch for what was signed then. */
+  readonly formerHistoryKeys?: readonly Uint8Array[];
   /** Nothing below is accepted (I6). */
   readonly floor?: Floor;
   /** The newest full recovery that was seen; no other may have begun its epoch (I7). */

@@ -1,7 +1,12 @@
 /** What was rotated, steps of rotations, and what is revoked. */
 import { fromHex, toHex, type ClusterId, type Sha256Hex } from '@witan/core';
 import { rotationText, type Approval, type RotationStep } from '@witan/manifest';
-import { RotationService, type CaStatus, type RotationRecord } from '@witan/protocol';
+import {
+  RotationService,
+  type CaStatus,
+  type RotationRecord,
+  type SeedStatus,
+} from '@witan/protocol';
 import type { Attempt } from './connector.ts';
 import { ClientError } from './errors.ts';
 import { approvalToWire, digestFromWire, markFromWire, plainText } from './wire.ts';
@@ -31,6 +36,19 @@ export interface CaProgress {
   readonly workloadsLeft: readonly string[];
 }
 
+/** Where the rotation of the seed stands. */
+export interface SeedProgress {
+  readonly phase: string;
+  /** Number of the seed in force; 1 for the founding's. */
+  readonly number: number;
+  /** What owners approve with `seed activate`, 64 hex digits, once the next seed is recorded. */
+  readonly commitment: string | undefined;
+  /** Slots whose members are not known to hold the next seed. */
+  readonly slotsLeft: readonly string[];
+  /** What still derives from a former seed. */
+  readonly neededBy: readonly string[];
+}
+
 /** All of one state. */
 export interface RotationsAnswer {
   readonly clusterId: ClusterId;
@@ -39,6 +57,7 @@ export interface RotationsAnswer {
   readonly records: readonly RecordedRotation[];
   readonly root: CaProgress;
   readonly meshCa: CaProgress;
+  readonly seed: SeedProgress;
   /** Whether a new generation of sealing keys is still to begin. */
   readonly sealingPending: boolean;
 }
@@ -89,6 +108,7 @@ export async function fetchRotations(attempt: Attempt, anchors: Anchors): Promis
     records: wire.records.map(recordFromWire),
     root: caFromWire(wire.root),
     meshCa: caFromWire(wire.meshCa),
+    seed: seedFromWire(wire.seed),
     sealingPending: wire.sealingPending,
   };
 }
@@ -177,6 +197,18 @@ function caFromWire(wire: CaStatus | undefined): CaProgress {
     active: Number(wire?.active ?? 0n),
     holdersLeft: Number(wire?.holdersLeft ?? 0n),
     workloadsLeft: wire?.workloadsLeft.map(plain) ?? [],
+  };
+}
+
+function seedFromWire(wire: SeedStatus | undefined): SeedProgress {
+  const commitment = wire?.commitment ?? new Uint8Array(0);
+  return {
+    // A replica of before there were rotations of the seed says nothing of it.
+    phase: plain(wire?.phase ?? 'idle'),
+    number: Number(wire?.number ?? 1n),
+    commitment: commitment.byteLength === 32 ? toHex(commitment) : undefined,
+    slotsLeft: wire?.slotsLeft.map(plain) ?? [],
+    neededBy: wire?.neededBy.map(plain) ?? [],
   };
 }
 

@@ -47,10 +47,16 @@ import {
   recoveryHash,
   shareHolders,
   transitionBytes,
+  seedCommitment,
+  seedLinkBytes,
+  rotationBytes,
   transitionHash,
+  type Approval,
   type HighWaterMark,
   type Recovery,
   type RecoveryHeader,
+  type SeedLink,
+  type SignedSeedLink,
   type SignedTransition,
   type ValidatedManifest,
 } from '@witan/manifest';
@@ -65,7 +71,10 @@ const DAY_MS = 86_400_000;
 export class TestCluster {
   readonly clusterId: ClusterId;
   readonly seed: ReturnType<typeof createSeed> = createSeed();
-  readonly historyKey: KeyObject;
+  /** In force; see `rotateSeed`. */
+  historyKey: KeyObject;
+  readonly formerKeys: KeyObject[] = [];
+  readonly seedLinks: SignedSeedLink[] = [];
   epoch = 1;
   index = 7;
   readonly transitions: SignedTransition[] = [];
@@ -131,6 +140,45 @@ export class TestCluster {
       const bytes = recoveryBytes(recovery);
       return { recovery: { recovery: bytes, signature: signP256(this.historyKey, bytes) } };
     });
+  }
+
+  /**
+   * Puts another seed into force, as `witan rotate seed` does.
+   *
+   * @param approve signs the exact bytes of the step; of a thief, what he pleases
+   */
+  rotateSeed(approve: (step: Uint8Array) => readonly Approval[]): void {
+    const number = this.seedLinks.length + 2;
+    const key = deriveHistorySigningKey(createSeed(), this.clusterId);
+    const identity = {
+      clusterId: this.clusterId,
+      number,
+      seedDigest: sha256Hex(toHex(nodeRandom.bytes(32))),
+      historyPublicKey: spkiOf(key),
+    };
+    const place = {
+      epoch: epoch(this.epoch),
+      previousTransition: this.head,
+    };
+    const commitment = seedCommitment(identity, nodeCrypto);
+    const steps = this.seedLinks.length * 3 + 1;
+    const step = { target: 'seed', step: 'activate', commitment } as const;
+    const approvals = approve(
+      rotationBytes({ clusterId: this.clusterId, ...place, number: steps, step }),
+    );
+    const link: SeedLink = {
+      ...identity,
+      ...place,
+      generation: generation(this.manifests.length),
+      steps,
+      approvals,
+      timeMs: this.#now(),
+    };
+    const signature = signP256(this.historyKey, seedLinkBytes(link));
+    this.seedLinks.push({ link, signature });
+    this.formerKeys.push(this.historyKey);
+    this.historyKey = key;
+    this.index += 1;
   }
 
   /** Begins another epoch, as a full recovery from the state of now does. */

@@ -1,14 +1,17 @@
 /** One replica of a test cluster: an attested server with the real services' behaviour. */
 import { appraise, decodeEvidence, type Claims, type ReferenceValues } from '@witan/attestation';
 import { concatBytes, fromHex, unixMillis, utf8 } from '@witan/core';
+import { create } from '@bufbuild/protobuf';
 import {
   deriveSecret,
   issueLeafCertificate,
   nodeCrypto,
   randomSerial,
+  spkiOf,
   systemClock,
   workloadSpiffeId,
 } from '@witan/keys';
+import { encodeSeedLink } from '@witan/manifest';
 import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import {
   GetStatusResponse_Phase,
@@ -17,6 +20,7 @@ import {
   type GetApprovedChangesResponseSchema,
   type GetConsistencyResponseSchema,
   type GetDeploymentResponseSchema,
+  GetHistoryRequestSchema,
   type GetHistoryRequest,
   type GetHistoryResponseSchema,
   type GetLeavesResponseSchema,
@@ -189,7 +193,14 @@ function historyOf(
     historyPublicKey: cluster.historyPublicKey,
     highWaterMark: cluster.mark(),
     recoveries: cluster.wireRecoveries().map(({ recovery }) => recovery),
+    seedLinks: cluster.seedLinks.map(encodeSeedLink),
+    foundingPublicKey: foundingKeyOf(cluster),
   };
+}
+
+function foundingKeyOf({ formerKeys }: TestCluster): Uint8Array {
+  const [first] = formerKeys;
+  return first === undefined ? new Uint8Array() : spkiOf(first);
 }
 
 function anchorsOf(cluster: TestCluster): {
@@ -214,6 +225,11 @@ function workloadService(
       await enter('issueCredentials');
       const answer = await issue(cluster, request, peer, faults.lifetimeMs);
       return faults.issue?.(answer) ?? answer;
+    },
+    followHistory: async (request) => {
+      await enter('followHistory');
+      const answer = historyOf(cluster, request.asked ?? create(GetHistoryRequestSchema));
+      return { history: faults.history?.(answer) ?? answer };
     },
     getTrust: async () => {
       await enter('getTrust');

@@ -33,20 +33,23 @@ const CA_CLOCK_SKEW_MS = 24 * HOUR_MS;
 
 /** What CAs are made from. */
 export interface AuthorityOptions {
-  readonly seed: Seed;
+  /** A seed by its number; undefined where it is not held. */
+  readonly seedOf: (number: number) => Seed | undefined;
   readonly view: StateView<ReferenceValues>;
   readonly crypto: Crypto;
 }
 
 /** The root in force, or a new one for the first manifest, and the mesh CA of a new generation. */
 export function createCertificates(
-  { seed, view, crypto }: AuthorityOptions,
+  { seedOf, view, crypto }: AuthorityOptions,
   transition: Transition,
   simulated: boolean,
 ): { readonly root: Uint8Array; readonly meshCa: Uint8Array } {
   const { clusterId, rotations } = view;
+  const seed = heldOf(seedOf, rotations.seeds.number);
   const root = view.rootCertificate ?? createRoot(seed, clusterId, 0, transition.timeMs, simulated);
-  const rootKey = deriveRootCaKey(seed, clusterId, rotations.root.active);
+  const ofRoot = heldOf(seedOf, rotations.seedOfRoot(rotations.root.active));
+  const rootKey = deriveRootCaKey(ofRoot, clusterId, rotations.root.active);
   const authority = loadCertificateAuthority(rootKey, root);
   const place = { generation: transition.generation, hash: transitionHash(transition, crypto) };
   const { timeMs } = transition;
@@ -59,14 +62,16 @@ export function createCertificates(
 
 /** What a step of a rotation brings, in the order that the state machine expects. */
 export function rotationCertificates(
-  { seed, view }: AuthorityOptions,
+  { seedOf, view }: AuthorityOptions,
   step: RotationStep,
   timeMs: number,
   simulated: boolean,
 ): readonly Uint8Array[] {
   const { clusterId, generation, head: hash, rotations, rootCertificate } = view;
   if (rootCertificate === undefined) return [];
-  const rootKey = deriveRootCaKey(seed, clusterId, rotations.root.active);
+  const seed = heldOf(seedOf, rotations.seeds.number);
+  const ofRoot = heldOf(seedOf, rotations.seedOfRoot(rotations.root.active));
+  const rootKey = deriveRootCaKey(ofRoot, clusterId, rotations.root.active);
   const inUse = loadCertificateAuthority(rootKey, rootCertificate);
   const request = { timeMs, simulated };
   if (step.target === 'mesh-ca' && step.step === 'prepare') {
@@ -89,7 +94,15 @@ export function rotationCertificates(
   if (step.step !== 'activate' || beside === undefined) return [];
   const next = loadCertificateAuthority(deriveRootCaKey(seed, clusterId, newest), beside);
   const rotation = rotations.meshCa.active;
-  return [createMeshCa({ seed, clusterId, generation, hash, rotation }, next, request)];
+  const ofMeshCa = heldOf(seedOf, rotations.seedOfMeshCa(generation, rotation));
+  const place = { seed: ofMeshCa, clusterId, generation, hash, rotation };
+  return [createMeshCa(place, next, request)];
+}
+
+function heldOf(seedOf: AuthorityOptions['seedOf'], number: number): Seed {
+  const seed = seedOf(number);
+  if (seed === undefined) throw new Error('a seed that is in use is held');
+  return seed;
 }
 
 function createRoot(

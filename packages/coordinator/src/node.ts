@@ -6,7 +6,6 @@ import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import type { EvidenceProvider } from '@witan/attester';
 import { describeError, fromHex, type ClusterId, type Epoch } from '@witan/core';
 import {
-  SealingGenerations,
   createIncarnationIdentity,
   nodeCrypto,
   nodeRandom,
@@ -40,18 +39,19 @@ import type { EventLog } from './log.ts';
 import { finishOperation, prepareOperation, type Operation } from './operations.ts';
 import { attestedPeers } from './peers/attested-peers.ts';
 import { PeerNetwork } from './peers/network.ts';
+import { historyPublicKey } from './peers/seed-wire.ts';
 import { eventLog } from './event-log.ts';
 import { recoveryPorts } from './recovery/ports.ts';
 import { handOver, waitUntilSafe } from './hand-over.ts';
 import { nodeScheduler } from './scheduler.ts';
 import type { Metrics } from '@witan/telemetry';
 import { servicesByRole } from './services/by-role.ts';
-import { READ_MS, type ServiceContext } from './services/context.ts';
+import { READ_MS, seedOf, type ServiceContext } from './services/context.ts';
 import { sealingDeskOf, type SealingDesk } from './sealing/sealing-desk.ts';
 import { openDataDirectory, type DataDirectory } from './storage/data-directory.ts';
 import { ClaimsNoter } from './storage/claims-noter.ts';
 import { SealedLog } from './storage/durable-log.ts';
-import { createKeyring, type KeyringOptions } from './storage/keyring.ts';
+import { createKeyring, generationsOf, type KeyringOptions } from './storage/keyring.ts';
 import { transportLog } from './transport-log.ts';
 import { formerLogReader } from './storage/newest-former-log.ts';
 import { VERSION } from './version.ts';
@@ -234,6 +234,7 @@ class Wiring {
       }),
       openDurableLog: (seed, clusterId, epoch) => this.#openLog(seed, clusterId, epoch),
       readFormerLog: formerLogReader({ earlier: this.#directory.earlier, onEvent: this.#event }),
+      historyPublicKey,
       crypto: nodeCrypto,
       random: nodeRandom,
       machine: { parseReferenceValues },
@@ -274,9 +275,8 @@ class Wiring {
   }
 
   #keyParts(seed: Seed, clusterId: ClusterId, epoch: Epoch): KeyringOptions {
-    const own = seedFromBytes(seed.expose());
-    const generations = new SealingGenerations(own, clusterId);
-    return { seed: own, clusterId, epoch, incarnation: this.#peer.incarnation, generations };
+    const generations = generationsOf(seed, clusterId);
+    return { clusterId, epoch, incarnation: this.#peer.incarnation, generations };
   }
 
   #context(self: SelfEvidence): ServiceContext {
@@ -287,7 +287,11 @@ class Wiring {
         const cluster = this.#replica.cluster;
         if (cluster === undefined) throw new Error('a leader belongs to a cluster');
         return prepareOperation(operation, {
-          seed: seedFromBytes(cluster.seed.expose()),
+          seedOf: (number) => seedOf(cluster, number),
+          candidateOf: (number, digest) => {
+            const seed = cluster.seeds.candidateOf(number, digest);
+            return seed === undefined ? undefined : seedFromBytes(seed.expose());
+          },
           view: cluster.state.machine,
           confirm: async () => {
             await cluster.engine.readBarrier({ timeoutMs: READ_MS });

@@ -14,19 +14,10 @@ import {
   type Sha256Hex,
   type SlotName,
 } from '@witan/core';
+import { deriveHistorySigningKey, randomSerial, signP256, spkiOf } from '@witan/keys';
 import {
-  dealShares,
-  deriveHistorySigningKey,
-  randomSerial,
-  signP256,
-  spkiOf,
-  type Seed,
-} from '@witan/keys';
-import {
-  encodeRecoveryHeader,
   nextTransition,
   parseManifest,
-  shareHolders,
   transitionBytes,
   type Approval,
   type RotationStep,
@@ -40,7 +31,6 @@ import {
   type CommandResult,
   type RequestKey,
   type SetManifestCommand,
-  type StateMachine,
 } from '@witan/state-machine';
 import { createCertificates, rotationCertificates } from './authorities.ts';
 import {
@@ -50,6 +40,7 @@ import {
   type WithdrawOperation,
 } from './approval-operations.ts';
 import { CoordinatorError } from './errors.ts';
+import { dealNext, inForceOf, seedParts, type SeedSource } from './seed-operations.ts';
 
 export type Operation =
   | ApproveOperation
@@ -95,9 +86,7 @@ const CLOCK_SKEW_MS = 5 * 60_000;
 /** As much as a command records: 64 bytes, which is more than any measurement has. */
 const MEASUREMENT_HEX_MAX = 128;
 
-export interface PreparerOptions {
-  readonly seed: Seed;
-  readonly view: StateMachine<ReferenceValues>;
+export interface PreparerOptions extends SeedSource {
   /** Resolves when the view shows everything that was acknowledged before the call (I5). */
   readonly confirm: () => Promise<void>;
   /**
@@ -163,8 +152,13 @@ async function prepareRotation(
   const timeMs = clock.now();
   const plain = encodeCommand({ ...operation, timeMs, certificates: [] });
   const result = view.preview(plain, crypto);
-  const isDue = result.kind === 'refused' && result.code === 'ROTATION_CERTIFICATES_UNFIT';
-  if (!isDue) return preparePlain(operation, () => plain, options);
+  const code = result.kind === 'refused' ? result.code : undefined;
+  if (code === 'ROTATION_SEED_LINK_UNFIT') {
+    const seed = await seedParts(operation, timeMs, options);
+    const command = { ...operation, timeMs, certificates: [], ...(seed && { seed }) };
+    return preparePlain(operation, () => encodeCommand(command), options);
+  }
+  if (code !== 'ROTATION_CERTIFICATES_UNFIT') return preparePlain(operation, () => plain, options);
   const simulated = view.manifest !== undefined && isSimulated(view.manifest);
   const certificates = rotationCertificates(options, operation.step, timeMs, simulated);
   const whole = encodeCommand({ ...operation, timeMs, certificates });
@@ -268,25 +262,8 @@ async function manifestCommand(
   const plain = previewed(encodeCommand(parts));
   const isDue = plain.result.kind === 'refused' && plain.result.code === 'RECOVERY_HEADER_MISSING';
   if (!isDue) return plain;
-  const recoveryHeader = await dealNext(manifest, options);
+  const recoveryHeader = await dealNext(manifest, inForceOf(options), view);
   return previewed(encodeCommand({ ...parts, recoveryHeader }));
-}
-
-/** The same seed in shares for the manifest's recovery owners, under the next number. */
-async function dealNext(
-  manifest: ValidatedManifest<ReferenceValues>,
-  { seed, view }: PreparerOptions,
-): Promise<Uint8Array | undefined> {
-  const holders = shareHolders(manifest);
-  if (holders === undefined) return undefined;
-  const header = await dealShares({
-    seed,
-    clusterId: view.clusterId,
-    resharing: view.shares.resharing + 1,
-    threshold: holders.threshold,
-    owners: holders.owners.map(({ publicKey }) => publicKey),
-  });
-  return encodeRecoveryHeader(header);
 }
 
 async function commandParts(
@@ -294,7 +271,7 @@ async function commandParts(
   manifest: ValidatedManifest<ReferenceValues>,
   options: PreparerOptions,
 ): Promise<SetManifestCommand> {
-  const { seed, view, clock } = options;
+  const { view, clock } = options;
   const { clusterId } = view;
   const transition = nextTransition({
     clusterId,
@@ -305,7 +282,7 @@ async function commandParts(
     approvals: operation.approvals,
     timeMs: clock.now(),
   });
-  const historyKey = deriveHistorySigningKey(seed, clusterId);
+  const historyKey = deriveHistorySigningKey(inForceOf(options), clusterId);
   const isFirst = view.generation === 0;
   const certificates = createCertificates(options, transition, isSimulated(manifest));
   return {
@@ -362,6 +339,7 @@ const LEADER_CODES: readonly string[] = [
   'RECOVERY_HEADER_UNFIT',
   'RECOVERY_HEADER_UNDUE',
   'ROTATION_CERTIFICATES_UNFIT',
+  'ROTATION_SEED_LINK_UNFIT',
 ];
 
 /** Results travel between replicas of this program as JSON: plain data, no binary parts. */

@@ -101,7 +101,8 @@ function request(state: State, manifest: Uint8Array, by: Owner = alice): Operati
 
 async function prepare(state: State, operation: Operation): Promise<Prepared<CommandResult>> {
   return await prepareOperation(operation, {
-    seed,
+    seedOf: () => seed,
+    candidateOf: () => undefined,
     view: state,
     confirm: () => Promise.resolve(),
     require: () => Promise.resolve(undefined),

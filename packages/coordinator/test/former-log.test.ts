@@ -7,6 +7,7 @@ import {
   epoch,
   generation,
   incarnationId,
+  Secret,
   sha256Hex,
   slotName,
   utf8,
@@ -23,7 +24,7 @@ import {
   spkiOf,
 } from '@witan/keys';
 import type { RecoveryHeader } from '@witan/manifest';
-import { LogChain, encodeDurableRecord, type HashParts } from '@witan/replica';
+import { LogChain, encodeDurableRecord, encodeSeeds, type HashParts } from '@witan/replica';
 import { encodeSnapshot, nodeId, type Entry } from 'raft-ts';
 import { configurationDigest, type DiskClaims } from '../src/storage/claims.ts';
 import { ClaimsNoter } from '../src/storage/claims-noter.ts';
@@ -39,6 +40,8 @@ const seed = createSeed();
 const CLUSTER = clusterId('c'.repeat(64));
 const SECRET = 'the manifest holds a secret word';
 const hash: HashParts = (...parts) => nodeCrypto.hash('sha256', ...parts);
+
+const createCopy = (of: typeof seed): typeof seed => seedFromBytes(of.expose());
 
 let counter = 0;
 function fresh(): string {
@@ -72,7 +75,7 @@ function range(first: number, last: number): readonly Entry[] {
 
 function logAt(directory: string, generations = new SealingGenerations(seed, CLUSTER)): SealedLog {
   const onSync = (): void => undefined;
-  return new SealedLog({ ...owner(1), directory, seed, generations, onOpen: onSync, onSync });
+  return new SealedLog({ ...owner(1), directory, generations, onOpen: onSync, onSync });
 }
 
 /** A log of a process that ended: entries 2 to 9, with what `during` does after entry 6. */
@@ -238,6 +241,39 @@ describe('the sealed log of an earlier incarnation', () => {
         code: expect.stringMatching(/^(COORDINATOR_SEALED_LOG_UNREADABLE|KEYS_SEAL_)/) as unknown,
       });
     }
+  });
+
+  it('of a rotated seed opens with the one in force, and not with the former (I4)', async () => {
+    const [first, next] = [createSeed(), createSeed()];
+    const generations = new SealingGenerations(first, CLUSTER);
+    const salt = new Secret(new Uint8Array(32));
+    const begin = async (log: SealedLog): Promise<void> => {
+      generations.beginUnder({ number: 2, seed: next }, salt);
+      await log.note(claims(6));
+    };
+    const whole = fresh();
+    await written(whole, begin, generations);
+    const unnumbered = { seeds: [], usableFrom: 1, candidates: [next] };
+    const found = await readFormerLog(whole, encodeSeeds(unnumbered));
+    expect(found?.state.entries).toEqual(range(2, 9));
+    const unknown = { code: 'KEYS_SEAL_GENERATION_UNKNOWN' };
+    await expect(readFormerLog(whole, first)).rejects.toMatchObject(unknown);
+    // And once it is retired and the journal shortened, nothing there takes the former seed.
+    const shortened = fresh();
+    const later = new SealingGenerations(createCopy(first), CLUSTER);
+    await written(
+      shortened,
+      async (log, chain) => {
+        later.beginUnder({ number: 2, seed: createCopy(next) }, salt);
+        later.forgetFormer();
+        await snapshotAt6(log, chain);
+      },
+      later,
+    );
+    const seeds = [first, next].map((one, at) => ({ number: at + 1, seed: one }));
+    const retired = encodeSeeds({ seeds, usableFrom: 2, candidates: [] });
+    expect((await readFormerLog(shortened, retired))?.state.entries).toEqual(range(7, 9));
+    await expect(readFormerLog(whole, retired)).rejects.toMatchObject(unknown);
   });
 
   it('of a member that left does not hold the keys of what came later (I4)', async () => {

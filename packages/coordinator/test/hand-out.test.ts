@@ -16,7 +16,8 @@ async function recorded(leader: LeaderState) {
   const workload = machine.manifest?.workloads.get('web');
   if (record === undefined || workload === undefined) throw new Error('a certificate is recorded');
   const { clusterId } = machine;
-  const cluster = { clusterId, seed: new Secret(seed.expose()), state: { machine } } as never;
+  const seeds = { of: () => new Secret(seed.expose()) };
+  const cluster = { clusterId, seeds, state: { machine } } as never;
   const ofPod = { ...record, spkiSha256: sha256Hex(spkiFingerprint(publicKey)) };
   const context = { clock: leader.clock, crypto: nodeCrypto };
   return { handOut: () => handOut(context, cluster, workload, ofPod, publicKey) };

@@ -12,7 +12,6 @@ function keyring() {
   const incarnation = incarnationId(counter.toString(16).padStart(64, '0'));
   const generations = new SealingGenerations(seed, CLUSTER);
   const ring = createKeyring({
-    seed,
     clusterId: CLUSTER,
     epoch: epoch(1),
     incarnation,
@@ -52,7 +51,6 @@ describe('the keyring of a Coordinator', () => {
     const foreign = createSeed();
     const generations = new SealingGenerations(foreign, CLUSTER);
     const stranger = createKeyring({
-      seed: foreign,
       clusterId: CLUSTER,
       epoch: epoch(1),
       incarnation: incarnationId('f'.repeat(64)),

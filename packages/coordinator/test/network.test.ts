@@ -65,6 +65,7 @@ async function serve(identity: IncarnationIdentity) {
     confirmLog: () => Promise.resolve({}),
     recover: () => Promise.resolve({}),
     deliverReopening: () => Promise.resolve({}),
+    deliverSeed: () => Promise.resolve({}),
   });
   const server = createAttestedServer<PeerClaims>({
     identity: channelOf(identity),

@@ -40,7 +40,6 @@ async function journal(data: string, last: number, change: Partial<typeof OWN> =
   const nothing = (): void => undefined;
   const log = new SealedLog({
     ...scope,
-    seed,
     incarnation,
     directory,
     generations,

@@ -58,10 +58,11 @@ function replicaWith(leaves: number, hashesMax: number, leavesMax: number): Serv
     generation: generation(leaves),
     transitionHash: NO_TRANSITION,
   };
-  const machine = { log, historyPublicKey, generation: leaves, floor: () => floor };
+  const rotations = { seeds: { number: 1 } };
+  const machine = { log, historyPublicKey, generation: leaves, floor: () => floor, rotations };
   const cluster = {
     clusterId: CLUSTER,
-    seed,
+    seeds: { of: () => seed },
     engine: { readBarrier: () => Promise.resolve(floor.commitIndex) },
     state: { machine },
   };

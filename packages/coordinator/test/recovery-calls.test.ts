@@ -88,7 +88,14 @@ async function pair(
   };
   const context = { replica, heardFrom: () => undefined } as unknown as ServiceContext;
   const none = (): Promise<object> => Promise.resolve({});
-  const unused = { greet: none, deliverGenesis: none, join: none, execute: none, confirmLog: none };
+  const unused = {
+    greet: none,
+    deliverGenesis: none,
+    join: none,
+    execute: none,
+    confirmLog: none,
+    deliverSeed: none,
+  };
   const never = async function* (): AsyncGenerator<never> {
     yield* [];
     await Promise.resolve();

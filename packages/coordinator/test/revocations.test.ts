@@ -10,7 +10,8 @@ function listed(
   { seed, machine, nowMs: now }: LeaderState,
   bytesMax?: number,
 ): Revocations & { readonly sizes: readonly number[] } {
-  const cluster = { seed: new Secret(seed.expose()), state: { machine } as never };
+  const seeds = { of: () => new Secret(seed.expose()) } as never;
+  const cluster = { seeds, state: { machine } as never };
   const options = { now, crypto: nodeCrypto, ...(bytesMax === undefined ? {} : { bytesMax }) };
   const made = makeRevocations(cluster, options);
   return { ...made, sizes: made.lists.map(({ byteLength }) => byteLength) };

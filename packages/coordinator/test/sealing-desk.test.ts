@@ -98,7 +98,6 @@ async function journalWith(wrapped: readonly Uint8Array[], of = CLUSTER): Promis
   const nothing = (): void => undefined;
   const generations = new SealingGenerations(seed, of);
   const log = new SealedLog({
-    seed,
     clusterId: of,
     epoch: epoch(1),
     incarnation,

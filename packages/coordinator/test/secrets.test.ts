@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { clusterId, sha256Hex, toHex } from '@witan/core';
 import { createSeed } from '@witan/keys';
 import type { SecretGrant, SecretKind } from '@witan/manifest';
+import type { SeedsView } from '@witan/state-machine';
 import { releasedSecrets } from '../src/services/secrets.ts';
 
 const seed = createSeed();
@@ -17,7 +18,9 @@ function released(
 ): readonly string[] {
   const { rotatedTo = 0, id = CLUSTER, ...rest } = change;
   const grant = { name: 'key', kind, version: 1, keep: 1, ...rest };
-  const source = { seed, clusterId: clusterId(id), rotatedTo: () => rotatedTo };
+  const seeds = { leastVersion: () => 1, ofSecret: () => 1 } as unknown as SeedsView;
+  const rotations = { secretVersion: () => rotatedTo, seeds };
+  const source = { clusterId: clusterId(id), rotations, seedOf: () => seed };
   const secrets = releasedSecrets({ name: workload, secrets: [grant] }, pod, source);
   return secrets.map(({ version, value }) => `${version}:${toHex(value)}`);
 }

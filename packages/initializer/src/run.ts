@@ -218,7 +218,9 @@ async function knownCluster({ floorDirectory }: Settings): Promise<Expectations>
   const [known, ...others] = await fileFloorStore(floorDirectory).list();
   if (known === undefined || others.length > 0) return {};
   const { clusterId, rootCertificate, historyPublicKey, floor } = known;
-  return { clusterId, rootCertificate, historyPublicKey, floor };
+  const { formerHistoryKeys } = known;
+  const former = formerHistoryKeys && { formerHistoryKeys };
+  return { clusterId, rootCertificate, historyPublicKey, ...former, floor };
 }
 
 function clientFor(task: Task, timeoutMs: number, known: Expectations): Client {

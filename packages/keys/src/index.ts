@@ -25,6 +25,7 @@ export {
   GENERATIONS_MAX,
   GENERATION_ENTROPY_BYTES,
   SealingGenerations,
+  type NumberedSeed,
 } from './sealing-generations.ts';
 export {
   SEAL_AAD_BYTES_MAX,

@@ -26,7 +26,7 @@ import {
   writeSealHeader,
   type SealHeader,
 } from './seal-header.ts';
-import { SealingGenerations } from './sealing-generations.ts';
+import type { SealingGenerations } from './sealing-generations.ts';
 import type { Seed } from './seed.ts';
 
 const TAG_BYTES = 16;
@@ -91,8 +91,10 @@ export interface SealerOptions {
   /** This process's own incarnation; another's would reuse that one's nonces. */
   readonly incarnation: IncarnationId;
   readonly use: SealUse;
-  /** Each value is sealed in the newest of these; absent: in generation 0. */
+  /** Each value is sealed in the newest of these; absent: under the seed itself. */
   readonly generations?: SealingGenerations;
+  /** Number of the seed where it is used itself; 1 where absent. The header names it. */
+  readonly seedNumber?: number;
 }
 
 /** Seals under the subkey of one incarnation, epoch and use. */
@@ -110,7 +112,9 @@ export interface Sealer {
 export function createSealer(options: SealerOptions): Sealer {
   const { clusterId, epoch, incarnation, use, generations } = options;
   const info = derivationInfo(clusterId, `seal/${use}`, [epoch, incarnation]);
-  let newest = subkeyOf(generations?.current ?? 0);
+  const own = (options.seedNumber ?? 1) - 1;
+  // Made when it is needed: a newcomer has not been told of any generation yet.
+  let newest: ReturnType<typeof subkeyOf> | undefined;
 
   function subkeyOf(generation: number) {
     const root = generations?.rootOf(generation) ?? options.seed;
@@ -122,8 +126,8 @@ export function createSealer(options: SealerOptions): Sealer {
     seal(plaintext: Uint8Array, aad: Uint8Array): Uint8Array<ArrayBuffer> {
       checkSize('plaintext', plaintext.byteLength, SEAL_PLAINTEXT_BYTES_MAX);
       checkSize('aad', aad.byteLength, SEAL_AAD_BYTES_MAX);
-      const current = generations?.current ?? 0;
-      if (newest.generation !== current) newest = subkeyOf(current);
+      const current = generations?.current ?? own;
+      if (newest?.generation !== current) newest = subkeyOf(current);
       const { generation, key, counter } = newest;
       const nonce = nonceOf(counter.next());
       const header = writeSealHeader({ use, generation, epoch, incarnation, nonce });
@@ -142,8 +146,10 @@ export interface UnsealerOptions {
   readonly clusterId: ClusterId;
   /** The only use that is opened, so that bytes sealed for one place cannot serve in another. */
   readonly use: SealUse;
-  /** Generations that can be opened; absent: generation 0 alone. */
+  /** Generations that can be opened; absent: what is sealed under the seed itself. */
   readonly generations?: SealingGenerations;
+  /** Number of the seed where it is used itself; 1 where absent. */
+  readonly seedNumber?: number;
   /** Subkeys kept in memory; the least recently used one goes first. Default 64. */
   readonly subkeysMax?: number;
 }
@@ -164,8 +170,11 @@ export interface Unsealer {
 export function createUnsealer(options: UnsealerOptions): Unsealer {
   const subkeys = new Map<string, KeyObject>();
   const subkeysMax = options.subkeysMax ?? SUBKEYS_MAX_DEFAULT;
+  let forgotten = options.generations?.forgotten;
 
   function subkeyOf({ generation, epoch, incarnation }: SealHeader): KeyObject {
+    if (forgotten !== options.generations?.forgotten) subkeys.clear();
+    forgotten = options.generations?.forgotten;
     const name = `${generation}/${epoch}/${incarnation}`;
     const { clusterId, use } = options;
     const key =
@@ -179,8 +188,13 @@ export function createUnsealer(options: UnsealerOptions): Unsealer {
   }
 
   function rootOf(generation: number): Seed {
-    const { seed, clusterId, generations } = options;
-    return (generations ?? new SealingGenerations(seed, clusterId)).rootOf(generation);
+    const { seed, generations, seedNumber = 1 } = options;
+    if (generations !== undefined) return generations.rootOf(generation);
+    if (generation === seedNumber - 1) return seed;
+    const message = 'sealed under another seed, or in a generation of keys';
+    throw new KeysError('KEYS_SEAL_GENERATION_UNKNOWN', message, {
+      fields: { newest: seedNumber - 1, found: generation },
+    });
   }
 
   return {

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Secret, clusterId, epoch, incarnationId, utf8 } from '@witan/core';
 import {
@@ -108,6 +110,96 @@ describe('generations of sealing keys (I4, I9)', () => {
       generations.begin(new Secret(new Uint8Array(31)));
     }).toThrow(code('KEYS_SEAL_GENERATIONS_MALFORMED'));
     expect(() => generations.rootOf(1)).toThrow(code('KEYS_SEAL_GENERATION_UNKNOWN'));
+  });
+});
+
+describe('generations over a rotation of the seed', () => {
+  const first = seedFromBytes(new Uint8Array(32).fill(0x51));
+  const next = seedFromBytes(new Uint8Array(32).fill(0x5e));
+  const salt = new Secret(new Uint8Array(32).fill(0x5a));
+  const rotated = (): SealingGenerations => {
+    const generations = new SealingGenerations(seedFromBytes(first.expose()), CLUSTER);
+    generations.begin(new Secret(new Uint8Array(32).fill(1)));
+    generations.beginUnder({ number: 2, seed: seedFromBytes(next.expose()) }, salt);
+    generations.begin(new Secret(new Uint8Array(32).fill(2)));
+    return generations;
+  };
+
+  it('are opened by the seed in force and its list, and not by the former one (I4)', () => {
+    const current = rotated();
+    expect(current.seedNumber).toBe(2);
+    const list = current.encode();
+    // The list goes without the seed that it is sealed under.
+    expect(Buffer.from(list.expose()).includes(Buffer.from(next.expose()))).toBe(false);
+    const recovered = new SealingGenerations([], CLUSTER);
+    recovered.restore(list, { number: 2, seed: seedFromBytes(next.expose()) });
+    for (let generation = 0; generation <= 3; generation += 1) {
+      expect(recovered.rootOf(generation).equals(current.rootOf(generation))).toBe(true);
+    }
+    expect(recovered.seeds().map(({ number }) => number)).toEqual([1, 2]);
+    // Whoever knows the former seed, all entropies and the salt derives other keys.
+    const thief = new SealingGenerations(seedFromBytes(first.expose()), CLUSTER);
+    for (const fill of [1, 0x5a, 2]) thief.begin(new Secret(new Uint8Array(32).fill(fill)));
+    expect(thief.rootOf(1).equals(current.rootOf(1))).toBe(true);
+    expect(thief.rootOf(2).equals(current.rootOf(2))).toBe(false);
+    expect(thief.rootOf(3).equals(current.rootOf(3))).toBe(false);
+    expect(() => {
+      thief.restore(list);
+    }).toThrow(code('KEYS_SEAL_GENERATIONS_MALFORMED'));
+  });
+
+  it('go with a seed that is forgotten, and the first one stays as a proof alone', () => {
+    const current = rotated();
+    const kept = current.rootOf(3);
+    current.forgetFormer();
+    expect(current.rootOf(3)).toBe(kept);
+    for (const generation of [0, 1]) {
+      expect(() => current.rootOf(generation)).toThrow(code('KEYS_SEAL_GENERATION_UNKNOWN'));
+    }
+    expect(current.seedOf(1)).toBeUndefined();
+    expect(current.seeds().map(({ number }) => number)).toEqual([1, 2]);
+    // An older list that comes again brings nothing back.
+    current.restore(rotated().encode());
+    expect(current.seedOf(1)).toBeUndefined();
+    expect(() => current.rootOf(1)).toThrow(code('KEYS_SEAL_GENERATION_UNKNOWN'));
+  });
+
+  it('open with what an unsealer kept, no longer than the seed is held', () => {
+    const current = rotated();
+    const before = new SealingGenerations(seedFromBytes(first.expose()), CLUSTER);
+    before.begin(new Secret(new Uint8Array(32).fill(1)));
+    const scope = {
+      clusterId: CLUSTER,
+      epoch: epoch(1),
+      incarnation: incarnationId('e'.repeat(64)),
+    };
+    const use = 'snapshot' as const;
+    const sealed = createSealer({ ...scope, seed: first, use, generations: before }).seal(
+      utf8('x'),
+      utf8(''),
+    );
+    const unsealer = createUnsealer({ seed: first, clusterId: CLUSTER, use, generations: current });
+    expect(unsealer.open(sealed, utf8(''))).toEqual(utf8('x'));
+    current.forgetFormer();
+    expect(() => unsealer.open(sealed, utf8(''))).toThrow(code('KEYS_SEAL_GENERATION_UNKNOWN'));
+  });
+
+  it('are written in one form, and read in no other (I10)', () => {
+    const list = rotated().encode().expose();
+    expect(createHash('sha256').update(list).digest('hex')).toBe(
+      '4825be35ac0169835d490f9f228f9669baab2d19575087d75e746832fa653e75',
+    );
+    fc.assert(
+      fc.property(fc.nat(list.length - 1), fc.nat(255), (at, value) => {
+        const read = new SealingGenerations([], CLUSTER);
+        try {
+          read.restore(new Secret(list.with(at, value)), { number: 2, seed: next });
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'KEYS_SEAL_GENERATIONS_MALFORMED' });
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 });
 

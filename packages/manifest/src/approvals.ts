@@ -273,6 +273,15 @@ export function compareApprovals(left: Approval, right: Approval): number {
   return left.ownerFingerprint < right.ownerFingerprint ? -1 : 1;
 }
 
+/** One approval per owner, the first given, in the order that records demand. */
+export function distinctApprovals(approvals: readonly Approval[]): readonly Approval[] {
+  const distinct = new Map<Sha256Hex, Approval>();
+  for (const approval of approvals) {
+    if (!distinct.has(approval.ownerFingerprint)) distinct.set(approval.ownerFingerprint, approval);
+  }
+  return [...distinct.values()].toSorted(compareApprovals);
+}
+
 /** Appends an approval to a canonical record. */
 export function writeApproval(writer: CanonicalWriter, approval: Approval): void {
   writeDigest(writer, approval.ownerFingerprint);

@@ -54,7 +54,11 @@ export type ManifestErrorCode =
   | 'RECOVERY_OFF_HISTORY'
   | 'CHANGE_OFF_HISTORY'
   | 'CHANGE_OUT_OF_ORDER'
-  | 'RECOVERY_SIGNATURE_INVALID';
+  | 'RECOVERY_SIGNATURE_INVALID'
+  | 'SEED_LINKS_TOO_MANY'
+  | 'SEED_LINK_BROKEN'
+  | 'SEED_LINK_OFF_HISTORY'
+  | 'SEED_LINK_SIGNATURE_INVALID';
 
 /** What every error of this package says beside its code. */
 export interface ManifestErrorFields {
@@ -114,6 +118,10 @@ const MESSAGES: Readonly<Record<ManifestErrorCode, string>> = {
   CHANGE_OUT_OF_ORDER: 'changes do not follow each other',
   RECOVERY_OFF_HISTORY: 'recovery did not go on from this history',
   RECOVERY_SIGNATURE_INVALID: 'recovery has an invalid signature',
+  SEED_LINKS_TOO_MANY: 'more rotations of the seed than a cluster can have',
+  SEED_LINK_BROKEN: 'link between seeds does not follow the one before',
+  SEED_LINK_OFF_HISTORY: 'link between seeds is not of this history',
+  SEED_LINK_SIGNATURE_INVALID: 'link between seeds is not signed by the former history key',
 };
 
 /** A manifest, approval, history or mark that is refused. */

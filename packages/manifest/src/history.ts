@@ -5,6 +5,7 @@ import type { Floor, FloorVerdict } from './high-water-mark.ts';
 import { TRANSITIONS_MAX } from './limits.ts';
 import { itemPath } from './path.ts';
 import { NO_TRANSITION } from './records.ts';
+import { HistoryKeys } from './seed-link.ts';
 import {
   isTransitionSignatureValid,
   transitionHash,
@@ -23,17 +24,19 @@ export interface VerifiedHistory {
 }
 
 /**
- * Checks that the transitions are one unbroken chain from generation 1 under one history key. Does
- * not check approvals, because that takes the manifests: the replicas did it before they signed.
+ * Checks that the transitions are one unbroken chain from generation 1, each under the history key
+ * of its time. Does not check approvals, because that takes the manifests: the replicas did it
+ * before they signed.
  *
- * @param historyPublicKey DER SubjectPublicKeyInfo, obtained over an attested channel
+ * @param history DER SubjectPublicKeyInfo, obtained over an attested channel; or several keys
  * @throws ManifestError with one of the HISTORY_ codes
  */
 export function verifyHistory(
   transitions: readonly SignedTransition[],
-  historyPublicKey: Uint8Array,
+  history: Uint8Array | HistoryKeys,
   crypto: Crypto,
 ): VerifiedHistory {
+  const keys = history instanceof HistoryKeys ? history : HistoryKeys.single(history);
   if (transitions.length > TRANSITIONS_MAX) {
     const fields = { path: 'transitions', expected: TRANSITIONS_MAX, found: transitions.length };
     throw new ManifestError('HISTORY_TOO_LONG', fields);
@@ -43,7 +46,7 @@ export function verifyHistory(
   for (const [index, signed] of transitions.entries()) {
     const path = itemPath('transitions', index);
     checkLink(signed.transition, transitions[index - 1]?.transition, index + 1, head, path);
-    if (!isTransitionSignatureValid(signed, historyPublicKey, crypto)) {
+    if (!isTransitionSignatureValid(signed, keys.ofGeneration(index + 1), crypto)) {
       const fields = { path, expected: 'a signature by the history key', found: 'another' };
       throw new ManifestError('HISTORY_SIGNATURE_INVALID', fields);
     }

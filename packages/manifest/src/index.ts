@@ -16,6 +16,7 @@ export * from './recovery.ts';
 export * from './recovery-header.ts';
 export * from './rotation.ts';
 export { versionsOf } from './secrets.ts';
+export * from './seed-link.ts';
 export * from './slot-change.ts';
 export * from './transition.ts';
 export * from './types.ts';

@@ -50,3 +50,7 @@ export const ERROR_TEXT_CHARACTERS_MAX: number = 80;
 export const LOG_LEAF_BYTES_MAX: number = 128 * 1024;
 /** A receipt as a file. */
 export const RECEIPT_BYTES_MAX: number = 512 * 1024;
+/** Rotations of the seed in the life of one cluster. */
+export const SEEDS_MAX: number = 1024;
+/** An encoded link between two seeds: 64 approvals, and the rest. */
+export const SEED_LINK_BYTES_MAX: number = 136 * 1024;

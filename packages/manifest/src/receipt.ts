@@ -4,6 +4,7 @@
  */
 import {
   BytesError,
+  bytesEqual,
   fromBase64,
   fromHex,
   toBase64,
@@ -58,6 +59,8 @@ export interface ReceiptTrust {
   readonly clusterId: ClusterId;
   /** DER SubjectPublicKeyInfo, obtained over an attested channel. */
   readonly historyPublicKey: Uint8Array;
+  /** Those before it: see `VerifiedReceipt.isUnderFormerKey`. */
+  readonly formerHistoryKeys?: readonly Uint8Array[];
   /** The head seen last, where one was. */
   readonly log?: TreeHead;
 }
@@ -67,6 +70,8 @@ export interface VerifiedReceipt {
   readonly leaf: LogLeaf;
   readonly mark: HighWaterMark;
   readonly log: TreeHead;
+  /** Signed before the seed was rotated, or by somebody who has stolen the seed of then. */
+  readonly isUnderFormerKey: boolean;
 }
 
 /** Strict JSON for a file. */
@@ -130,7 +135,8 @@ export function verifyReceipt(
   trust: ReceiptTrust,
   crypto: Crypto,
 ): VerifiedReceipt {
-  const mark = verifyHighWaterMark(receipt.mark, trust.historyPublicKey, crypto);
+  const key = keyFor(receipt, trust);
+  const mark = verifyHighWaterMark(receipt.mark, key, crypto);
   if (mark.clusterId !== trust.clusterId) {
     const fields = { path: 'receipt.mark', expected: trust.clusterId, found: mark.clusterId };
     throw new ManifestError('RECEIPT_OTHER_CLUSTER', fields);
@@ -144,7 +150,14 @@ export function verifyReceipt(
   const hash = leafHash(receipt.leaf, crypto);
   verifyInclusion(hash, receipt.index, log, receipt.path, crypto);
   checkSameSize(log, trust.log);
-  return { leaf, mark, log };
+  const isUnderFormerKey = !bytesEqual(key, trust.historyPublicKey);
+  return { leaf, mark, log, isUnderFormerKey };
+}
+
+/** A former key vouches for what was signed in its time, also by whoever may have stolen it. */
+function keyFor({ historyPublicKey: named }: Receipt, trust: ReceiptTrust): Uint8Array {
+  const isIt = (key: Uint8Array): boolean => bytesEqual(key, named);
+  return trust.formerHistoryKeys?.find(isIt) ?? trust.historyPublicKey;
 }
 
 function checkSameSize(found: TreeHead, seen: TreeHead | undefined): void {

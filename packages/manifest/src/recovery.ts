@@ -34,6 +34,7 @@ import {
   SIGNATURE_BYTES,
   writeDigest,
 } from './records.ts';
+import { HistoryKeys } from './seed-link.ts';
 
 const RECOVERY_LABEL = 'witan/recovery/v1';
 const SLOT_BYTES_MAX = 63;
@@ -131,7 +132,7 @@ export function decodeSignedRecovery(bytes: Uint8Array): SignedRecovery {
  * goes on from an earlier state than the one before it.
  *
  * @param recoveries of one cluster, oldest first
- * @param historyPublicKey DER SubjectPublicKeyInfo
+ * @param history DER SubjectPublicKeyInfo; or several keys, of which each has its time
  * @returns the hash of the newest; `NO_TRANSITION` for none
  * @throws ManifestError RECOVERY_LINK_BROKEN, RECOVERY_GOES_BACK, RECOVERY_SIGNATURE_INVALID,
  *   RECOVERIES_TOO_MANY
@@ -139,9 +140,10 @@ export function decodeSignedRecovery(bytes: Uint8Array): SignedRecovery {
 export function verifyRecoveries(
   recoveries: readonly SignedRecovery[],
   cluster: ClusterId,
-  historyPublicKey: Uint8Array,
+  history: Uint8Array | HistoryKeys,
   crypto: Crypto,
 ): Sha256Hex {
+  const keys = history instanceof HistoryKeys ? history : HistoryKeys.single(history);
   if (recoveries.length > RECOVERIES_MAX) {
     const fields = { path: 'recoveries', expected: RECOVERIES_MAX, found: recoveries.length };
     throw new ManifestError('RECOVERIES_TOO_MANY', fields);
@@ -150,7 +152,8 @@ export function verifyRecoveries(
   for (const [index, { recovery, signature }] of recoveries.entries()) {
     const path = itemPath('recoveries', index);
     checkLink(recovery, recoveries[index - 1]?.recovery, cluster, head, path);
-    if (!isRecoverySignatureValid({ recovery, signature }, historyPublicKey, crypto)) {
+    const publicKey = keys.ofRecovery(recovery.epoch);
+    if (!isRecoverySignatureValid({ recovery, signature }, publicKey, crypto)) {
       const fields = { path, expected: 'a signature by the history key', found: 'another' };
       throw new ManifestError('RECOVERY_SIGNATURE_INVALID', fields);
     }

@@ -3,7 +3,14 @@
  * transition in force, and how many rotation steps there were before. So an approval is good for
  * one step, and neither elsewhere nor later for another.
  */
-import { CanonicalWriter, type ClusterId, type Epoch, type Sha256Hex } from '@witan/core';
+import {
+  CanonicalWriter,
+  IdError,
+  sha256Hex,
+  type ClusterId,
+  type Epoch,
+  type Sha256Hex,
+} from '@witan/core';
 import { isLabel } from './names.ts';
 import { writeDigest } from './records.ts';
 
@@ -23,7 +30,11 @@ export type RotationStep =
       readonly step: CaStep;
       /** Do not wait for workloads that hold only what went before. */
       readonly force: boolean;
-    };
+    }
+  /** The next seed is drawn and handed out, or the former one is forgotten. */
+  | { readonly target: 'seed'; readonly step: 'prepare' | 'retire' }
+  /** The seed with this commitment is in force from now on; see seed-link.ts. */
+  | { readonly target: 'seed'; readonly step: 'activate'; readonly commitment: Sha256Hex };
 
 /** Where in a history a step is taken. */
 export interface RotationSubject {
@@ -45,7 +56,10 @@ export function rotationBytes(subject: RotationSubject): Uint8Array {
   return writer.u64(subject.number).text(rotationText(subject.step)).finish();
 }
 
-/** A step in one line: `secret db`, `sealing`, `mesh-ca activate`, `root retire force`. */
+/**
+ * A step in one line: `secret db`, `sealing`, `mesh-ca activate`, `root retire force`, `seed
+ * prepare`, `seed activate` with the commitment as 64 hex digits.
+ */
 export function rotationText(step: RotationStep): string {
   switch (step.target) {
     case 'secret':
@@ -55,6 +69,8 @@ export function rotationText(step: RotationStep): string {
     case 'root':
     case 'mesh-ca':
       return `${step.target} ${step.step}${step.force ? ' force' : ''}`;
+    case 'seed':
+      return step.step === 'activate' ? `seed activate ${step.commitment}` : `seed ${step.step}`;
     default:
       return step satisfies never;
   }
@@ -72,8 +88,22 @@ export function rotationOfText(text: string): RotationStep | undefined {
   if (target === 'secret') {
     return third === undefined && isLabel(second) ? { target, name: second } : undefined;
   }
+  if (target === 'seed') return seedStepOf(second, third);
   const isCa = target === 'root' || target === 'mesh-ca';
   const isStep = second === 'prepare' || second === 'activate' || second === 'retire';
   if (!isCa || !isStep || (third ?? 'force') !== 'force') return undefined;
   return { target, step: second, force: third === 'force' };
+}
+
+function seedStepOf(step: string, commitment: string | undefined): RotationStep | undefined {
+  if (step === 'prepare' || step === 'retire') {
+    return commitment === undefined ? { target: 'seed', step } : undefined;
+  }
+  if (step !== 'activate' || commitment === undefined) return undefined;
+  try {
+    return { target: 'seed', step, commitment: sha256Hex(commitment) };
+  } catch (error) {
+    if (error instanceof IdError) return undefined;
+    throw error;
+  }
 }

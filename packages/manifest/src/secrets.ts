@@ -68,9 +68,14 @@ function integer(
   return located === undefined ? otherwise : readInteger(located, least, most);
 }
 
-/** The versions of a secret that a workload receives, the current one first. */
-export function versionsOf(grant: SecretGrant, rotatedTo: number): readonly number[] {
+/**
+ * The versions of a secret that a workload receives, the current one first.
+ *
+ * @param rotatedTo to which version it was rotated; 0 for never
+ * @param least the lowest version that there still is: older ones went with their seed
+ */
+export function versionsOf(grant: SecretGrant, rotatedTo: number, least = 1): readonly number[] {
   const current = Math.max(grant.version, rotatedTo);
-  const oldest = Math.max(1, current - grant.keep);
+  const oldest = Math.max(least, current - grant.keep);
   return Array.from({ length: current - oldest + 1 }, (_, at) => current - at);
 }

@@ -19,7 +19,13 @@ import {
   type Sha256Hex,
   type UnixMillis,
 } from '@witan/core';
-import { compareApprovals, readApproval, writeApproval, type Approval } from './approvals.ts';
+import {
+  compareApprovals,
+  distinctApprovals,
+  readApproval,
+  writeApproval,
+  type Approval,
+} from './approvals.ts';
 import { ManifestError } from './errors.ts';
 import { APPROVALS_MAX, SIGNED_TRANSITION_BYTES_MAX } from './limits.ts';
 import {
@@ -70,19 +76,13 @@ export interface NextTransition {
 
 /** Builds the transition that follows; the one way to do so, for leader and replicas alike. */
 export function nextTransition(next: NextTransition): Transition {
-  const approvals = new Map<Sha256Hex, Approval>();
-  for (const approval of next.approvals) {
-    if (!approvals.has(approval.ownerFingerprint)) {
-      approvals.set(approval.ownerFingerprint, approval);
-    }
-  }
   return {
     clusterId: next.clusterId,
     epoch: next.epoch,
     generation: generation(next.previousGeneration + 1),
     manifestDigest: next.manifestDigest,
     previous: next.previous,
-    approvals: [...approvals.values()].toSorted(compareApprovals),
+    approvals: distinctApprovals(next.approvals),
     timeMs: next.timeMs,
   };
 }

@@ -9,6 +9,7 @@ import type { Floor, FloorVerdict } from './high-water-mark.ts';
 import type { VerifiedHistory } from './history.ts';
 import { itemPath } from './path.ts';
 import { NO_TRANSITION } from './records.ts';
+import type { HistoryKeys } from './seed-link.ts';
 import { recoveryHash, verifyRecoveries, type Recovery, type SignedRecovery } from './recovery.ts';
 
 /** Recoveries whose links, signatures and place in the history were checked. */
@@ -30,7 +31,7 @@ export interface SeenRecovery {
  * Checks the chain of recoveries, and each against the transitions: it went on from one of them,
  * those up to it are of an earlier epoch, and those after it are not.
  *
- * @param history verified, of the same cluster and under the same key
+ * @param history verified, of the same cluster and under the same keys
  * @param current the epoch of the mark that vouches for both
  * @throws ManifestError as `verifyRecoveries`; RECOVERY_OFF_HISTORY, RECOVERY_EPOCH_DIFFERS
  */
@@ -38,10 +39,10 @@ export function verifyRecoveriesOf(
   history: VerifiedHistory,
   recoveries: readonly SignedRecovery[],
   current: { readonly clusterId: ClusterId; readonly epoch: Epoch },
-  historyPublicKey: Uint8Array,
+  keys: Uint8Array | HistoryKeys,
   crypto: Crypto,
 ): VerifiedRecoveries {
-  verifyRecoveries(recoveries, current.clusterId, historyPublicKey, crypto);
+  verifyRecoveries(recoveries, current.clusterId, keys, crypto);
   for (const [index, { recovery }] of recoveries.entries()) {
     checkPlace(history, recovery, itemPath('recoveries', index));
   }

@@ -13,7 +13,9 @@ export type ReplicaErrorCode =
   | 'REPLICA_NO_CLUSTER'
   | 'REPLICA_NO_SUCCESSOR'
   | 'REPLICA_NOT_RECOVERING'
-  | 'REPLICA_RECORDS_UNREADABLE';
+  | 'REPLICA_RECORDS_UNREADABLE'
+  | 'REPLICA_SEED_MISSING'
+  | 'REPLICA_SEEDS_MALFORMED';
 
 /** What the driver could not do, and what is known about it. */
 export class ReplicaError extends CodedError<ReplicaErrorCode> {

@@ -27,6 +27,8 @@ export type {
   PeerCalls,
   Scheduler,
   Seed,
+  SeedDelivery,
+  SeedReceipt,
   SnapshotOutcome,
   SnapshotParcel,
   SnapshotTransfer,
@@ -70,6 +72,14 @@ export { RaftEngine } from './raft/raft-engine.ts';
 export { DEFAULT_TUNING, type EngineTuning } from './raft/tuning.ts';
 export type { Phase, ReplicaOptions } from './replica-options.ts';
 export { Replica } from './replica.ts';
+export {
+  decodeSeeds,
+  encodeSeeds,
+  seedDigest,
+  seedInForce,
+  type HeldSeed,
+  type SeedChain,
+} from './life/seed-chain.ts';
 export { isSameLife } from './standing.ts';
 export type {
   ArrivedSnapshot,

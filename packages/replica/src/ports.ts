@@ -5,6 +5,7 @@
 import type { Secret, SlotName, IncarnationId } from '@witan/core';
 import type { RecoveryNotice } from './recovery/ports.ts';
 import type {
+  ClusterLife,
   ConfirmAnswer,
   ConfirmRequest,
   Genesis,
@@ -72,8 +73,17 @@ export interface KeyGenerations {
   ): { readonly generation: number; readonly afterIndex: number } | undefined;
   /** All generations, sealed for whoever holds the seed. */
   seal(): Uint8Array;
-  /** Takes up what `seal` gave. @throws CodedError when no member of this cluster sealed it */
-  open(sealed: Uint8Array): void;
+  /**
+   * Takes up what `seal` gave.
+   *
+   * @param candidates seeds that may have come into force before it was sealed
+   * @throws CodedError when no member of this cluster sealed it
+   */
+  open(sealed: Uint8Array, candidates?: readonly Secret[]): void;
+  /** Seals under a later seed from now on. @param salt 32 bytes, not secret, alike everywhere */
+  beginUnder(number: number, seed: Secret, salt: Uint8Array): void;
+  /** Forgets the seeds before the one in force, and what derives from them. */
+  forgetFormer(): void;
 }
 
 /** Sends Raft messages. May lose, delay and reorder them; never changes or invents any (I1). */
@@ -100,6 +110,20 @@ export interface SnapshotTransfer {
 /** `unsupported`: the other side takes no snapshots beside messages; it gets it as a message. */
 export type SnapshotOutcome = 'arrived' | 'failed' | 'unsupported';
 
+/** The next seed, on its way from the leader to a member. Over attested channels only (I1). */
+export interface SeedDelivery extends ClusterLife {
+  /** Its number. */
+  readonly number: number;
+  /** 32 bytes. */
+  readonly seed: Secret;
+}
+
+/** Whether a member holds the seed now, or why not. */
+export interface SeedReceipt {
+  readonly accepted: boolean;
+  readonly code: string;
+}
+
 /** Where an answer came from: the identity that the channel proved. */
 export interface Answer<Value> {
   readonly from: IncarnationId;
@@ -117,6 +141,12 @@ export interface PeerCalls {
   join(slot: SlotName, request: JoinRequest): Promise<Answer<JoinAnswer>>;
   /** Absent where former logs are not reused. */
   confirmLog?(slot: SlotName, request: ConfirmRequest): Promise<Answer<ConfirmAnswer>>;
+  /** Hands the next seed to a member. Absent where seeds are not rotated. */
+  deliverSeed?(
+    slot: SlotName,
+    receiver: IncarnationId,
+    delivery: SeedDelivery,
+  ): Promise<SeedReceipt>;
   /**
    * Tells a replica without a working cluster what one holds, and is told the same.
    *
@@ -129,5 +159,5 @@ export interface PeerCalls {
   ): Promise<Answer<RecoveryNotice>>;
 }
 
-/** A cluster's root secret, as the driver carries it: it never looks inside. */
+/** A cluster's root secrets as one value; see life/seed-chain.ts for what is inside. */
 export type Seed = Secret;

@@ -1,5 +1,5 @@
 /** What a replica is made from, and where in its life it can be. */
-import type { ClusterId, Crypto, Epoch, Random, SlotName } from '@witan/core';
+import type { ClusterId, Crypto, Epoch, Random, Secret, SlotName } from '@witan/core';
 import type { StateMachineOptions } from '@witan/state-machine';
 import type { DurableLog, Keyring, PeerCalls, Scheduler, Seed } from './ports.ts';
 import type { EngineTuning } from './raft/tuning.ts';
@@ -23,6 +23,8 @@ export interface ReplicaOptions<ReferenceValues> extends PeerSending, FormerLogS
   readonly recovery: RecoveryPorts;
   readonly openKeyring: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => Keyring;
   readonly openDurableLog: (seed: Seed, clusterId: ClusterId, epoch: Epoch) => DurableLog;
+  /** DER SubjectPublicKeyInfo of a seed's history key. Absent where seeds are not rotated. */
+  readonly historyPublicKey?: (seed: Secret, clusterId: ClusterId) => Uint8Array;
   readonly crypto: Crypto;
   readonly random: Random;
   readonly machine: StateMachineOptions<ReferenceValues>;

@@ -190,6 +190,25 @@ describe('a cluster that lost its majority', () => {
   });
 });
 
+describe('a log under a former seed', () => {
+  it('does not go before one under the seed in force, however far it claims to reach (I4)', () => {
+    const rotated = { seedNumber: 2 };
+    // The host knows the former seed: it can make two disks that agree, with voters of its own.
+    const forged = { seedNumber: 1, term: 900, index: 9_000, voters: [voter(1, 5), voter(2, 5)] };
+    const made = [1, 2].map((slot) =>
+      report(slot, held(slot, { ...forged, incarnation: voter(slot, 5).incarnation })),
+    );
+    expect(obstacle({ reports: [report(0, held(0, rotated)), ...made] })).toEqual({
+      code: 'STATE_MISSING',
+      slots: ['witan-1', 'witan-2'],
+    });
+    const reports = [0, 1, 2].map((slot) => report(slot, held(slot, rotated)));
+    const old = report(0, held(0, rotated), held(0, { ...forged, epoch: epoch(7) }));
+    const decision = decide({ reports: [old, ...reports.slice(1)] });
+    expect(decision.kind === 'open' ? decision.best.seedNumber : 'shut').not.toBe(1);
+  });
+});
+
 describe('in a joint configuration', () => {
   const joint = { voters: [voter(0), voter(1), voter(2, 1)], votersOutgoing: lastVoters };
 

@@ -21,6 +21,12 @@ class CountingGenerations implements KeyGenerations {
   open(): void {
     this.count += 0;
   }
+  beginUnder(): void {
+    this.count += 1;
+  }
+  forgetFormer(): void {
+    this.count += 0;
+  }
 }
 
 function desk(isNewEpoch = false) {

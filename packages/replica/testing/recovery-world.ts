@@ -14,6 +14,7 @@ import {
 } from '@witan/core';
 import { approvalBytes, manifestDigest, recoveryBytes, type Floor } from '@witan/manifest';
 import {
+  decodeSeeds,
   replayDurableLog,
   type FormerLog,
   type PeerIdentity,
@@ -235,8 +236,12 @@ export class RecoveryWorld extends World {
       disks: {
         claims: () => Promise.resolve([]),
         open: (seed: Seed) => {
-          const isIt = Buffer.from(seed.expose()).equals(this.#seed ?? new Uint8Array(0));
-          return Promise.resolve(isIt ? own.map(logOf) : []);
+          const { seeds, candidates } = decodeSeeds(seed);
+          const given = [...seeds.map((held) => held.seed), ...candidates];
+          const it = given.find((one) =>
+            Buffer.from(one.expose()).equals(this.#seed ?? new Uint8Array(0)),
+          );
+          return Promise.resolve(it === undefined ? [] : own.map((of) => logOf(of, it)));
         },
       },
       sign: (_seed, recovery) => ({
@@ -248,8 +253,8 @@ export class RecoveryWorld extends World {
   }
 }
 
-function logOf({ incarnation, clusterId, epoch: number, disk }: Journal): FormerLog {
+function logOf({ incarnation, clusterId, epoch: number, disk }: Journal, seed: Seed): FormerLog {
   const { snapshot, records } = disk.kept;
   const state = replayDurableLog(snapshot, records, sha256);
-  return { incarnation, clusterId, epoch: epoch(number), state, keyring: markingKeyring };
+  return { incarnation, clusterId, epoch: epoch(number), state, seed, keyring: markingKeyring };
 }

@@ -24,9 +24,11 @@ import {
   type PeerIdentity,
   type RecoveryPorts,
   type ReplicaOptions,
+  type SeedReceipt,
   type Seed,
   type Standing,
 } from '@witan/replica';
+import type { SeedDesk } from '../src/life/seed-desk.ts';
 import { RecordingDisk, VirtualScheduler, seededRandom } from '@witan/testkit';
 import type { ParseReferenceValues } from '@witan/manifest';
 import { nodeIdOf, STATE_VERSION } from '@witan/state-machine';
@@ -77,6 +79,10 @@ function formerLogOf(disk: FormerDisk | undefined): Pick<ReplicaOptions<unknown>
 export interface Surroundings {
   readonly crypto?: Crypto;
   readonly parseReferenceValues?: ParseReferenceValues<unknown>;
+  /** See `ReplicaOptions`. */
+  readonly historyPublicKey?: NonNullable<ReplicaOptions<unknown>['historyPublicKey']>;
+  /** Whether the next seed does not arrive. */
+  readonly losesSeeds?: (from: PeerIdentity, to: PeerIdentity) => boolean;
   readonly recoveryOf?: (slot: SlotName) => RecoveryPorts;
   /** Seals what an incarnation writes; without it bytes are only marked. */
   readonly openKeyring?: (
@@ -234,6 +240,14 @@ export class World {
             if (cluster === undefined) return { kind: 'not-leader' };
             return cluster.confirmLog(request, self.incarnation);
           }),
+        deliverSeed: async (slot, receiver, delivery) => {
+          const answer = await this.#call(self, slot, (node) => {
+            const isLost = this.#surroundings.losesSeeds?.(self, node.self) === true;
+            if (node.self.incarnation !== receiver || isLost) throw new Error('lost');
+            return seedTaken(node.replica.cluster, delivery, self.incarnation);
+          });
+          return answer.value;
+        },
         recover: (slot, receiver, notice) =>
           this.#call(self, slot, (node) => {
             if (node.self.incarnation !== receiver) throw new Error('another incarnation');
@@ -249,6 +263,9 @@ export class World {
         this.#surroundings.onDisk?.(self, clusterId, epoch, own);
         return own;
       },
+      ...(this.#surroundings.historyPublicKey && {
+        historyPublicKey: this.#surroundings.historyPublicKey,
+      }),
       crypto: this.#surroundings.crypto ?? testCrypto,
       random: this.#random,
       machine: {
@@ -283,4 +300,11 @@ export class World {
     });
     return true;
   }
+}
+
+function seedTaken(
+  cluster: Replica<unknown>['cluster'],
+  ...delivered: Parameters<SeedDesk['delivered']>
+): SeedReceipt {
+  return cluster?.seeds.delivered(...delivered) ?? { accepted: false, code: 'NO_CLUSTER' };
 }

@@ -43,8 +43,15 @@ import { StateMachineError } from './errors.ts';
 import * as limits from './limits.ts';
 import { readStep } from './rotations.ts';
 import { readUseVersion, writeUseVersion, type UseVersionCommand } from './versions.ts';
+import {
+  readSeedParts,
+  writeSeedParts,
+  type SeedCandidateCommand,
+  type SeedParts,
+} from './seed-commands.ts';
+import { readCandidate, writeCandidate } from './seeds.ts';
 
-export type { ApproveCommand, UseVersionCommand, WithdrawCommand };
+export type { ApproveCommand, SeedParts, UseVersionCommand, WithdrawCommand };
 
 const COMMAND_LABEL = 'witan/command/v1';
 
@@ -138,6 +145,8 @@ export interface RotateCommand {
   readonly timeMs: UnixMillis;
   /** DER; what the leader made for this step, see `certificateCountOf`. */
   readonly certificates: readonly Uint8Array[];
+  /** What the leader made for `seed activate`, and only then. */
+  readonly seed?: SeedParts;
 }
 
 /** Changes nothing. */
@@ -147,7 +156,12 @@ export interface NoopCommand {
 
 /** Everything that can be in the log, apart from membership changes. */
 export type Command =
-  KeyedCommand | ApproveCommand | WithdrawCommand | UseVersionCommand | NoopCommand;
+  | KeyedCommand
+  | ApproveCommand
+  | WithdrawCommand
+  | UseVersionCommand
+  | SeedCandidateCommand
+  | NoopCommand;
 /** Commands that a client may retry under the same key. */
 export type KeyedCommand =
   SetManifestCommand | IssueCertificateCommand | ChangeSlotsCommand | RotateCommand;
@@ -161,6 +175,7 @@ const KINDS: readonly Command['kind'][] = [
   'approve',
   'withdraw',
   'use-version',
+  'seed-candidate',
 ];
 
 /** The canonical encoding of a command. */
@@ -199,13 +214,18 @@ export function encodeCommand(command: Command): Uint8Array {
     case 'rotate':
       writeHex(writer, command.requestKey);
       writeHex(writer, command.previousTransition);
-      return writer
+      writer
         .u64(command.number)
         .text(rotationText(command.step))
         .list(command.approvals, writeApproval)
         .u64(command.timeMs)
-        .list(command.certificates, (to, der) => to.bytes(der))
-        .finish();
+        .list(command.certificates, (to, der) => to.bytes(der));
+      // Without a presence byte: other steps are as they were before seeds could be rotated.
+      if (command.seed !== undefined) writeSeedParts(writer, command.seed);
+      return writer.finish();
+    case 'seed-candidate':
+      writeCandidate(writer, command.candidate);
+      return writer.finish();
     case 'change-slots':
       writeHex(writer, command.requestKey);
       writeHex(writer, command.previousTransition);
@@ -249,6 +269,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
         return readWithdraw(reader);
       case 'use-version':
         return readUseVersion(reader);
+      case 'seed-candidate':
+        return { kind, candidate: readCandidate(reader) };
       case undefined:
         throw badValue('another kind of command');
       default:
@@ -305,7 +327,7 @@ function readRecorded(reader: CanonicalReader): IssueCertificateCommand['recorde
 }
 
 function readRotate(reader: CanonicalReader): RotateCommand {
-  return {
+  const parts: RotateCommand = {
     kind: 'rotate',
     requestKey: readKey(reader),
     previousTransition: sha256Hex(readHex(reader, 32)),
@@ -317,6 +339,7 @@ function readRotate(reader: CanonicalReader): RotateCommand {
       from.bytes(limits.CERTIFICATE_BYTES_MAX),
     ),
   };
+  return reader.bytesLeft === 0 ? parts : { ...parts, seed: readSeedParts(reader) };
 }
 
 function readChangeSlots(reader: CanonicalReader): ChangeSlotsCommand {

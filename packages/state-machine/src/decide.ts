@@ -10,6 +10,7 @@ import type { ProposalTable } from './proposals.ts';
 import type { RequestTable } from './request-table.ts';
 import type { CommandResult } from './results.ts';
 import { decideRotate } from './rotate.ts';
+import { decideSeedCandidate } from './rotate-seed.ts';
 import { decideSetManifest } from './set-manifest.ts';
 import { decideChangeSlots } from './slot-changes.ts';
 import { decideUseVersion } from './versions.ts';
@@ -55,6 +56,9 @@ export function decideCommand<ReferenceValues>(
   if (command.kind === 'withdraw') {
     return { ...none, command, ...decideWithdraw(view, proposals, command, crypto) };
   }
+  if (command.kind === 'seed-candidate') {
+    return { ...none, ...decideSeedCandidate(view, command.candidate, crypto) };
+  }
   const { requestKey } = command;
   const digest = requestDigest(command, crypto);
   const earlier = requests.get(requestKey);
@@ -74,8 +78,8 @@ export function decideCommand<ReferenceValues>(
       return { ...keyed, result, ...(change && { slots: change }) };
     }
     case 'rotate': {
-      const { result, record } = decideRotate(view, proposals, command, index, crypto);
-      const rotation = record && { record, certificates: command.certificates };
+      const { result, record, seed } = decideRotate(view, proposals, command, index, crypto);
+      const rotation = record && { record, certificates: command.certificates, seed };
       return { ...keyed, result, ...(rotation && { rotation }) };
     }
     case 'set-manifest': {

@@ -25,6 +25,7 @@ const SINCE: Readonly<Record<string, number>> = {
   // Any build of before might be the member; some of them had none of these.
   'change-slots': 1,
   rotate: 1,
+  'seed-candidate': 1,
   approve: 1,
   withdraw: 1,
   'use-version': 1,

@@ -33,6 +33,8 @@ export type { HeldView, HoldersLeft } from './held-certificates.ts';
 export type { Revocation } from './revocations.ts';
 export { heldSinceBefore } from './rotate.ts';
 export type { CaState, RootLink, RotationRecord, RotationsView } from './rotations.ts';
+export { seedDependencies, seedHoldersMissing, seedLinkFor } from './rotate-seed.ts';
+export type { SeedCandidate, SeedRecord, SeedsView } from './seeds.ts';
 export type { SlotChange } from './slot-changes.ts';
 export * from './state-machine.ts';
 export { STATE_VERSION, versionNeeded, type Needing } from './features.ts';

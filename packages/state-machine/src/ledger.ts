@@ -14,23 +14,27 @@ import {
   type Sha256Hex,
 } from '@witan/core';
 import {
+  checkSeedApprovals,
   decodeSignedRecovery,
   decodeSignedTransition,
   encodeSignedRecovery,
   encodeSignedTransition,
   manifestDigest,
   MANIFEST_BYTES_MAX,
+  HistoryKeys,
   NO_TRANSITION,
   parseManifest,
   RECOVERIES_MAX,
   recoveryHash,
   SIGNED_RECOVERY_BYTES_MAX,
   SIGNED_TRANSITION_BYTES_MAX,
+  transitionHash,
   TRANSITIONS_MAX,
   verifyHistory,
   verifyRecoveries,
   type ParseReferenceValues,
   type SignedRecovery,
+  type SignedSeedLink,
   type SignedTransition,
   type ValidatedManifest,
 } from '@witan/manifest';
@@ -143,6 +147,11 @@ export class Ledger<ReferenceValues> {
     this.#manifestBytes.delete(oldestDropped(transition.generation));
   }
 
+  /** New shares for the owners in force, because the seed is another. */
+  reshared(shares: GivenShares): void {
+    this.#shares = shares;
+  }
+
   /** @param signed verified, and made for this history */
   recovered(signed: SignedRecovery, crypto: Crypto): void {
     assert(signed.recovery.previous === this.#recoveryHead, 'a recovery builds on the newest (I7)');
@@ -160,7 +169,7 @@ export class Ledger<ReferenceValues> {
     writeShares(writer, this.#shares);
   }
 
-  /** Checks the whole history again: links, numbers, signatures and the digests of manifests. */
+  /** Reads a history, which has to be verified before anything is made of it. */
   static read<ReferenceValues>(
     reader: CanonicalReader,
     context: LedgerContext<ReferenceValues>,
@@ -174,19 +183,41 @@ export class Ledger<ReferenceValues> {
     const { clusterId, epoch } = newest.transition;
     if (clusterId !== context.clusterId) throw badValue('a history of another cluster');
     if (epoch > context.epoch) throw badValue('a history of a later epoch');
-    const founding: FoundingKeys = {
+    ledger.#founding = {
       rootCertificate: reader.bytes(limits.CERTIFICATE_BYTES_MAX),
       historyPublicKey: reader.bytes(limits.PUBLIC_KEY_BYTES_MAX),
     };
-    ledger.#head = verifyHistory(transitions, founding.historyPublicKey, context.crypto).head;
-    ledger.#founding = founding;
+    ledger.#head = transitionHash(newest.transition, context.crypto);
     ledger.#meshCaCertificate = reader.bytes(limits.CERTIFICATE_BYTES_MAX);
     for (const signed of transitions) ledger.#transitions.push(signed);
     const manifest = ledger.#readManifests(reader, context);
     const { version } = context;
-    if (version >= 2) ledger.#readRecoveries(reader, context, founding.historyPublicKey);
+    if (version >= 2) ledger.#readRecoveries(reader);
     ledger.#shares = readShares(version >= 3 ? reader : undefined, clusterId, manifest);
     return ledger;
+  }
+
+  /**
+   * Checks the whole history again: links, numbers and signatures.
+   *
+   * @param links how the history key came from the first one
+   * @throws ManifestError, CanonicalError
+   */
+  verify(links: readonly SignedSeedLink[], context: LedgerContext<ReferenceValues>): void {
+    const { clusterId, epoch, crypto, version } = context;
+    const founding = this.#founding?.historyPublicKey;
+    if (founding === undefined) {
+      if (links.length > 0) throw badValue('links between seeds without a history');
+      return;
+    }
+    const keys = HistoryKeys.verified(founding, links, clusterId, crypto);
+    const history = verifyHistory(this.#transitions, keys, crypto);
+    // Only their place: manifests that are no longer kept cannot vouch for approvals.
+    checkSeedApprovals(keys.links, history, () => undefined, crypto);
+    if (version < 2) return;
+    this.#recoveryHead = verifyRecoveries(this.#recoveries, clusterId, keys, crypto);
+    const newest = this.#recoveries.at(-1)?.recovery.epoch ?? FIRST_EPOCH;
+    if (newest !== epoch) throw badValue('an epoch that no recovery began');
   }
 
   #readManifests(
@@ -213,17 +244,10 @@ export class Ledger<ReferenceValues> {
     return manifest;
   }
 
-  #readRecoveries(
-    reader: CanonicalReader,
-    { clusterId, epoch, crypto }: LedgerContext<ReferenceValues>,
-    historyPublicKey: Uint8Array,
-  ): void {
+  #readRecoveries(reader: CanonicalReader): void {
     const recoveries = reader.list(RECOVERIES_MAX, (from) =>
       decodeSignedRecovery(from.bytes(SIGNED_RECOVERY_BYTES_MAX)),
     );
-    this.#recoveryHead = verifyRecoveries(recoveries, clusterId, historyPublicKey, crypto);
-    const newest = recoveries.at(-1)?.recovery.epoch ?? FIRST_EPOCH;
-    if (newest !== epoch) throw badValue('an epoch that no recovery began');
     this.#recoveries.push(...recoveries);
   }
 }

@@ -3,12 +3,22 @@ import { assert, type CanonicalReader, type CanonicalWriter } from '@witan/core'
 import type { NewGeneration } from './ledger.ts';
 import type { IssuedIdentity } from './results.ts';
 import { Revocations } from './revocations.ts';
+import type { GivenShares } from './recovery-shares.ts';
 import { Rotations, type RotationRecord } from './rotations.ts';
+import type { SeedCandidate, SeedRecord, Seeds } from './seeds.ts';
 
 /** A step that was decided, with what it brings. */
 export interface Rotation {
   readonly record: RotationRecord;
   readonly certificates: readonly Uint8Array[];
+  /** With `seed activate`. */
+  readonly seed?: ActivatedSeed | undefined;
+}
+
+/** A seed that comes into force, and its shares. */
+export interface ActivatedSeed {
+  readonly record: SeedRecord;
+  readonly shares: GivenShares;
 }
 
 export class Lifecycle {
@@ -25,7 +35,7 @@ export class Lifecycle {
 
   /** @param inUse the certificates in force before the step */
   rotated(
-    { record, certificates }: Rotation,
+    { record, certificates, seed }: Rotation,
     inUse: {
       readonly rootCertificate: Uint8Array | undefined;
       readonly meshCaCertificate: Uint8Array | undefined;
@@ -34,6 +44,24 @@ export class Lifecycle {
     const { rootCertificate: root, meshCaCertificate: meshCa } = inUse;
     assert(root !== undefined && meshCa !== undefined, 'rotations follow a manifest');
     this.rotations.append(record, certificates, { root, meshCa });
+    const { step, index } = record;
+    if (step.target !== 'seed') return;
+    const { seeds } = this.rotations;
+    if (step.step === 'prepare') seeds.prepared(index);
+    else if (step.step === 'retire') seeds.retired(index);
+    else {
+      assert(seed !== undefined, 'a seed comes into force with its link');
+      seeds.activated(seed.record);
+    }
+  }
+
+  /** Whoever held the next seed may be gone with what was lost. */
+  recovered(): void {
+    this.rotations.seeds.recovered();
+  }
+
+  candidateRecorded(candidate: SeedCandidate): void {
+    this.rotations.seeds.recorded(candidate);
   }
 
   manifestSet(
@@ -52,8 +80,8 @@ export class Lifecycle {
   }
 
   /** @param reader absent for a snapshot from before there was any of this */
-  static read(reader: CanonicalReader | undefined): Lifecycle {
+  static read(reader: CanonicalReader | undefined, seeds: Seeds): Lifecycle {
     if (reader === undefined) return new Lifecycle();
-    return new Lifecycle(Rotations.read(reader), Revocations.read(reader));
+    return new Lifecycle(Rotations.read(reader, seeds), Revocations.read(reader));
   }
 }

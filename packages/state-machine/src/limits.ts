@@ -32,6 +32,10 @@ export const PUBLIC_KEY_BYTES_MAX: number = 1024;
 export const ROTATIONS_MAX: number = 4096;
 /** Certificates that one step of a rotation brings. */
 export const ROTATION_CERTIFICATES_MAX: number = 2;
+/** Different secrets in one manifest: as many as its size lets in. */
+export const SECRET_NAMES_MAX: number = 65_536;
+/** A secret's name, in bytes. */
+export const SECRET_NAME_BYTES_MAX: number = 63;
 /** Changes with too few approvals yet that one owner may have opened at a time. */
 export const PROPOSALS_PER_OWNER_MAX: number = 2;
 /** Changes whose approval one owner may withdraw under one manifest. */

@@ -108,7 +108,9 @@ function leavesOfIssuance(
   const grants = after.manifest?.workloads.get(workload)?.secrets ?? [];
   const secrets = grants.flatMap((grant) => {
     const { name } = grant;
-    return versionsOf(grant, after.rotations.secretVersion(name)).map((version) => ({
+    const { rotations } = after;
+    const least = rotations.seeds.leastVersion(name);
+    return versionsOf(grant, rotations.secretVersion(name), least).map((version) => ({
       name,
       version,
     }));

@@ -8,7 +8,7 @@ import {
   type Epoch,
   type Sha256Hex,
 } from '@witan/core';
-import type { Recovery } from '@witan/manifest';
+import type { HistoryKeys, Recovery } from '@witan/manifest';
 import type { Proposed } from './approve.ts';
 import { AuditLog } from './audit-log.ts';
 import { decodeWith, readHex, writeHex } from './codec.ts';
@@ -24,6 +24,7 @@ import { Membership } from './membership.ts';
 import type { SnapshotOptions } from './options.ts';
 import { ProposalTable, type Withdrawal } from './proposals.ts';
 import { RequestTable } from './request-table.ts';
+import { Seeds, type SeedCandidate } from './seeds.ts';
 import type { CommandResult } from './results.ts';
 import type { SlotChange } from './slot-changes.ts';
 import { Versions, type UseVersionCommand } from './versions.ts';
@@ -31,7 +32,7 @@ import type { StateView } from './view.ts';
 
 /**
  * Of a snapshot. Version 2 added recoveries, 3 recovery shares, 4 changes of slots, 5 rotations, 6
- * the audit log, 7 what waits for approvals, 8 the state version in use.
+ * the audit log, 7 what waits for approvals, 8 the state version in use and seeds.
  */
 const SNAPSHOT_VERSION = 8;
 /** What is written while no state version is in use, so that members of before can read it. */
@@ -64,6 +65,7 @@ export interface Decision<ReferenceValues> {
   readonly next: NewGeneration<ReferenceValues> | undefined;
   readonly slots?: SlotChange;
   readonly rotation?: Rotation;
+  readonly candidate?: SeedCandidate;
   readonly proposed?: Proposed;
   readonly withdrawal?: Withdrawal;
   readonly versions?: UseVersionCommand;
@@ -80,7 +82,8 @@ function readParts<ReferenceValues>(
   const { version } = options;
   const membership = Membership.read(reader, version >= 4);
   const ledger = Ledger.read(reader, { clusterId: cluster, epoch: era, ...options });
-  return {
+  const seeds = new Seeds();
+  const parts = {
     clusterId: cluster,
     epoch: era,
     appliedIndex,
@@ -88,11 +91,16 @@ function readParts<ReferenceValues>(
     ledger,
     issued: IssuedTable.read(reader, appliedIndex),
     requests: RequestTable.read(reader, appliedIndex),
-    lifecycle: Lifecycle.read(version >= 5 ? reader : undefined),
+    lifecycle: Lifecycle.read(version >= 5 ? reader : undefined, seeds),
     log: AuditLog.read(reader, options.crypto, version >= 6),
     proposals: version >= 7 ? ProposalTable.read(reader, ledger.head) : new ProposalTable(),
-    versions: version >= 8 ? Versions.read(reader) : new Versions(),
   };
+  if (version >= 8) seeds.restore(reader);
+  const versions = version >= 8 ? Versions.read(reader) : new Versions();
+  // Last, because the signatures are of as many keys as there were seeds.
+  const links = seeds.records.map(({ signed }) => signed);
+  ledger.verify(links, { clusterId: cluster, epoch: era, ...options });
+  return { ...parts, versions };
 }
 
 /**
@@ -131,18 +139,18 @@ export function membershipOf(before: Membership, members: readonly MemberInfo[])
 }
 
 /**
- * The key of a history that a recovery goes on from.
+ * The keys of a history that a recovery goes on from.
  *
  * @throws StateMachineError RECOVERY_MISFIT where it goes on from another state
  */
-export function historyKeyFor(
+export function historyKeysFor(
   { from }: Recovery,
-  state: Pick<StateView<unknown>, 'epoch' | 'appliedIndex' | 'head' | 'historyPublicKey'>,
-): Uint8Array {
+  state: Pick<StateView<unknown>, 'epoch' | 'appliedIndex' | 'head' | 'historyKeys'>,
+): HistoryKeys {
   const found = [from.epoch, from.index, from.transitionHash].join(' ');
   const expected = [state.epoch, state.appliedIndex, state.head].join(' ');
-  const { historyPublicKey } = state;
-  if (historyPublicKey !== undefined && found === expected) return historyPublicKey;
+  const { historyKeys } = state;
+  if (historyKeys !== undefined && found === expected) return historyKeys;
   throw new StateMachineError('RECOVERY_MISFIT', { expected, found });
 }
 
@@ -155,7 +163,8 @@ export function malformed(error: unknown): CommandResult {
 
 /** The canonical encoding of a whole state. */
 export function writeSnapshot<ReferenceValues>(parts: Parts<ReferenceValues>): Uint8Array {
-  const isAnnounced = parts.versions.inUse > 0;
+  const { seeds } = parts.lifecycle.rotations;
+  const isAnnounced = parts.versions.inUse > 0 || !seeds.isUntouched;
   const version = isAnnounced ? SNAPSHOT_VERSION : SNAPSHOT_VERSION_UNANNOUNCED;
   const writer = new CanonicalWriter().u8(version);
   writeHex(writer, parts.clusterId);
@@ -164,7 +173,9 @@ export function writeSnapshot<ReferenceValues>(parts: Parts<ReferenceValues>): U
   for (const part of [membership, ledger, issued, requests, lifecycle, log, proposals]) {
     part.write(writer);
   }
-  if (isAnnounced) versions.write(writer);
+  if (!isAnnounced) return writer.finish();
+  seeds.write(writer);
+  versions.write(writer);
   return writer.finish();
 }
 

@@ -36,16 +36,19 @@ type Owners = Pick<ManifestContent<unknown>, 'owners' | 'recoveryThreshold'>;
  * The shares in force with the next manifest.
  *
  * @param headerBytes what the leader dealt, if anything
+ * @param isSeedNew whether a seed comes into force, of which nobody has a share yet
  */
 export function nextShares(
   cluster: ClusterId,
   given: GivenShares,
   manifest: Owners,
   headerBytes: Uint8Array | undefined,
+  isSeedNew = false,
 ): GivenShares | Refused {
   const { resharing, header } = given;
   const holders = shareHolders(manifest);
-  const isDue = holders !== undefined && (header === undefined || !isDealtTo(header, holders));
+  const isDue =
+    holders !== undefined && (isSeedNew || header === undefined || !isDealtTo(header, holders));
   if (isDue && headerBytes !== undefined) {
     return dealt(headerBytes, { clusterId: cluster, resharing: resharing + 1 }, holders);
   }

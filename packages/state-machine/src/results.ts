@@ -52,6 +52,8 @@ export type PreparationCode =
   | 'RECOVERY_HEADER_UNDUE'
   /** A step of a rotation came with other certificates than it takes. */
   | 'ROTATION_CERTIFICATES_UNFIT'
+  /** A seed came into force without the link to it, or with one that does not fit. */
+  | 'ROTATION_SEED_LINK_UNFIT'
   /** The approval completes a change, which has to be carried out with it. */
   | 'APPROVALS_COMPLETE'
   /** The members are others than those whose versions the leader listed. */
@@ -76,6 +78,14 @@ export type StateRefusalCode =
   | 'ROTATION_STEP_REFUSED'
   /** Valid certificates are from before the step before, and were not renewed since. */
   | 'ROTATION_HOLDERS_LEFT'
+  /** The owners have approved another seed than the one that all members hold. */
+  | 'ROTATION_SEED_COMMITMENT'
+  /** Members are not known to hold the next seed yet. */
+  | 'ROTATION_SEED_HOLDERS_MISSING'
+  /** Something still derives from the former seed. */
+  | 'ROTATION_SEED_NEEDED'
+  /** A candidate is recorded, and somebody holds it. */
+  | 'ROTATION_SEED_CANDIDATE_KNOWN'
   /** The history has reached its limit. */
   | 'HISTORY_FULL'
   /** Approvals are collected once a manifest says who the owners are. */
@@ -158,6 +168,8 @@ export type CommandResult =
   | { readonly kind: 'rotated'; readonly number: number; readonly version: number }
   /** A state version is in use, or was already. */
   | { readonly kind: 'version-in-use'; readonly version: number }
+  /** The next seed is known by its digest, with those who hold it. */
+  | { readonly kind: 'seed-candidate'; readonly number: number }
   | { readonly kind: 'noop' }
   /** The bytes are no command. */
   | { readonly kind: 'malformed'; readonly code: 'COMMAND_MALFORMED'; readonly reason: string };
@@ -177,6 +189,7 @@ const PREPARATION_CODES: ReadonlySet<RefusalCode> = new Set<PreparationCode>([
   'RECOVERY_HEADER_UNFIT',
   'RECOVERY_HEADER_UNDUE',
   'ROTATION_CERTIFICATES_UNFIT',
+  'ROTATION_SEED_LINK_UNFIT',
   'TRANSITION_SIGNATURE_INVALID',
 ]);
 
@@ -199,6 +212,7 @@ export function isRemembered(result: CommandResult): result is RememberedResult 
     case 'serial-taken':
     case 'issued-full':
     case 'version-in-use':
+    case 'seed-candidate':
     case 'noop':
     case 'malformed':
       return false;

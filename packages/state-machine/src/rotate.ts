@@ -14,6 +14,8 @@ import { WITHDRAWN_STEPS_SINCE } from './features.ts';
 import * as limits from './limits.ts';
 import type { ProposalTable } from './proposals.ts';
 import { refused, type CommandResult, type IssuedIdentity, type Refused } from './results.ts';
+import type { ActivatedSeed } from './lifecycle.ts';
+import { activatedSeed, refuseSeedLeft, refuseSeedStep } from './rotate-seed.ts';
 import { certificateCountOf, phaseFor, type RotationRecord } from './rotations.ts';
 import type { StateView } from './view.ts';
 
@@ -21,11 +23,15 @@ type View = Pick<
   StateView<unknown>,
   | 'clusterId'
   | 'epoch'
+  | 'generation'
   | 'head'
+  | 'historyPublicKey'
   | 'issued'
   | 'manifest'
+  | 'members'
   | 'revocationOf'
   | 'rotations'
+  | 'shares'
   | 'slots'
   | 'versions'
 >;
@@ -37,7 +43,11 @@ export function decideRotate(
   command: RotateCommand,
   index: number,
   crypto: Crypto,
-): { readonly result: CommandResult; readonly record?: RotationRecord } {
+): {
+  readonly result: CommandResult;
+  readonly record?: RotationRecord;
+  readonly seed?: ActivatedSeed;
+} {
   const { step, previousTransition, timeMs } = command;
   if (previousTransition !== view.head) {
     const found = previousTransition;
@@ -54,12 +64,15 @@ export function decideRotate(
     const approvals = approvedBy(view, command, content, crypto);
     const unfit = refuseCertificates(command) ?? refuseLeftBehind(view, step, timeMs);
     if (unfit !== undefined) return { result: unfit };
+    const seed = activatedSeed(view, command, { approvals, index, crypto });
+    if (seed !== undefined && 'kind' in seed) return { result: seed };
     const number = view.rotations.records.length + 1;
     const version = versionAfter(view, step);
     const transition = view.head;
     return {
       result: { kind: 'rotated', number, version },
       record: { number, step, version, transition, approvals, timeMs, index },
+      ...(seed && { seed }),
     };
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
@@ -81,7 +94,7 @@ function approvedBy(
 
 /**
  * Why a step may not follow the one before, whoever approves it. Who still holds an earlier
- * certificate is looked at only when the step is taken.
+ * certificate, or not the next seed, is looked at only when the step is taken.
  */
 export function refuseStep(
   view: Pick<View, 'manifest' | 'rotations'>,
@@ -98,6 +111,7 @@ export function refuseStep(
   }
   if (number !== taken) return refused('ROTATION_NUMBER_STALE', 'number', taken, number);
   if (step.target === 'sealing') return undefined;
+  if (step.target === 'seed') return refuseSeedStep(view.rotations, step);
   if (step.target === 'secret') {
     const grants = grantsOf(view, step.name);
     if (grants.length === 0) {
@@ -111,9 +125,13 @@ export function refuseStep(
     step.target === 'root'
       ? [rotations.root, rotations.meshCa]
       : [rotations.meshCa, rotations.root];
-  // One after the other: a bundle holds two of one kind and one of the other.
-  if (ca.phase === phaseFor(step.step) && other.phase === 'idle') return undefined;
-  const found = other.phase === 'idle' ? ca.phase : `the other CA ${other.phase}`;
+  // One after the other: a bundle holds two of one kind and one of the other. And all steps of one
+  // CA under one seed.
+  const isSeedDue = rotations.seeds.phase === 'prepared';
+  const isFree = other.phase === 'idle' && !isSeedDue;
+  if (ca.phase === phaseFor(step.step) && isFree) return undefined;
+  const blocker = isSeedDue ? 'the next seed prepared' : `the other CA ${other.phase}`;
+  const found = isFree ? ca.phase : blocker;
   return refused('ROTATION_STEP_REFUSED', rotationText(step), phaseFor(step.step), found);
 }
 
@@ -129,6 +147,7 @@ function refuseCertificates({ step, certificates }: RotateCommand): Refused | un
  * by the former one alone. Renewal takes its holder along; expiry ends the wait in any case.
  */
 function refuseLeftBehind(view: View, step: RotationStep, timeMs: UnixMillis): Refused | undefined {
+  if (step.target === 'seed') return refuseSeedLeft(view, step);
   if (step.target !== 'root' && step.target !== 'mesh-ca') return undefined;
   if (step.step === 'prepare' || step.force) return undefined;
   const ca = step.target === 'root' ? view.rotations.root : view.rotations.meshCa;
@@ -170,6 +189,8 @@ function versionAfter(view: Pick<View, 'manifest' | 'rotations'>, step: Rotation
     }
     case 'sealing':
       return 0;
+    case 'seed':
+      return rotations.seeds.number + (step.step === 'retire' ? 0 : 1);
     case 'root':
     case 'mesh-ca': {
       const { newest } = step.target === 'root' ? rotations.root : rotations.meshCa;

@@ -10,6 +10,7 @@ import {
   unixMillis,
   type CanonicalReader,
   type CanonicalWriter,
+  type Generation,
   type Sha256Hex,
   type UnixMillis,
 } from '@witan/core';
@@ -25,13 +26,14 @@ import {
 } from '@witan/manifest';
 import { badValue, readHex, writeHex } from './codec.ts';
 import * as limits from './limits.ts';
+import { Seeds, type SeedsView } from './seeds.ts';
 
 /** One step, as it is kept. */
 export interface RotationRecord {
   /** 1 for the first, then one more each. */
   readonly number: number;
   readonly step: RotationStep;
-  /** What the step brought in: a secret's version, or the number of a CA; 0 for sealing keys. */
+  /** What it brought in: a secret's version, the number of a CA or seed; 0 for sealing keys. */
   readonly version: number;
   /** The transition that was in force. */
   readonly transition: Sha256Hex;
@@ -84,15 +86,26 @@ export interface RotationsView {
   readonly meshCa: CaState;
   /** Every change of the root, oldest first; the newest may still be prepared. */
   readonly rootLinks: readonly RootLink[];
+  /** The seeds of the cluster, by what may be known of them. */
+  readonly seeds: SeedsView;
   /** To which version a secret was rotated; 0 for never. */
   secretVersion(name: string): number;
+  /** The seed that a root's key derives from. @param rotation number of the root */
+  seedOfRoot(rotation: number): number;
+  /** The seed that a mesh CA's key derives from. @param rotation 0: as its manifest brought it */
+  seedOfMeshCa(generation: Generation, rotation: number): number;
 }
 
 export class Rotations implements RotationsView {
   readonly #records: RotationRecord[] = [];
   readonly #links: RootLink[] = [];
+  readonly seeds: Seeds;
   #root: CaState = IDLE;
   #meshCa: CaState = IDLE;
+
+  constructor(seeds: Seeds = new Seeds()) {
+    this.seeds = seeds;
+  }
 
   get records(): readonly RotationRecord[] {
     return this.#records;
@@ -114,7 +127,24 @@ export class Rotations implements RotationsView {
     const newest = this.#records.findLast(
       ({ step }) => step.target === 'secret' && step.name === name,
     );
-    return newest?.version ?? 0;
+    return Math.max(newest?.version ?? 0, this.seeds.raisedTo(name));
+  }
+
+  seedOfRoot(rotation: number): number {
+    return this.#seedOf('root', rotation) ?? 1;
+  }
+
+  seedOfMeshCa(generation: Generation, rotation: number): number {
+    return this.#seedOf('mesh-ca', rotation) ?? this.seeds.ofGeneration(generation);
+  }
+
+  /** The seed of a CA that a rotation has made. */
+  #seedOf(target: 'root' | 'mesh-ca', rotation: number): number | undefined {
+    const made = this.#records.find(
+      ({ step, version }) =>
+        step.target === target && step.step === 'prepare' && version === rotation,
+    );
+    return made === undefined ? undefined : this.seeds.atIndex(made.index);
   }
 
   /**
@@ -154,8 +184,8 @@ export class Rotations implements RotationsView {
     writer.list(this.#links, (to, { certificate, cross }) => to.bytes(certificate).bytes(cross));
   }
 
-  static read(reader: CanonicalReader): Rotations {
-    const rotations = new Rotations();
+  static read(reader: CanonicalReader, seeds: Seeds): Rotations {
+    const rotations = new Rotations(seeds);
     const records = reader.list(limits.ROTATIONS_MAX, readRecord);
     for (const [at, { number, approvals }] of records.entries()) {
       if (number !== at + 1) throw badValue('a step of a rotation out of order');
@@ -171,6 +201,15 @@ export class Rotations implements RotationsView {
     rotations.#links.push(...links);
     return rotations;
   }
+}
+
+/** What a step does to the keys that replicas seal with; see `ApplyResult`. */
+export function keysAfter(
+  rotation: { readonly record: Pick<RotationRecord, 'step'> } | undefined,
+): { readonly rekeys: boolean; readonly isSeedNew: boolean } {
+  const { step } = rotation?.record ?? {};
+  const isSeedNew = step?.target === 'seed' && step.step !== 'prepare';
+  return { rekeys: step?.target === 'sealing' || isSeedNew, isSeedNew };
 }
 
 /** How many certificates a step brings. */

@@ -16,6 +16,7 @@ import {
   type SlotName,
 } from '@witan/core';
 import {
+  type HistoryKeys,
   verifyRecoveries,
   type Floor,
   type LogLeaf,
@@ -42,7 +43,7 @@ import type {
 } from './members.ts';
 import { Membership } from './membership.ts';
 import {
-  historyKeyFor,
+  historyKeysFor,
   membershipOf,
   readSnapshot,
   writeSnapshot,
@@ -60,7 +61,7 @@ import {
   type RememberedResult,
 } from './results.ts';
 import type { Revocation } from './revocations.ts';
-import type { RotationsView } from './rotations.ts';
+import { keysAfter, type RotationsView } from './rotations.ts';
 import type { SlotChange } from './slot-changes.ts';
 import { Versions, type VersionsView } from './versions.ts';
 import type { ApplyResult, MembershipResult, StateView } from './view.ts';
@@ -143,11 +144,12 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   ): StateMachine<ReferenceValues> {
     const { epoch, from } = signed.recovery;
     const { crypto } = options;
-    const historyPublicKey = historyKeyFor(signed.recovery, this);
-    verifyRecoveries([...this.recoveries, signed], this.clusterId, historyPublicKey, crypto);
+    const keys = historyKeysFor(signed.recovery, this);
+    verifyRecoveries([...this.recoveries, signed], this.clusterId, keys, crypto);
     const copy = readSnapshot(this.encodeSnapshot(), options);
     const membership = membershipOf(this.#membership, members);
     copy.ledger.recovered(signed, crypto);
+    copy.lifecycle.recovered();
     const appliedIndex = from.index + 1;
     const proposals = copy.proposals.recovered();
     // The version stays in use; who the members are that have it is to be said anew.
@@ -195,7 +197,11 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   }
 
   get historyPublicKey(): Uint8Array | undefined {
-    return this.#ledger.founding?.historyPublicKey;
+    return this.historyKeys?.newest;
+  }
+
+  get historyKeys(): HistoryKeys | undefined {
+    return this.rotations.seeds.keysFrom(this.#ledger.founding?.historyPublicKey);
   }
 
   get rootCertificate(): Uint8Array | undefined {
@@ -310,8 +316,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
       const done = { command: undefined, ...decision, index };
       this.#record(leavesOfCommand(this, done, crypto));
     }
-    const rekeys = decision.rotation?.record.step.target === 'sealing';
-    return { index, requestKey, result, repeated, rekeys };
+    return { index, requestKey, result, repeated, ...keysAfter(decision.rotation) };
   }
 
   /**
@@ -340,11 +345,8 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   encodeSnapshot(): Uint8Array {
     const [membership, ledger, issued] = [this.#membership, this.#ledger, this.#issued];
     const [requests, lifecycle, log] = [this.#requests, this.#lifecycle, this.#log];
-    const [proposals, versions, appliedIndex] = [
-      this.#proposals,
-      this.#versions,
-      this.#appliedIndex,
-    ];
+    const [proposals, versions] = [this.#proposals, this.#versions];
+    const appliedIndex = this.#appliedIndex;
     const { clusterId, epoch } = this;
     const early = { clusterId, epoch, appliedIndex, membership, ledger, issued, requests };
     return writeSnapshot({ ...early, lifecycle, log, proposals, versions });
@@ -363,11 +365,13 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
   }
 
   #carryOut(decision: Decision<ReferenceValues>, index: number): void {
-    const { rotation, next, slots, proposed, withdrawal, versions } = decision;
+    const { rotation, next, slots, proposed, withdrawal, versions, candidate } = decision;
     if (rotation !== undefined) {
       this.#lifecycle.rotated(rotation, this);
+      if (rotation.seed !== undefined) this.#ledger.reshared(rotation.seed.shares);
       this.#proposals.drop('rotation');
     }
+    if (candidate !== undefined) this.#lifecycle.candidateRecorded(candidate);
     if (next !== undefined) {
       this.#ledger.append(next);
       this.#lifecycle.manifestSet(next, index, this.#issued.values());

@@ -1,6 +1,12 @@
 /** The read-only side of the state machine: what may be asked, and in what form. */
 import type { ClusterId, Epoch, Generation, Sha256Hex, SlotName } from '@witan/core';
-import type { Floor, SignedRecovery, SignedTransition, ValidatedManifest } from '@witan/manifest';
+import type {
+  Floor,
+  HistoryKeys,
+  SignedRecovery,
+  SignedTransition,
+  ValidatedManifest,
+} from '@witan/manifest';
 import type { AuditLogView } from './audit-log.ts';
 import type { RequestKey } from './commands.ts';
 import type { HeldView } from './held-certificates.ts';
@@ -28,6 +34,8 @@ export interface ApplyResult {
   readonly repeated: boolean;
   /** Whether owners want a new generation of sealing keys from here on. */
   readonly rekeys: boolean;
+  /** Whether another seed is in force from here on, or the former one is retired. */
+  readonly isSeedNew: boolean;
 }
 
 /** What a membership change did. */
@@ -59,8 +67,10 @@ export interface StateView<ReferenceValues> {
   readonly transitions: readonly SignedTransition[];
   /** Every full recovery, oldest first (I7). */
   readonly recoveries: readonly SignedRecovery[];
-  /** DER SubjectPublicKeyInfo; set with the first manifest. */
+  /** DER SubjectPublicKeyInfo; set with the first manifest, and with each later seed. */
   readonly historyPublicKey: Uint8Array | undefined;
+  /** Each with its time; set with the first manifest. */
+  readonly historyKeys: HistoryKeys | undefined;
   /** DER; set with the first manifest. */
   readonly rootCertificate: Uint8Array | undefined;
   /** DER; of the manifest in force. */

@@ -104,7 +104,7 @@ export async function receiptVerify(
   const receipt = decodeReceipt(await readInput(file, 'receipt'));
   const trust = await trustOf(context, options, receipt.mark.mark.clusterId);
   const verified = checked(() => verifyReceipt(receipt, trust, nodeCrypto));
-  const { leaf, mark, log } = verified;
+  const { leaf, mark, log, isUnderFormerKey } = verified;
   const { clusterId, epoch, generation, commitIndex } = mark;
   context.printer.result(
     {
@@ -112,13 +112,15 @@ export async function receiptVerify(
       clusterId,
       leaf: leafToJson(receipt.index, leaf),
       log: headToJson(log),
+      isUnderFormerKey,
       mark: { epoch, generation, commitIndex, time: new Date(mark.timeMs).toISOString() },
     },
     describe(receipt.index, verified),
   );
 }
 
-function describe(index: number, { leaf, mark, log }: VerifiedReceipt): string {
+function describe(index: number, verified: VerifiedReceipt): string {
+  const { leaf, mark, log, isUnderFormerKey } = verified;
   const rows = [
     ['cluster', mark.clusterId],
     ['leaf', `${index} of ${log.size}, ${leaf.kind}`],
@@ -126,7 +128,10 @@ function describe(index: number, { leaf, mark, log }: VerifiedReceipt): string {
     ['when', timeOf(leaf)],
     ['state', `epoch ${leaf.epoch}, generation ${leaf.generation}, index ${leaf.index}`],
   ];
-  return `${table(rows)}The receipt is good.\n`;
+  const former =
+    'It is signed by a history key that owners have replaced: if that was because the key was ' +
+    'stolen, get the receipt anew.\n';
+  return `${table(rows)}The receipt is good.\n${isUnderFormerKey ? former : ''}`;
 }
 
 async function trustOf(

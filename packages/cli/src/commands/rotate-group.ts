@@ -43,6 +43,16 @@ export function addRotate(program: Command, run: RunCommand): void {
       run(options, (context) => rotate(context, 'sealing', options)),
   );
   for (const target of ['root', 'mesh-ca'] as const) addCa(group, run, target);
+  const seed = approved(
+    group
+      .command('seed <step>')
+      .description('prepare, then activate, then retire: everything derived moves to the next seed')
+      .option('--commitment <hex>', 'with activate: refuse any other next seed than this'),
+  );
+  finish(seed, 'witan rotate seed prepare --owner-key alice.pem --endpoint witan-0:7070').action(
+    (step: string, options: RotateOptions & Json) =>
+      run(options, (context) => rotate(context, `seed ${step}`, options)),
+  );
   const status = withCluster(
     group
       .command('status')

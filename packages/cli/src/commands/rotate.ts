@@ -5,12 +5,14 @@ import type {
   RecordedRotation,
   RevocationsAnswer,
   RotationsAnswer,
+  SeedProgress,
   SettledDeployment,
 } from '@witan/client';
 import { epoch } from '@witan/core';
 import { rotationOfText, type RotationStep } from '@witan/manifest';
 import { rotationChange } from '../approvals/change.ts';
 import { collect, reportGiven, sendEach, type CollectOptions } from '../approvals/one-by-one.ts';
+import { ACTIVATE_SEED, wordsWithCommitment } from '../checks/seed-commitment.ts';
 import { noteClocks } from '../checks/clocks.ts';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
@@ -21,6 +23,8 @@ import type { TrustOptions } from './trust.ts';
 
 export interface RotateOptions extends TrustOptions, CollectOptions {
   readonly force?: boolean;
+  /** Of the next seed, 64 hex digits. */
+  readonly commitment?: string;
 }
 
 export interface RevocationsOptions extends TrustOptions {
@@ -33,13 +37,18 @@ export async function rotate(
   words: string,
   options: RotateOptions,
 ): Promise<void> {
-  const step = readStep(words, options.force === true);
+  // Before anybody is asked: no other words depend on what the cluster says.
+  if (words !== ACTIVATE_SEED) readStep(words, options.force === true);
   await withClient(context, options, async (client) => {
     const deployment = await client.getDeployment();
     if (deployment.kind === 'founded') throw noManifest();
-    refuseUnknownSecret(deployment, step);
     noteClocks(context, deployment.mark.timeMs);
     const before = await client.getRotations();
+    const step = readStep(
+      wordsWithCommitment(words, before.seed, options.commitment),
+      options.force === true,
+    );
+    refuseUnknownSecret(deployment, step);
     const { clusterId, transitionHash: previousTransition } = before;
     const place = { clusterId, previousTransition, number: before.records.length };
     const change = rotationChange({ ...place, epoch: epoch(before.epoch) }, step);
@@ -79,7 +88,8 @@ export async function rotations(context: CommandContext, options: TrustOptions):
   context.printer.result(
     { ok: true, clusterId: answer.clusterId, records, ...statusToJson(answer) },
     `${rows.length === 0 ? 'Nothing was rotated yet.\n' : table([head, ...rows])}` +
-      `${describeCa('Root CA', answer.root)}${describeCa('Mesh CA', answer.meshCa)}${sealing}`,
+      `${describeCa('Root CA', answer.root)}${describeCa('Mesh CA', answer.meshCa)}` +
+      `${describeSeed(answer.seed)}${sealing}`,
   );
 }
 
@@ -166,7 +176,7 @@ async function writeLists(path: string, { revocationLists }: RevocationsAnswer):
   await writeOutput({ path, content: pem.join('') });
 }
 
-function describeNext(step: RotationStep, { root, meshCa }: RotationsAnswer): string {
+function describeNext(step: RotationStep, { root, meshCa, seed }: RotationsAnswer): string {
   switch (step.target) {
     case 'secret':
       return 'Workloads receive it when they next ask for credentials.\n';
@@ -176,6 +186,8 @@ function describeNext(step: RotationStep, { root, meshCa }: RotationsAnswer): st
       return describeCa('Root CA', root);
     case 'mesh-ca':
       return describeCa('Mesh CA', meshCa);
+    case 'seed':
+      return describeSeed(seed);
     default:
       return step satisfies never;
   }
@@ -197,6 +209,24 @@ function describeCa(
   return `${number} is in use, and ${before}. ${left}\n`;
 }
 
+function describeSeed({ phase, number, commitment, slotsLeft, neededBy }: SeedProgress): string {
+  if (phase === 'idle') return `Seed ${number} is in use.\n`;
+  if (phase === 'activated') {
+    const left =
+      neededBy.length === 0
+        ? 'Ready to retire the former one.'
+        : `To rotate before retire: ${neededBy.join(', ')}.`;
+    return `Seed ${number} is in use, and the former one is still needed or kept. ${left}\n`;
+  }
+  const next = `Seed ${number} is in use, and the next one is handed to every member.`;
+  if (commitment === undefined) return `${next} The leader has not recorded it yet.\n`;
+  const left =
+    slotsLeft.length === 0
+      ? 'Ready to activate.'
+      : `Not known to hold it: ${slotsLeft.join(', ')}.`;
+  return `${next} ${left}\nIts commitment is ${commitment}.\n`;
+}
+
 function versionOf({ step, version }: RecordedRotation): string {
   return step === 'sealing' ? '' : `, version ${version}`;
 }
@@ -207,6 +237,8 @@ function recordToJson(record: RecordedRotation): { readonly [name: string]: Json
 }
 
 function statusToJson(answer: RotationsAnswer): { readonly [name: string]: Json } {
-  const { root, meshCa, sealingPending } = answer;
-  return { root: { ...root }, meshCa: { ...meshCa }, sealingPending };
+  const { root, meshCa, seed, sealingPending } = answer;
+  const { phase, number, commitment = null, slotsLeft, neededBy } = seed;
+  const seedJson = { phase, number, commitment, slotsLeft, neededBy };
+  return { root: { ...root }, meshCa: { ...meshCa }, seed: seedJson, sealingPending };
 }

@@ -22,7 +22,7 @@ const API_VERSION = 'witan.dev/v1';
 export const RECORD_BYTES_MAX: number = 2 * 1024 * 1024;
 
 export function encodeRecord(deployment: PinnedDeployment): Uint8Array {
-  const { floor, recovery, log } = deployment;
+  const { floor, recovery, log, formerHistoryKeys } = deployment;
   const record = {
     apiVersion: API_VERSION,
     kind: 'PinnedDeployment',
@@ -38,6 +38,9 @@ export function encodeRecord(deployment: PinnedDeployment): Uint8Array {
     endpoints: deployment.endpoints,
     rootCertificate: toBase64(deployment.rootCertificate),
     historyPublicKey: toBase64(deployment.historyPublicKey),
+    ...(formerHistoryKeys === undefined || formerHistoryKeys.length === 0
+      ? {}
+      : { formerHistoryKeys: formerHistoryKeys.map(toBase64) }),
     manifest: toBase64(deployment.manifest),
   };
   return utf8(`${JSON.stringify(record, null, 2)}\n`);
@@ -71,6 +74,9 @@ export function decodeRecord(bytes: Uint8Array, file: string): PinnedDeployment 
       endpoints: textsOf(record['endpoints']),
       rootCertificate: fromBase64(textOf(record['rootCertificate'])),
       historyPublicKey: fromBase64(textOf(record['historyPublicKey'])),
+      ...(record['formerHistoryKeys'] === undefined
+        ? {}
+        : { formerHistoryKeys: textsOf(record['formerHistoryKeys']).map(fromBase64) }),
       manifest: fromBase64(textOf(record['manifest'])),
     };
   } catch (cause) {

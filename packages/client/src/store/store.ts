@@ -16,6 +16,8 @@ export interface PinnedDeployment {
   readonly rootLinks?: readonly RootLink[];
   /** DER SubjectPublicKeyInfo. */
   readonly historyPublicKey: Uint8Array;
+  /** Those before it, oldest first, which owners have replaced. */
+  readonly formerHistoryKeys?: readonly Uint8Array[];
   /** The newest manifest that was verified, byte for byte. */
   readonly manifest: Uint8Array;
   readonly floor: Floor;
@@ -122,9 +124,17 @@ function checkAnchors(stored: PinnedDeployment, offered: PinnedDeployment): void
   ] as const;
   for (const [anchor, left, right] of pairs) {
     if (bytesEqual(left, right)) continue;
-    const isLater = anchor === 'root certificate' && leadsTo(left, right, offered.rootLinks ?? []);
+    const isLater =
+      anchor === 'root certificate'
+        ? leadsTo(left, right, offered.rootLinks ?? [])
+        : isFormer(left, offered) || isFormer(right, stored);
     if (!isLater) throw new ClientError('CLIENT_PIN_MISMATCH', { anchor });
   }
+}
+
+/** Whoever keeps the record has followed the owners from that key to the one in it. */
+function isFormer(key: Uint8Array, { formerHistoryKeys = [] }: PinnedDeployment): boolean {
+  return formerHistoryKeys.some((former) => bytesEqual(former, key));
 }
 
 /** A store that ends with the process. */

@@ -5,7 +5,7 @@
 import type { ReferenceValues } from '@witan/attestation';
 import type { ValidatedManifest } from '@witan/manifest';
 import type { Anchors } from '../anchors.ts';
-import type { Connector } from '../connector.ts';
+import type { Attempt, Connector } from '../connector.ts';
 import { fetchDeployment } from '../deployment.ts';
 import { ClientError, isTrustFailure } from '../errors.ts';
 import { fetchHistory } from '../history.ts';
@@ -46,6 +46,18 @@ const CHECKS: readonly (readonly [VerifyCheckName, string, (facts: VerifyFacts) 
   ['epoch', 'Epoch', checkEpoch],
 ];
 
+/** Runs a question again where the history key that was known has been replaced. */
+export type Follow = <Value>(
+  attempt: Attempt,
+  ask: (attempt: Attempt) => Promise<Value>,
+) => Promise<Value>;
+
+interface Reading {
+  readonly connector: Connector;
+  readonly anchors: Anchors;
+  readonly follow: Follow;
+}
+
 /** A report with the facts that it was made from. */
 export interface VerifyOutcome {
   readonly report: VerifyReport;
@@ -57,13 +69,14 @@ export async function verifyReplicas(
   connector: Connector,
   anchors: Anchors,
   expectedManifest: ValidatedManifest<ReferenceValues> | undefined,
+  follow: Follow,
 ): Promise<VerifyOutcome> {
   const replicas: ReplicaFacts[] = [];
   // One after the other: each answer is held to what the ones before it showed.
   const manifests: ManifestsOfHistory = new Map();
   let log: FollowedLog | undefined;
   for (const endpoint of connector.endpoints) {
-    const facts = await factsOf(endpoint, connector, anchors, manifests, log);
+    const facts = await factsOf(endpoint, { connector, anchors, follow }, manifests, log);
     if (facts.kind === 'answered') ({ log } = facts);
     replicas.push(facts);
   }
@@ -83,15 +96,14 @@ export async function verifyReplicas(
 
 async function factsOf(
   endpoint: string,
-  connector: Connector,
-  anchors: Anchors,
+  { connector, anchors, follow }: Reading,
   manifests: ManifestsOfHistory,
   before: FollowedLog | undefined,
 ): Promise<ReplicaFacts> {
   try {
     return await connector.runAt(endpoint, async (attempt) => {
       const { settings } = connector;
-      const deployment = await fetchDeployment(attempt, anchors, settings);
+      const deployment = await follow(attempt, (own) => fetchDeployment(own, anchors, settings));
       if (deployment.kind === 'founded') {
         return { kind: 'answered', endpoint, deployment, log: before };
       }

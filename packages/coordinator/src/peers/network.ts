@@ -45,6 +45,7 @@ import { confirmAnswerFromWire, confirmRequestToWire } from './confirm-wire.ts';
 import { closeLanes, lifeOf, requestsOf, type Line, type Origin } from './lanes.ts';
 import { Outbox } from './outbox.ts';
 import { deliverReopening, exchangeNotices } from './recovery-calls.ts';
+import { deliverSeed } from './seed-calls.ts';
 import { sendSnapshot } from './snapshot-out.ts';
 import {
   joinAnswerFromWire,
@@ -152,6 +153,9 @@ export class PeerNetwork implements PeerCalls {
     );
     return { from: incarnationId(line.incarnation), value: confirmAnswerFromWire(response) };
   }
+
+  readonly deliverSeed: NonNullable<PeerCalls['deliverSeed']> = async (slot, receiver, delivery) =>
+    deliverSeed(await this.#line(slot), receiver, delivery);
 
   async recover(
     slot: SlotName,

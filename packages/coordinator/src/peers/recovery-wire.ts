@@ -138,6 +138,7 @@ function heldToWire(held: HeldState): WireHeldState {
     transitionHash: fromHex(held.transitionHash),
     voters: held.voters.slice(0, VOTERS_MAX).map(voterToWire),
     votersOutgoing: held.votersOutgoing.slice(0, VOTERS_MAX).map(voterToWire),
+    seedNumber: BigInt(held.seedNumber ?? 1),
   });
 }
 
@@ -153,6 +154,7 @@ function heldFromWire(wire: WireHeldState): HeldState {
     transitionHash: sha256Hex(toHex(wire.transitionHash)),
     voters: bounded('voters', wire.voters, VOTERS_MAX).map(voterFromWire),
     votersOutgoing: bounded('voters', wire.votersOutgoing, VOTERS_MAX).map(voterFromWire),
+    seedNumber: Math.max(1, toNumber(wire.seedNumber)),
   };
 }
 

@@ -27,13 +27,15 @@ import {
   type Standing as WireStanding,
 } from '@witan/protocol';
 import { NO_TRANSITION, rotationOfText, rotationText } from '@witan/manifest';
-import type {
-  ClusterLife,
-  Genesis,
-  JoinAnswer,
-  PeerIdentity,
-  Standing,
-  StandingKind,
+import {
+  decodeSeeds,
+  ReplicaError,
+  type ClusterLife,
+  type Genesis,
+  type JoinAnswer,
+  type PeerIdentity,
+  type Standing,
+  type StandingKind,
 } from '@witan/replica';
 import { requestKey, STATE_VERSION_MAX } from '@witan/state-machine';
 import type { Operation } from '../operations.ts';
@@ -358,8 +360,13 @@ export function lifeFromWire(wire: {
 
 /** @throws CoordinatorError COORDINATOR_WIRE_MALFORMED; wipes what it was given */
 export function seedFromWire(bytes: Uint8Array): Secret {
-  if (bytes.byteLength !== 32) throw malformed('seed');
   const seed = new Secret(bytes);
   bytes.fill(0);
-  return seed;
+  try {
+    decodeSeeds(seed);
+    return seed;
+  } catch (error) {
+    if (error instanceof ReplicaError) throw malformed('seed');
+    throw error;
+  }
 }

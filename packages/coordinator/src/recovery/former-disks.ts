@@ -11,7 +11,6 @@ import {
   type IncarnationId,
 } from '@witan/core';
 import { journalExists } from '@witan/journal';
-import { seedFromBytes } from '@witan/keys';
 import { NO_TRANSITION } from '@witan/manifest';
 import type { ClaimedLog, FormerDisks, FormerLog, HeldState, Seed } from '@witan/replica';
 import { readFormerLog, readSummaryUnverified, type DiskSummary } from '../storage/former-log.ts';
@@ -104,14 +103,12 @@ async function openLog(
   seed: Seed,
   { incarnation }: FormerDisksOptions,
 ): Promise<FormerLog | undefined> {
-  // A copy, which lives as long as the log that it opens.
-  const own = seedFromBytes(seed.expose());
-  const log = await readFormerLog(directory, own);
+  const log = await readFormerLog(directory, seed);
   if (log === undefined) return undefined;
   const { owner, state, generations } = log;
   const { clusterId, epoch } = owner;
-  const keyring = createKeyring({ seed: own, clusterId, epoch, incarnation, generations });
-  return { incarnation: owner.incarnation, clusterId, epoch, state, keyring };
+  const keyring = createKeyring({ clusterId, epoch, incarnation, generations });
+  return { incarnation: owner.incarnation, clusterId, epoch, state, seed: log.seed, keyring };
 }
 
 /** @returns undefined where the journal is empty or cannot be read, which is reported */

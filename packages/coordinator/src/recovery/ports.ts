@@ -2,7 +2,7 @@
 import type { IncarnationId } from '@witan/core';
 import { deriveHistorySigningKey, seedFromBytes, signP256, systemClock } from '@witan/keys';
 import { recoveryBytes } from '@witan/manifest';
-import type { RecoveryPorts } from '@witan/replica';
+import { seedInForce, type RecoveryPorts } from '@witan/replica';
 import { formerDisks, type FormerDisksOptions } from './former-disks.ts';
 import { CollectedShares } from './share-desk.ts';
 
@@ -23,7 +23,8 @@ export function recoveryPorts(options: RecoveryPartsOptions): RecoveryPorts {
     shares,
     disks: formerDisks({ ...options, onTried }),
     sign: (seed, recovery) => {
-      const key = deriveHistorySigningKey(seedFromBytes(seed.expose()), recovery.clusterId);
+      const inForce = seedInForce(seed)?.seed ?? seed;
+      const key = deriveHistorySigningKey(seedFromBytes(inForce.expose()), recovery.clusterId);
       return { recovery, signature: signP256(key, recoveryBytes(recovery)) };
     },
     nowMs: () => systemClock.now(),

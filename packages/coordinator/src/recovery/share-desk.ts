@@ -17,7 +17,13 @@ import {
   type RecoveryShare,
 } from '@witan/keys';
 import { decodeRecoveryHeaderUnverified, type RecoveryHeader } from '@witan/manifest';
-import type { Seed, SeedCandidate, ShareCount, ShareDesk } from '@witan/replica';
+import {
+  decodeSeeds,
+  type Seed,
+  type SeedCandidate,
+  type ShareCount,
+  type ShareDesk,
+} from '@witan/replica';
 
 /** Headers at once: one is real, and others may be of older sets of shares. */
 export const HEADERS_MAX = 8;
@@ -130,8 +136,11 @@ export class CollectedShares implements ShareDesk {
    * @param clusters whose disks they say they are
    */
   tried(seed: Seed, opened: boolean, clusters: readonly ClusterId[]): void {
+    const { seeds, candidates } = decodeSeeds(seed);
+    const of = seeds.at(-1)?.seed ?? candidates[0];
     for (const sheet of this.#sheets.values()) {
-      if (sheet.seed?.equals(seed) !== true || sheet.verdict === 'opens') continue;
+      if (of === undefined || sheet.seed?.equals(of) !== true || sheet.verdict === 'opens')
+        continue;
       if (opened) sheet.verdict = 'opens';
       // A replica whose disk is empty learns nothing of a seed.
       else if (clusters.includes(sheet.header.clusterId)) sheet.verdict = 'opens nothing';

@@ -1,6 +1,6 @@
 /** A Coordinator's part with a sealing provider, where its measured configuration names one. */
 import type { ClusterId } from '@witan/core';
-import type { Scheduler, Seed } from '@witan/replica';
+import { seedInForce, type Scheduler, type Seed } from '@witan/replica';
 import type { ClaimsNoter } from '../storage/claims-noter.ts';
 import { envelopeProvider } from './envelope.ts';
 import type { SealingProvider } from './provider.ts';
@@ -35,6 +35,7 @@ export function sealingDeskOf(
 export interface SealedCluster {
   readonly clusterId: ClusterId;
   readonly generation: number;
+  /** The seeds of the cluster. */
   readonly seed: Seed;
 }
 
@@ -75,7 +76,8 @@ export class SealingDesk {
     if (cluster === undefined || cluster.generation === 0) return;
     if (this.#keeps !== cluster.clusterId) void this.#carryOver(cluster.clusterId);
     this.#keeps = cluster.clusterId;
-    this.#keeper.keep(cluster.clusterId, cluster.seed);
+    const inForce = seedInForce(cluster.seed);
+    if (inForce !== undefined) this.#keeper.keep(cluster.clusterId, inForce);
   }
 
   stop(): void {

@@ -1,10 +1,11 @@
 /**
- * Keeps the seed wrapped by a provider on this replica's disk: once for each incarnation, when it
- * is a member of a cluster with a manifest, and again until it has succeeded. Nothing waits for it.
+ * Keeps the seed in force wrapped by a provider on this replica's disk: once for each incarnation
+ * and seed, when it is a member of a cluster with a manifest, and again until it has succeeded.
+ * Nothing waits for it.
  */
-import { describeError, type ClusterId } from '@witan/core';
+import { describeError, type ClusterId, type Secret } from '@witan/core';
 import { seedFromBytes } from '@witan/keys';
-import type { Scheduler, Seed } from '@witan/replica';
+import type { HeldSeed, Scheduler } from '@witan/replica';
 import type { SealingProvider } from './provider.ts';
 
 /** What is wrapped under this label opens a whole cluster. */
@@ -26,26 +27,28 @@ export interface SeedKeeperOptions {
 export class SeedKeeper {
   readonly #options: SeedKeeperOptions;
   readonly #abort = new AbortController();
-  #keeps: ClusterId | undefined;
+  /** Cluster and number of the seed. */
+  #keeps: string | undefined;
 
   constructor(options: SeedKeeperOptions) {
     this.#options = options;
   }
 
   /** To be called whenever a state with a manifest is in force; does its work once. */
-  keep(clusterId: ClusterId, seed: Seed): void {
-    if (this.#keeps === clusterId) return;
-    this.#keeps = clusterId;
-    void this.#wrap(clusterId, seed, RETRY_MS);
+  keep(clusterId: ClusterId, { number, seed }: HeldSeed): void {
+    const name = `${clusterId}/${number}`;
+    if (this.#keeps === name) return;
+    this.#keeps = name;
+    void this.#wrap(name, clusterId, seed, RETRY_MS);
   }
 
   stop(): void {
     this.#abort.abort();
   }
 
-  async #wrap(clusterId: ClusterId, seed: Seed, retryMs: number): Promise<void> {
+  async #wrap(name: string, clusterId: ClusterId, seed: Secret, retryMs: number): Promise<void> {
     const { provider, scheduler, onWrapped, onEvent } = this.#options;
-    const isMeant = (): boolean => this.#keeps === clusterId && !this.#abort.signal.aborted;
+    const isMeant = (): boolean => this.#keeps === name && !this.#abort.signal.aborted;
     try {
       const own = seedFromBytes(seed.expose());
       const binding = { clusterId, label: SEED_LABEL };
@@ -57,7 +60,7 @@ export class SeedKeeper {
       if (!isMeant()) return;
       onEvent('seed not wrapped yet', { provider: provider.name, error: describeError(error) });
       scheduler.after(retryMs, () => {
-        if (isMeant()) void this.#wrap(clusterId, seed, Math.min(retryMs * 2, RETRY_MS_MAX));
+        if (isMeant()) void this.#wrap(name, clusterId, seed, Math.min(retryMs * 2, RETRY_MS_MAX));
       });
     }
   }

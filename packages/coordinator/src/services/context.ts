@@ -130,8 +130,24 @@ export async function publicly<Value>(promise: Promise<Value>): Promise<Value> {
   }
 }
 
-export function seedOf(cluster: Cluster<ReferenceValues>): Seed {
-  return seedFromBytes(cluster.seed.expose());
+/**
+ * A seed by its number, as the state has them.
+ *
+ * @returns undefined where it is retired
+ */
+export function seedOf(
+  { seeds }: Pick<Cluster<ReferenceValues>, 'seeds'>,
+  number: number,
+): Seed | undefined {
+  const seed = seeds.of(number);
+  return seed === undefined ? undefined : seedFromBytes(seed.expose());
+}
+
+/** The same where it is in use, and so held. */
+export function seedInUse(cluster: Pick<Cluster<ReferenceValues>, 'seeds'>, number: number): Seed {
+  const seed = seedOf(cluster, number);
+  if (seed === undefined) throw new Error('a seed that is in use is held');
+  return seed;
 }
 
 /** Signs what this replica vouches for (I6). */
@@ -162,11 +178,25 @@ export function transitionToWire(signed: SignedTransition): WireSigned<'transiti
   return { transition: transitionBytes(signed.transition), signature: signed.signature };
 }
 
+/**
+ * A recovery under the history key in force, for whoever is not shown the keys before it: what its
+ * hash covers is the same.
+ */
+export function recoveryNow(
+  cluster: Cluster<ReferenceValues>,
+  { recovery }: SignedRecovery,
+): WireSigned<'recovery'> {
+  const bytes = recoveryBytes(recovery);
+  return { recovery: bytes, signature: signP256(keysOf(cluster).history, bytes) };
+}
+
 export function recoveryToWire(signed: SignedRecovery): WireSigned<'recovery'> {
   return { recovery: recoveryBytes(signed.recovery), signature: signed.signature };
 }
 
 interface ClusterKeys {
+  /** Number of the seed that the history key derives from. */
+  readonly seedNumber: number;
   readonly history: ReturnType<typeof deriveHistorySigningKey>;
   meshCa: CertificateAuthority | undefined;
 }
@@ -176,9 +206,11 @@ const KEYS = new WeakMap<Cluster<ReferenceValues>, ClusterKeys>();
 
 function keysOf(cluster: Cluster<ReferenceValues>): ClusterKeys {
   const known = KEYS.get(cluster);
-  if (known !== undefined) return known;
+  const seedNumber = cluster.state.machine.rotations.seeds.number;
+  if (known?.seedNumber === seedNumber) return known;
   const keys: ClusterKeys = {
-    history: deriveHistorySigningKey(seedOf(cluster), cluster.clusterId),
+    seedNumber,
+    history: deriveHistorySigningKey(seedInUse(cluster, seedNumber), cluster.clusterId),
     meshCa: undefined,
   };
   KEYS.set(cluster, keys);
@@ -192,7 +224,8 @@ export function meshCaOf(cluster: Cluster<ReferenceValues>): CertificateAuthorit
   if (meshCaCertificate === undefined) return undefined;
   if (keys.meshCa === undefined || !bytesEqual(keys.meshCa.certificateDer, meshCaCertificate)) {
     const { active } = rotations.meshCa;
-    const key = deriveMeshCaKey(seedOf(cluster), cluster.clusterId, generation, head, active);
+    const seed = seedInUse(cluster, rotations.seedOfMeshCa(generation, active));
+    const key = deriveMeshCaKey(seed, cluster.clusterId, generation, head, active);
     keys.meshCa = loadCertificateAuthority(key, meshCaCertificate);
   }
   return keys.meshCa;

@@ -1,10 +1,12 @@
 /** The peer service: what other replicas ask, each by the identity that its channel proved. */
-import { incarnationId, slotName } from '@witan/core';
-import { PeerService } from '@witan/protocol';
+import { incarnationId, slotName, type IncarnationId } from '@witan/core';
+import { PeerService, type DeliverSeedRequest } from '@witan/protocol';
+import type { SeedReceipt } from '@witan/replica';
 import { serviceRegistration, type ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import { encodeResult } from '../operations.ts';
 import { confirmAnswerToWire, confirmRequestFromWire } from '../peers/confirm-wire.ts';
+import { seedDeliveryFromWire } from '../peers/seed-wire.ts';
 import {
   genesisFromWire,
   joinAnswerToWire,
@@ -52,6 +54,11 @@ export function peerService(context: ServiceContext): ServiceRegistration<PeerCl
       return confirmAnswerToWire(await cluster.confirmLog(confirmRequestFromWire(request), from));
     },
 
+    deliverSeed: (request, { peer }) => {
+      refuseStranger(context, peer);
+      return Promise.resolve(takeSeed(replica.cluster, request, incarnationId(peer.spkiSha256)));
+    },
+
     ...recoveryCalls(context),
 
     ...raftStreams<PeerClaims>(
@@ -82,4 +89,13 @@ export function peerService(context: ServiceContext): ServiceRegistration<PeerCl
       }
     },
   });
+}
+
+function takeSeed(
+  cluster: ServiceContext['replica']['cluster'],
+  request: DeliverSeedRequest,
+  from: IncarnationId,
+): SeedReceipt {
+  const taken = cluster?.seeds.delivered(seedDeliveryFromWire(request), from);
+  return taken ?? { accepted: false, code: 'NO_CLUSTER' };
 }

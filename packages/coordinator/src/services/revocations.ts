@@ -19,15 +19,15 @@ import {
   isSimulatedCertificate,
   loadCertificateAuthority,
   meshCaSigner,
-  seedFromBytes,
   type CertificateSigner,
   type RevokedCertificate,
+  type Seed,
 } from '@witan/keys';
 import { parseManifest } from '@witan/manifest';
 import type { Cluster } from '@witan/replica';
 import type { IssuedIdentity, RotationRecord, StateView } from '@witan/state-machine';
 import { isSimulated } from '../operations.ts';
-import type { ServiceContext } from './context.ts';
+import { seedOf, type ServiceContext } from './context.ts';
 import { takenNames } from './taken-names.ts';
 
 type View = StateView<ReferenceValues>;
@@ -98,7 +98,7 @@ export function revocationsOf(
 
 /** @param bytesMax of all lists together */
 export function makeRevocations(
-  cluster: Pick<Cluster<ReferenceValues>, 'seed' | 'state'>,
+  cluster: Pick<Cluster<ReferenceValues>, 'seeds' | 'state'>,
   {
     now,
     crypto,
@@ -109,19 +109,23 @@ export function makeRevocations(
   const { issuers, revoked } = revokedByIssuer(view, now);
   const roots = rootSigners(cluster);
   const budget = bytesMax - roots.length * LIST_BYTES;
-  const kept = withinBudget(issuers, budget);
+  // What a retired seed has signed, no root that counts vouches for.
+  const counting = issuers.filter((place) => seedOfPlace(cluster, place) !== undefined);
+  const kept = withinBudget(counting, budget);
   const times = {
     number: view.appliedIndex,
     thisUpdate: unixMillis(now - CLOCK_SKEW_MS),
     nextUpdate: unixMillis(now + LIST_LIFETIME_MS),
   };
   const rootLists = roots.map((issuer) => createRevocationList({ ...times, issuer, revoked: [] }));
-  const meshLists = kept.map((issuer) =>
-    createRevocationList({ ...times, issuer: meshSigner(cluster, issuer, crypto), ...issuer }),
-  );
+  const meshLists = kept.flatMap(({ revoked: ofIssuer, ...place }) => {
+    const issuer = meshSigner(cluster, place, crypto);
+    if (issuer === undefined) return [];
+    return [createRevocationList({ ...times, issuer, revoked: ofIssuer })];
+  });
   return {
     lists: [...rootLists, ...meshLists],
-    listsLeftOut: issuers.length - kept.length,
+    listsLeftOut: counting.length - kept.length,
     revoked: revoked.slice(-RECORDS_MAX),
     revokedCount: revoked.length,
   };
@@ -183,15 +187,24 @@ function withinBudget(issuers: readonly Issuer[], bytesMax: number): readonly Is
   return issuers.filter((issuer) => kept.has(issuer));
 }
 
+type Keys = Pick<Cluster<ReferenceValues>, 'seeds' | 'state'>;
+
+/** What the key of a mesh CA derives from; undefined where that is retired. */
+function seedOfPlace(cluster: Keys, { generation: number, rotation }: CaPlace): Seed | undefined {
+  return seedOf(cluster, cluster.state.machine.rotations.seedOfMeshCa(number, rotation));
+}
+
 function meshSigner(
-  { seed, state }: Pick<Cluster<ReferenceValues>, 'seed' | 'state'>,
-  { generation: number, rotation }: CaPlace,
+  cluster: Keys,
+  place: CaPlace,
   crypto: ServiceContext['crypto'],
-): CertificateSigner {
-  const view = state.machine;
+): CertificateSigner | undefined {
+  const { generation: number, rotation } = place;
+  const view = cluster.state.machine;
   const transition = transitionOf(view, number);
-  const secret = seedFromBytes(seed.expose());
-  const key = deriveMeshCaKey(secret, view.clusterId, number, transition, rotation);
+  const seed = seedOfPlace(cluster, place);
+  if (seed === undefined) return undefined;
+  const key = deriveMeshCaKey(seed, view.clusterId, number, transition, rotation);
   const simulated = wasSimulated(view, number, crypto);
   return meshCaSigner(key, { generation: number, transition, rotation, simulated });
 }
@@ -224,11 +237,8 @@ function wasSimulated(view: View, number: Generation, crypto: ServiceContext['cr
 }
 
 /** The root in use and the one beside it. */
-function rootSigners({
-  seed,
-  state,
-}: Pick<Cluster<ReferenceValues>, 'seed' | 'state'>): readonly CertificateSigner[] {
-  const { clusterId, rootCertificate, rotations } = state.machine;
+function rootSigners(cluster: Keys): readonly CertificateSigner[] {
+  const { clusterId, rootCertificate, rotations } = cluster.state.machine;
   const { root } = rotations;
   const other = root.phase === 'prepared' ? root.newest : root.active - 1;
   const pairs = [
@@ -236,8 +246,9 @@ function rootSigners({
     [root.beside, other],
   ] as const;
   return pairs.flatMap(([certificate, number]) => {
-    if (certificate === undefined) return [];
-    const key = deriveRootCaKey(seedFromBytes(seed.expose()), clusterId, number);
+    const seed = seedOf(cluster, rotations.seedOfRoot(number));
+    if (certificate === undefined || seed === undefined) return [];
+    const key = deriveRootCaKey(seed, clusterId, number);
     return [loadCertificateAuthority(key, certificate).signer];
   });
 }

@@ -7,9 +7,16 @@ import {
   type CaStatusSchema,
   type RotateRequest,
   type RotationRecordSchema,
+  type SeedStatusSchema,
 } from '@witan/protocol';
 import { rotationText } from '@witan/manifest';
-import type { CaState, RotationRecord, StateView } from '@witan/state-machine';
+import {
+  seedDependencies,
+  seedHoldersMissing,
+  type CaState,
+  type RotationRecord,
+  type StateView,
+} from '@witan/state-machine';
 import { PublicError, serviceRegistration, type ServiceRegistration } from '@witan/transport';
 import type { PeerClaims } from '../evidence/rules.ts';
 import type { Operation } from '../operations.ts';
@@ -27,6 +34,8 @@ import {
 import { refusalOf } from './refusals.ts';
 import { revocationsOf } from './revocations.ts';
 
+/** Most things that are named as those that derive from the former seed. */
+const NEEDED_SHOWN = 64;
 /** Most workloads that are named as those that a step waits for. */
 const WORKLOADS_SHOWN = 64;
 
@@ -44,6 +53,7 @@ export function rotationService(context: ServiceContext): ServiceRegistration<Pe
         records: rotations.records.map(recordToWire),
         root: caToWire(view, rotations.root, now),
         meshCa: caToWire(view, rotations.meshCa, now),
+        seed: seedToWire(view),
         sealingPending: cluster.isRekeyingDue,
         ...(manifest === undefined ? {} : { highWaterMark: signedMark(context, cluster) }),
       };
@@ -107,6 +117,17 @@ function caToWire(
     active: BigInt(active),
     holdersLeft: BigInt(left?.count ?? 0),
     workloadsLeft: left?.workloads.slice(0, WORKLOADS_SHOWN) ?? [],
+  };
+}
+
+function seedToWire(view: StateView<ReferenceValues>): MessageInitShape<typeof SeedStatusSchema> {
+  const { phase, number, candidate } = view.rotations.seeds;
+  return {
+    phase,
+    number: BigInt(number),
+    ...(candidate && { commitment: fromHex(candidate.commitment) }),
+    slotsLeft: phase === 'prepared' ? [...seedHoldersMissing(view)] : [],
+    neededBy: phase === 'activated' ? seedDependencies(view).slice(0, NEEDED_SHOWN) : [],
   };
 }
 

@@ -2,6 +2,7 @@
 import type { ClusterId, Sha256Hex } from '@witan/core';
 import { deriveSecret, type SecretOwner, type Seed } from '@witan/keys';
 import { versionsOf, type Workload } from '@witan/manifest';
+import type { RotationsView } from '@witan/state-machine';
 
 /** A secret in one version. */
 export interface ReleasedSecret {
@@ -13,10 +14,11 @@ export interface ReleasedSecret {
 
 /** What secrets are made from. */
 export interface SecretSource {
-  readonly seed: Seed;
   readonly clusterId: ClusterId;
-  /** To which version a secret was rotated; 0 for never. */
-  readonly rotatedTo: (name: string) => number;
+  /** Which versions there are, and what each derives from. */
+  readonly rotations: Pick<RotationsView, 'secretVersion' | 'seeds'>;
+  /** A seed by its number; undefined where it is not held any more. */
+  readonly seedOf: (number: number) => Seed | undefined;
 }
 
 /**
@@ -27,15 +29,19 @@ export interface SecretSource {
 export function releasedSecrets(
   workload: Pick<Workload<unknown>, 'name' | 'secrets'>,
   spkiSha256: Sha256Hex,
-  { seed, clusterId, rotatedTo }: SecretSource,
+  { clusterId, rotations, seedOf }: SecretSource,
 ): readonly ReleasedSecret[] {
   return workload.secrets.flatMap((grant) => {
     const { name, kind } = grant;
     const owner: SecretOwner =
       kind === 'shared' ? { kind } : { kind, workload: workload.name, spkiSha256 };
-    return versionsOf(grant, rotatedTo(name)).map((version) => {
+    const { seeds } = rotations;
+    const versions = versionsOf(grant, rotations.secretVersion(name), seeds.leastVersion(name));
+    return versions.flatMap((version) => {
+      const seed = seedOf(seeds.ofSecret(name, version));
+      if (seed === undefined) return [];
       const value = deriveSecret(seed, clusterId, owner, name, version).expose();
-      return { name, version, value };
+      return [{ name, version, value }];
     });
   });
 }

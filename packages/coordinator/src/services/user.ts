@@ -21,13 +21,13 @@ import {
   currentView,
   publicly,
   READ_MS,
-  recoveryToWire,
+  recoveryNow,
   signedMark,
   transitionToWire,
   WRITE_MS,
   type ServiceContext,
 } from './context.ts';
-import { historyPage } from './history.ts';
+import { historyOf } from './whole-history.ts';
 import { refusalOf } from './refusals.ts';
 import { statusOf } from './status.ts';
 import { rootLinksOf } from './trust.ts';
@@ -77,22 +77,12 @@ export function userService(context: ServiceContext): ServiceRegistration<PeerCl
         recoveryHeader: recoveryHeaderOf(view),
         rootLinks: rootLinksOf(view),
         simulated: context.simulatedSelf || (manifest !== undefined && isSimulated(manifest)),
-        ...(recovery === undefined ? {} : { recovery: recoveryToWire(recovery) }),
+        ...(recovery === undefined ? {} : { recovery: recoveryNow(cluster, recovery) }),
         ...(manifest === undefined ? {} : { highWaterMark: signedMark(context, cluster) }),
       };
     },
 
-    getHistory: async (request) => {
-      const view = await currentView(context);
-      const cluster = clusterOf(context);
-      if (view.manifest === undefined) throw noManifest();
-      return {
-        records: [...historyPage(view, request)],
-        historyPublicKey: view.historyPublicKey ?? new Uint8Array(0),
-        highWaterMark: signedMark(context, cluster),
-        recoveries: view.recoveries.map(recoveryToWire),
-      };
-    },
+    getHistory: (request) => historyOf(context, request),
 
     getStatus: async () => statusOf(context, await bestMark(context, STATUS_MARK_MS)),
   });
@@ -156,9 +146,4 @@ function refuseToForward(cluster: Cluster<ReferenceValues>): void {
 function acceptedGeneration(result: CommandResult): number {
   if (result.kind === 'manifest-set') return result.generation;
   throw refusalOf(result);
-}
-
-function noManifest(): PublicError {
-  const message = 'no manifest is set yet';
-  return new PublicError('FAILED_PRECONDITION', 'NO_MANIFEST', message);
 }

@@ -33,6 +33,7 @@ import {
   WRITE_MS,
   type ServiceContext,
 } from './context.ts';
+import { historyOf } from './whole-history.ts';
 import { releasedSecrets } from './secrets.ts';
 import { trustOf } from './trust.ts';
 
@@ -76,6 +77,13 @@ export function workloadService(context: ServiceContext): ServiceRegistration<Pe
         return handOut(context, cluster, workload, record, request.publicKey);
       }
       throw new PublicError('UNAVAILABLE', 'MANIFEST_CHANGING', 'the manifest keeps changing');
+    },
+
+    followHistory: async (request, { peer }) => {
+      // What owners get; for pods that the manifest of now still lists.
+      await judgeNow(context, peer);
+      if (request.asked === undefined) throw refused('NOTHING_ASKED');
+      return { history: await historyOf(context, request.asked) };
     },
 
     getTrust: async (_request, { peer }) => {
@@ -142,9 +150,9 @@ export function handOut(
     rootCertificate,
     secrets: [
       ...releasedSecrets(workload, record.spkiSha256, {
-        seed: seedOf(cluster),
         clusterId: cluster.clusterId,
-        rotatedTo: (name) => cluster.state.machine.rotations.secretVersion(name),
+        rotations: cluster.state.machine.rotations,
+        seedOf: (number) => seedOf(cluster, number),
       }),
     ],
     clusterId: clusterIdBytes(cluster),

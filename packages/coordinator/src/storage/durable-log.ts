@@ -6,18 +6,17 @@
  */
 import type { ClusterId, Epoch, IncarnationId } from '@witan/core';
 import { nodeJournalFs, openJournal, type Journal, type JournalFs } from '@witan/journal';
-import { createSealer, type SealingGenerations, type Seed } from '@witan/keys';
+import { createSealer, type SealingGenerations } from '@witan/keys';
 import { markOfDurableRecord, type DurableLog, type LogMark } from '@witan/replica';
 import { encodeClaims, type DiskClaims } from './claims.ts';
 import { encodeOwner } from './journal-owner.ts';
-import { sealGenerations } from './keyring.ts';
+import { anySeedOf, sealGenerations } from './keyring.ts';
 import { sealRecord, type SealedRecordKind } from './sealed-record.ts';
 
 const NOTHING = new Uint8Array(0);
 
 export interface SealedLogOptions {
   readonly directory: string;
-  readonly seed: Seed;
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
   readonly incarnation: IncarnationId;
@@ -42,7 +41,8 @@ export class SealedLog implements DurableLog {
 
   constructor(options: SealedLogOptions) {
     this.#options = options;
-    this.#sealer = createSealer({ ...options, use: 'journal-record' });
+    const seed = anySeedOf(options.generations);
+    this.#sealer = createSealer({ ...options, seed, use: 'journal-record' });
   }
 
   /** Whether a record or snapshot of this incarnation is on disk. */

@@ -11,13 +11,20 @@ import {
   type ClusterId,
   type Epoch,
   type IncarnationId,
+  type Secret,
 } from '@witan/core';
 import { nodeJournalFs, openJournal, type JournalFs, type Recovered } from '@witan/journal';
-import { SealingGenerations, createUnsealer, nodeCrypto, type Seed } from '@witan/keys';
-import { replayDurableLog, type DurableState, type LogMark } from '@witan/replica';
+import { KeysError, createUnsealer, nodeCrypto, type SealingGenerations } from '@witan/keys';
+import {
+  decodeSeeds,
+  replayDurableLog,
+  type DurableState,
+  type LogMark,
+  type Seed,
+} from '@witan/replica';
 import { decodeClaims, type DiskClaims } from './claims.ts';
 import { decodeOwner, type JournalOwner } from './journal-owner.ts';
-import { openGenerations } from './keyring.ts';
+import { anySeedOf, generationsOf, openGenerations, seedsOf } from './keyring.ts';
 import { openSealedRecord, readHeadUnverified, unreadable } from './sealed-record.ts';
 
 /** What a disk claims to hold. Unverified: whoever holds the disk may have written all of it. */
@@ -38,6 +45,8 @@ export interface FormerLog {
   readonly claims: DiskClaims | undefined;
   /** Those that the disk knows of: what opens the commands and snapshots inside. */
   readonly generations: SealingGenerations;
+  /** Those that it was opened with and those that it gave, with what may follow them. */
+  readonly seed: Seed;
 }
 
 /**
@@ -65,8 +74,10 @@ export async function readSummaryUnverified(
 }
 
 /**
- * Opens a disk's contents with the seed, and checks that nothing is missing, moved or repeated.
+ * Opens a disk's contents with the seed in force, and checks that nothing is missing, moved or
+ * repeated. Former seeds are on the disk itself, as far as they are needed.
  *
+ * @param seed the seeds that are known, or one of unknown number
  * @returns undefined where there is no journal
  * @throws CoordinatorError COORDINATOR_SEALED_LOG_UNREADABLE; KeysError KEYS_SEAL_* for a foreign
  *   or altered value; ReplicaError REPLICA_RECORDS_UNREADABLE; JournalError as `openJournal`
@@ -81,7 +92,10 @@ export async function readFormerLog(
   if (values.length === 0) return undefined;
   const owner = ownerOf(recovered);
   const { clusterId } = owner;
-  const keys = { seed, clusterId, generations: new SealingGenerations(seed, clusterId) };
+  const { candidates } = decodeSeeds(seed);
+  const keys = { clusterId, generations: generationsOf(seed, clusterId), candidates };
+  const refusal = findSeeds(keys, values);
+  if (refusal !== undefined && keys.generations.seeds().length === 0) throw refusal;
   const opened = openAll(values, keys, owner);
   const snapshot = opened.snapshots.at(0);
   const hash = (...parts: readonly Uint8Array[]): Uint8Array => nodeCrypto.hash('sha256', ...parts);
@@ -90,17 +104,34 @@ export async function readFormerLog(
     state: replayDurableLog(snapshot, opened.records, hash),
     claims: opened.claims,
     generations: keys.generations,
+    seed: seedsOf(keys.generations, candidates),
   };
 }
 
 interface Keys {
-  readonly seed: Seed;
   readonly clusterId: ClusterId;
   readonly generations: SealingGenerations;
+  readonly candidates: readonly Secret[];
+}
+
+/** The newest list that opens has all seeds that the values before it take. */
+function findSeeds(keys: Keys, values: readonly Uint8Array[]): KeysError | undefined {
+  let refusal: KeysError | undefined;
+  for (const value of values.toReversed()) {
+    try {
+      takeGenerations(keys, value);
+    } catch (error) {
+      // What cannot be opened at all is refused in its turn.
+      if (!(error instanceof KeysError)) throw error;
+      refusal = error;
+    }
+  }
+  return refusal;
 }
 
 function openAll(values: readonly Uint8Array[], keys: Keys, owner: JournalOwner) {
-  const unsealer = createUnsealer({ ...keys, use: 'journal-record' });
+  const seed = anySeedOf(keys.generations);
+  const unsealer = createUnsealer({ ...keys, seed, use: 'journal-record' });
   const snapshots: Uint8Array[] = [];
   const records: Uint8Array[] = [];
   let claims: DiskClaims | undefined;
@@ -127,7 +158,7 @@ function openAll(values: readonly Uint8Array[], keys: Keys, owner: JournalOwner)
 /** Before the value that carries them can be opened: it may be sealed in one of them. */
 function takeGenerations(keys: Keys, value: Uint8Array): void {
   const { kind, publicPart } = readHeadUnverified(value);
-  if (kind === 'keys' || kind === 'snapshot') openGenerations(keys, publicPart);
+  if (kind === 'keys' || kind === 'snapshot') openGenerations(keys, publicPart, keys.candidates);
 }
 
 function firstSequence(head: { readonly kind: string; readonly sequence: number }): number {

@@ -1,5 +1,7 @@
 /** The replica's Keyring port on the keys package (I4, I9). */
 import {
+  assert,
+  BytesError,
   CanonicalError,
   CanonicalReader,
   CanonicalWriter,
@@ -12,13 +14,16 @@ import {
 import {
   GENERATIONS_MAX,
   GENERATION_ENTROPY_BYTES,
+  KeysError,
   SealingGenerations,
   createSealer,
   createUnsealer,
+  parseSealHeader,
+  seedFromBytes,
   type SealUse,
   type Seed,
 } from '@witan/keys';
-import type { KeyGenerations, Keyring } from '@witan/replica';
+import { decodeSeeds, encodeSeeds, type KeyGenerations, type Keyring } from '@witan/replica';
 
 /** Says where the bytes belong; the header inside names epoch and incarnation. */
 const COMMAND_AAD = utf8('witan/v1/log-command');
@@ -27,7 +32,6 @@ const GENERATIONS_AAD = utf8('witan/v1/sealing-generations');
 const BEGIN_LABEL = 'witan/begin-sealing-generation/v1';
 
 export interface KeyringOptions {
-  readonly seed: Seed;
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
   readonly incarnation: IncarnationId;
@@ -35,9 +39,10 @@ export interface KeyringOptions {
 }
 
 export function createKeyring(options: KeyringOptions): Keyring {
-  const { seed, clusterId, generations } = options;
+  const { clusterId, generations } = options;
+  const seed = anySeedOf(generations);
   const pair = (use: SealUse, aad: Uint8Array) => {
-    const sealer = createSealer({ ...options, use });
+    const sealer = createSealer({ ...options, seed, use });
     const unsealer = createUnsealer({ seed, clusterId, use, generations });
     return {
       seal: (plaintext: Uint8Array) => sealer.seal(plaintext, aad),
@@ -55,13 +60,33 @@ export function createKeyring(options: KeyringOptions): Keyring {
   };
 }
 
+/** The generations of a cluster's sealing keys, for whoever was given these seeds. */
+export function generationsOf(seed: Secret, clusterId: ClusterId): SealingGenerations {
+  const { seeds, usableFrom } = decodeSeeds(seed);
+  const own = seeds.map((held) => ({
+    number: held.number,
+    seed: seedFromBytes(held.seed.expose()),
+  }));
+  return new SealingGenerations(own, clusterId, usableFrom);
+}
+
+/** The seeds that generations know of, with those that may come into force. */
+export function seedsOf(generations: SealingGenerations, candidates: readonly Secret[]): Secret {
+  const { usableFrom } = generations;
+  return encodeSeeds({ seeds: generations.seeds(), usableFrom, candidates });
+}
+
 /**
- * The list of generations as it is kept beside what they seal: under generation 0, because it is
- * needed before any other can be opened.
+ * The list of generations as it is kept beside what they seal: under the seed in force itself,
+ * because it is needed before any generation can be opened.
  */
 export function sealGenerations(options: KeyringOptions): Uint8Array {
-  const { seed, clusterId, epoch, incarnation, generations } = options;
-  const sealer = createSealer({ seed, clusterId, epoch, incarnation, use: 'keyring' });
+  const { clusterId, epoch, incarnation, generations } = options;
+  const { seedNumber } = generations;
+  const seed = generations.seedOf(seedNumber);
+  assert(seed !== undefined, 'the seed in force is held');
+  const scope = { clusterId, epoch, incarnation, seedNumber };
+  const sealer = createSealer({ seed, ...scope, use: 'keyring' });
   const list = generations.encode();
   try {
     return sealer.seal(list.expose(), GENERATIONS_AAD);
@@ -70,16 +95,46 @@ export function sealGenerations(options: KeyringOptions): Uint8Array {
   }
 }
 
-/** Takes up a list that `sealGenerations` gave. @throws KeysError KEYS_SEAL_* */
+/**
+ * Takes up a list that `sealGenerations` gave.
+ *
+ * @param candidates seeds of unknown numbers: one that opens the list has the number in its header
+ * @throws KeysError KEYS_SEAL_*
+ */
 export function openGenerations(
-  options: Pick<KeyringOptions, 'seed' | 'clusterId' | 'generations'>,
+  { clusterId, generations }: Pick<KeyringOptions, 'clusterId' | 'generations'>,
   sealed: Uint8Array,
+  candidates: readonly Secret[] = [],
 ): void {
-  const { seed, clusterId, generations } = options;
-  const bytes = createUnsealer({ seed, clusterId, use: 'keyring' }).open(sealed, GENERATIONS_AAD);
-  const list = new Secret(bytes);
-  bytes.fill(0);
-  generations.restore(list);
+  const seedNumber = parseSealHeader(sealed).generation + 1;
+  const held = generations.seedOf(seedNumber);
+  const others = held === undefined ? candidates : [];
+  const seeds = held === undefined ? [] : [held];
+  for (const candidate of others) seeds.push(seedFromBytes(candidate.expose()));
+  let refusal = new KeysError('KEYS_SEAL_GENERATION_UNKNOWN', 'sealed under a seed not held here', {
+    fields: { newest: generations.seedNumber, found: seedNumber },
+  });
+  for (const seed of seeds) {
+    try {
+      const unsealer = createUnsealer({ seed, clusterId, use: 'keyring', seedNumber });
+      const bytes = unsealer.open(sealed, GENERATIONS_AAD);
+      const list = new Secret(bytes);
+      bytes.fill(0);
+      generations.restore(list, { number: seedNumber, seed });
+      return;
+    } catch (error) {
+      if (!(error instanceof KeysError)) throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+/** Where there are generations, what is sealed takes its keys from them. */
+export function anySeedOf(generations: SealingGenerations): Seed {
+  const [first] = generations.seeds();
+  assert(first !== undefined, 'a keyring is made from a seed');
+  return first.seed;
 }
 
 function keyGenerations(options: KeyringOptions): KeyGenerations {
@@ -103,8 +158,15 @@ function keyGenerations(options: KeyringOptions): KeyGenerations {
       return { generation: generations.current, afterIndex: begun.afterIndex };
     },
     seal: () => sealGenerations(options),
-    open: (sealed: Uint8Array) => {
-      openGenerations(options, sealed);
+    open: (sealed: Uint8Array, candidates: readonly Secret[] = []) => {
+      openGenerations(options, sealed, candidates);
+    },
+    beginUnder: (number: number, seed: Secret, salt: Uint8Array) => {
+      const entropy = new Secret(salt);
+      generations.beginUnder({ number, seed: seedFromBytes(seed.expose()) }, entropy);
+    },
+    forgetFormer: () => {
+      generations.forgetFormer();
     },
   };
 }
@@ -121,7 +183,7 @@ function readBegin(
     reader.end();
     return { afterIndex, entropy };
   } catch (error) {
-    if (error instanceof CanonicalError) return undefined;
+    if (error instanceof CanonicalError || error instanceof BytesError) return undefined;
     throw error;
   }
 }

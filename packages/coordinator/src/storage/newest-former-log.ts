@@ -4,10 +4,9 @@
  * put anything here; what comes of it is asked of a live leader before it counts (I4).
  */
 import { basename } from 'node:path';
-import { CodedError, describeError, type ClusterId, type Epoch, type Secret } from '@witan/core';
+import { CodedError, describeError, type ClusterId, type Epoch } from '@witan/core';
 import { nodeJournalFs, type JournalFs } from '@witan/journal';
-import { seedFromBytes, type Seed } from '@witan/keys';
-import type { DurableState } from '@witan/replica';
+import type { DurableState, Seed } from '@witan/replica';
 import { readFormerLog, readSummaryUnverified, type DiskSummary } from './former-log.ts';
 
 /** Journals that are looked at; more come only of a host or of a long row of failed starts. */
@@ -25,9 +24,8 @@ export interface FormerLogSearch {
 /** The search as a replica's port. */
 export function formerLogReader(
   search: FormerLogSearch,
-): (seed: Secret, clusterId: ClusterId, epoch: Epoch) => Promise<DurableState | undefined> {
-  return (seed, clusterId, epoch) =>
-    readNewestFormerLog(search, seedFromBytes(seed.expose()), clusterId, epoch);
+): (seed: Seed, clusterId: ClusterId, epoch: Epoch) => Promise<DurableState | undefined> {
+  return (seed, clusterId, epoch) => readNewestFormerLog(search, seed, clusterId, epoch);
 }
 
 /** See the head of this file. @returns undefined when there is none; an event says why */

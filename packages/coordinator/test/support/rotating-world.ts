@@ -5,7 +5,7 @@
  */
 import { parseReferenceValues, type ReferenceValues } from '@witan/attestation';
 import { unixMillis, type Clock } from '@witan/core';
-import { nodeCrypto, SealingGenerations, seedFromBytes } from '@witan/keys';
+import { nodeCrypto, seedFromBytes, type SealingGenerations } from '@witan/keys';
 import {
   approvalBytes,
   manifestDigest,
@@ -25,7 +25,10 @@ import {
   type CommandResult,
 } from '@witan/state-machine';
 import { finishOperation, prepareOperation, type Operation } from '../../src/operations.ts';
-import { createKeyring } from '../../src/storage/keyring.ts';
+import { historyPublicKey } from '../../src/peers/seed-wire.ts';
+import { seedOf } from '../../src/services/context.ts';
+import { createKeyring, generationsOf } from '../../src/storage/keyring.ts';
+import { isSettled } from './settled.ts';
 import {
   approvalsOfFirst,
   jwsOf,
@@ -33,6 +36,7 @@ import {
   ownerOf,
   sign,
   START_MS,
+  type ManifestParts,
   type OwnerName,
 } from './world-owners.ts';
 
@@ -63,7 +67,6 @@ export interface Death {
 
 /** What a client got: an answer, or a line that broke. */
 export type Asked = Written<CommandResult> | 'lost';
-
 type RotatingWriter = Writer<Operation, CommandResult, ReferenceValues>;
 
 const SLOTS = ['witan-0', 'witan-1', 'witan-2'] as const;
@@ -73,6 +76,9 @@ const WRITE_MS = 15_000;
 export class RotatingWorld extends World {
   /** Generations of sealing keys, by incarnation. */
   readonly generations = new Map<string, SealingGenerations>();
+  /** Whether the next seed gets lost between two slots. */
+  losesSeeds: (from: string, to: string) => boolean = () => false;
+  readonly #manifest: ManifestParts;
   readonly #writers = new Map<Node, RotatingWriter>();
   readonly #deaths = new Map<Node, () => void>();
   #armed:
@@ -91,20 +97,20 @@ export class RotatingWorld extends World {
   #chance = 1;
   #preparing = 0;
   #requests = 0;
-  readonly #threshold: number;
 
-  /** @param threshold of three owners; 1: there is one */
-  constructor(seed: number, threshold = 1) {
+  /** @param manifest how many of three owners have to agree, or more; by default there is one */
+  constructor(seed: number, manifest: number | ManifestParts = {}) {
     super(SLOTS, seed, {
+      losesSeeds: (from, to) => this.losesSeeds(from.slot, to.slot),
       crypto: nodeCrypto,
       parseReferenceValues,
+      historyPublicKey,
       isLost: (from, to) => this.#isLost(from.incarnation, to.incarnation),
       openKeyring: (self, secret, clusterId, epoch) => {
-        const generations = new SealingGenerations(seedFromBytes(secret.expose()), clusterId);
+        const generations = generationsOf(secret, clusterId);
         this.generations.set(self.incarnation, generations);
-        const own = seedFromBytes(secret.expose());
         const { incarnation } = self;
-        const keyring = createKeyring({ seed: own, clusterId, epoch, incarnation, generations });
+        const keyring = createKeyring({ clusterId, epoch, incarnation, generations });
         return {
           ...keyring,
           openCommand: (bytes) => {
@@ -115,7 +121,7 @@ export class RotatingWorld extends World {
         };
       },
     });
-    this.#threshold = threshold;
+    this.#manifest = typeof manifest === 'number' ? { threshold: manifest } : manifest;
     this.#chance = seed;
   }
 
@@ -130,12 +136,16 @@ export class RotatingWorld extends World {
   async foundOf(versions: Readonly<Record<string, number>>): Promise<void> {
     for (const slot of SLOTS) this.start(slot, { version: versions[slot] ?? STATE_VERSION });
     await this.until(() => this.leader() !== undefined);
+    await this.setManifest(this.#manifest);
+  }
+
+  async setManifest(parts: ManifestParts): Promise<void> {
     const leader = this.leading();
     const { clusterId, head: previousTransition } = this.stateOf(leader);
-    const manifest = manifestOf(this.#threshold);
+    const manifest = manifestOf(parts);
     const manifestDigestOf = manifestDigest(manifest, nodeCrypto);
     const subject = { clusterId, previousTransition, manifestDigest: manifestDigestOf };
-    const approvals = await approvalsOfFirst(this.#threshold, approvalBytes(subject));
+    const approvals = await approvalsOfFirst(parts.threshold ?? 1, approvalBytes(subject));
     const operation: Operation = {
       kind: 'set-manifest',
       requestKey: this.nextKey(),
@@ -254,7 +264,7 @@ export class RotatingWorld extends World {
       const applied = live.map(({ replica }) => replica.cluster?.status().appliedIndex);
       return (
         live.every(({ replica }) => replica.phase() === 'serving') &&
-        live.every(({ replica }) => isSettled(replica.cluster)) &&
+        live.every(({ replica }) => isSettled(replica.cluster, SLOTS.length)) &&
         new Set(applied).size === 1 &&
         this.leader() !== undefined
       );
@@ -294,7 +304,11 @@ export class RotatingWorld extends World {
         this.#preparing += 1;
         try {
           return await prepareOperation(operation, {
-            seed: seedFromBytes(cluster.seed.expose()),
+            seedOf: (number) => seedOf(cluster, number),
+            candidateOf: (number, digest) => {
+              const seed = cluster.seeds.candidateOf(number, digest);
+              return seed === undefined ? undefined : seedFromBytes(seed.expose());
+            },
             view: cluster.state.machine,
             confirm: async () => {
               this.#preparing -= 1;
@@ -383,16 +397,4 @@ function isRotation(plaintext: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-function isSettled(cluster: Cluster<unknown> | undefined): boolean {
-  const status = cluster?.status();
-  if (cluster === undefined || status === undefined) return false;
-  const { voters, votersOutgoing, learners } = status.configuration;
-  return (
-    voters.length === SLOTS.length &&
-    votersOutgoing.length === 0 &&
-    learners.length === 0 &&
-    !cluster.isRekeyingDue
-  );
 }

@@ -138,7 +138,8 @@ export class LeaderState {
     const confirm = (): Promise<void> => Promise.resolve();
     const require = () => Promise.resolve(undefined);
     const limit = issuedMax === undefined ? {} : { issuedMax };
-    const options = { seed, view, confirm, require, crypto: nodeCrypto, clock, ...limit };
+    const seeds = { seedOf: () => seed, candidateOf: () => undefined };
+    const options = { ...seeds, view, confirm, require, crypto: nodeCrypto, clock, ...limit };
     return await prepareOperation(operation, options);
   }
 

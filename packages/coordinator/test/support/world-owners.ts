@@ -29,20 +29,33 @@ const referenceValues = {
   products: ['Genoa'],
   minimumTcb: { bootloader: 1, tee: 0, snp: 1, microcode: 1 },
 };
-/** @param threshold how many of the owners have to agree; with 1 there is Alice alone */
-export function manifestOf(threshold: number): Uint8Array {
+/** What a manifest says beside that. */
+export interface ManifestParts {
+  /** How many of the owners have to agree; with 1, or where absent, there is Alice alone. */
+  readonly threshold?: number;
+  /** Of the one workload; none where absent. */
+  readonly secrets?: readonly object[];
+  /** Whether each owner holds a share of the seed, and one opens it. */
+  readonly recovers?: boolean;
+}
+
+/** The document. */
+export function manifestOf({ threshold = 1, secrets, recovers }: ManifestParts): Uint8Array {
   const those = threshold === 1 ? [alice] : owners;
+  const roles = recovers === true ? ['update', 'recovery'] : ['update'];
+  const workload = { referenceValues: [{ ...referenceValues, hostData: 'aa'.repeat(32) }] };
   return utf8(
     JSON.stringify({
       apiVersion: 'witan.dev/v1',
       coordinators: [referenceValues],
-      workloads: {},
+      workloads: secrets === undefined ? {} : { web: { ...workload, secrets } },
       owners: those.map(({ name, publicKey }) => ({
         name,
         publicKey: publicKeyPemOf(publicKey),
-        roles: ['update'],
+        roles,
       })),
       updateThreshold: threshold,
+      ...(recovers === true && { recoveryThreshold: 1 }),
     }),
   );
 }

@@ -2,6 +2,7 @@
 import type { ClusterId, Crypto, Epoch, Sha256Hex, SlotName } from '@witan/core';
 import type { StateMachineOptions } from '@witan/state-machine';
 import type { DurableLog, Keyring, Scheduler, Seed } from '../ports.ts';
+import type { SeedRotation } from './seed-desk.ts';
 import type { EngineTuning } from '../raft/tuning.ts';
 import type { ReusedLog } from '../reuse/reused-log.ts';
 import type { PeerIdentity, PeerSending } from '../standing.ts';
@@ -27,6 +28,8 @@ export interface ClusterOptions<ReferenceValues> extends PeerSending {
   readonly known: readonly PeerIdentity[];
   readonly keyring: Keyring;
   readonly durable: DurableLog;
+  /** Absent where seeds are not rotated. */
+  readonly seedRotation?: SeedRotation | undefined;
   readonly crypto: Crypto;
   readonly machine: StateMachineOptions<ReferenceValues>;
   readonly scheduler: Scheduler;

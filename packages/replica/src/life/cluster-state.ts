@@ -1,7 +1,14 @@
 /**
  * The state machine behind the engine: opens sealed commands, applies them, and seals snapshots.
  */
-import { CanonicalReader, CanonicalWriter, describeError, type Crypto } from '@witan/core';
+import {
+  CanonicalReader,
+  CanonicalWriter,
+  CodedError,
+  describeError,
+  type Crypto,
+  type Secret,
+} from '@witan/core';
 import { StateMachine, type ApplyResult, type StateMachineOptions } from '@witan/state-machine';
 import type { Configuration, StateSubscriber } from '../engine.ts';
 import type { Keyring } from '../ports.ts';
@@ -17,6 +24,9 @@ export type CommandOutcome =
   | { readonly kind: 'unreadable' }
   | { readonly kind: 'rekeyed' };
 
+/** See `keys`, sealing-generations.ts. */
+const UNKNOWN_GENERATION = 'KEYS_SEAL_GENERATION_UNKNOWN';
+
 /** Bits of a snapshot's first byte, which is in the clear. */
 const HOLDS_MANIFEST = 1;
 const HOLDS_GENERATIONS = 2;
@@ -26,6 +36,10 @@ export interface ClusterStateOptions<ReferenceValues> {
   readonly crypto: Crypto;
   /** Takes up a command that begins a generation of sealing keys; false for any other. */
   readonly takeGeneration: (command: Uint8Array) => boolean;
+  /** Seeds that may have come into force before a snapshot that arrives was made. */
+  readonly candidates?: () => readonly Secret[];
+  /** The seed in force is another one, or former ones are retired; before anything follows. */
+  readonly onSeeds?: (machine: StateMachine<ReferenceValues>) => void;
   readonly onRestored: (index: number) => void;
   readonly machine: StateMachineOptions<ReferenceValues>;
   readonly onMembers: (members: readonly PeerIdentity[], configuration: Configuration) => void;
@@ -67,6 +81,7 @@ export class ClusterState<ReferenceValues> implements StateSubscriber {
 
   restore(index: number, configuration: Configuration, snapshot: Uint8Array): void {
     this.#machine = openState(snapshot, this.#options);
+    this.#options.onSeeds?.(this.#machine);
     this.#options.onRestored(index);
     this.#options.onEvent('state restored from a snapshot', { index });
     this.#options.onMembers(this.members(), configuration);
@@ -98,6 +113,8 @@ export class ClusterState<ReferenceValues> implements StateSubscriber {
     try {
       plaintext = this.#options.keyring.openCommand(command);
     } catch (error) {
+      // Others could open it: to step over it would make another state of the same log.
+      if (error instanceof CodedError && error.code === UNKNOWN_GENERATION) throw error;
       this.#options.onEvent('command could not be opened', { index, error: describeError(error) });
       this.#machine.advance(index);
       return { kind: 'unreadable' };
@@ -106,7 +123,9 @@ export class ClusterState<ReferenceValues> implements StateSubscriber {
       this.#machine.advance(index);
       return { kind: 'rekeyed' };
     }
-    return { kind: 'applied', ...this.#machine.apply(index, plaintext, this.#options.crypto) };
+    const outcome = this.#machine.apply(index, plaintext, this.#options.crypto);
+    if (outcome.isSeedNew) this.#options.onSeeds?.(this.#machine);
+    return { kind: 'applied', ...outcome };
   }
 }
 
@@ -118,11 +137,14 @@ export class ClusterState<ReferenceValues> implements StateSubscriber {
  */
 export function openState<ReferenceValues>(
   snapshot: Uint8Array,
-  options: Pick<ClusterStateOptions<ReferenceValues>, 'keyring' | 'crypto' | 'machine'>,
+  options: Pick<
+    ClusterStateOptions<ReferenceValues>,
+    'keyring' | 'crypto' | 'machine' | 'candidates'
+  >,
 ): StateMachine<ReferenceValues> {
-  const { keyring, machine, crypto } = options;
+  const { keyring, machine, crypto, candidates } = options;
   const { generations, state } = splitSnapshot(snapshot);
-  if (generations !== undefined) keyring.generations?.open(generations);
+  if (generations !== undefined) keyring.generations?.open(generations, candidates?.());
   return StateMachine.decodeSnapshot(keyring.openSnapshot(state), { ...machine, crypto });
 }
 

@@ -13,7 +13,6 @@ import {
 import type { Applied, Configuration, ConsensusEngine, EngineStatus } from '../engine.ts';
 import type { Seed } from '../ports.ts';
 import { LogChain } from '../raft/log-chain.ts';
-import type { Bootstrap } from '../raft/engine-storage.ts';
 import { RaftEngine } from '../raft/raft-engine.ts';
 import type { ReusedLog } from '../reuse/reused-log.ts';
 import { answerMarks, takeUp } from '../reuse/reuse.ts';
@@ -28,12 +27,14 @@ import type {
   Standing,
 } from '../standing.ts';
 import { AdmissionDesk } from './admission.ts';
-import { beginning } from './beginning.ts';
+import { beginning, bootstrapOf } from './beginning.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { ClusterState, snapshotHoldsManifest, type CommandOutcome } from './cluster-state.ts';
 import { Directory } from './directory.ts';
+import { Listening } from './listening.ts';
 import { Refusals } from './refusals.ts';
 import { Rekeying } from './rekeying.ts';
+import { SeedDesk } from './seed-desk.ts';
 import { sinkTo } from './sink.ts';
 import { sleep } from './sleep.ts';
 import { Steward } from './steward.ts';
@@ -55,6 +56,7 @@ export class Cluster<ReferenceValues> {
   readonly versions: VersionGate;
   /** Up to here the log is that of an earlier incarnation of this slot; 0 for none of it. */
   readonly reusedIndex: number;
+  readonly seeds: SeedDesk;
   readonly #raft: RaftEngine;
   readonly #options: ClusterOptions<ReferenceValues>;
   readonly #directory: Directory;
@@ -64,8 +66,7 @@ export class Cluster<ReferenceValues> {
   /** The index that the epoch began with here. */
   readonly #begunAt: number;
   #wasMember: boolean;
-  /** Whom this replica follows, how many messages came from it, and for how many beats none. */
-  #heard = { leaderId: 0, count: 0, silentBeats: 0 };
+  readonly #listening = new Listening();
   #stopped = false;
 
   constructor(options: ClusterOptions<ReferenceValues>) {
@@ -81,12 +82,28 @@ export class Cluster<ReferenceValues> {
       propose: (command) => this.propose(command, false, CHANGE_TIMEOUT_MS),
       onEvent: options.onEvent,
     });
+    this.seeds = new SeedDesk({
+      ...options,
+      life: options,
+      generations: options.keyring.generations,
+      rotation: options.seedRotation,
+      state: () => this.state.machine,
+      propose: (command) => this.propose(command, false, CHANGE_TIMEOUT_MS),
+      handOver: () => {
+        this.steward.handOver();
+      },
+      compact: () => {
+        this.#raft.compact();
+      },
+    });
     this.state = new ClusterState(
       {
         keyring: options.keyring,
         crypto: options.crypto,
         machine: options.machine,
         takeGeneration: (command) => this.#rekeying.take(command),
+        candidates: () => this.seeds.candidates,
+        onSeeds: this.seeds.follow.bind(this.seeds),
         onRestored: this.#rekeying.memberLeft.bind(this.#rekeying),
         onMembers: this.#membersChanged.bind(this),
         onApplied: (outcome) => {
@@ -140,8 +157,9 @@ export class Cluster<ReferenceValues> {
     return this.#options.founders;
   }
 
+  /** All seeds as one value, without those that may come into force. */
   get seed(): Seed {
-    return this.#options.seed;
+    return this.seeds.encode(false);
   }
 
   get slots(): readonly SlotName[] {
@@ -166,13 +184,9 @@ export class Cluster<ReferenceValues> {
     return this.engine.status();
   }
 
-  /**
-   * For how long nothing came from a leader, in milliseconds that this process has lived through:
-   * counted in beats, so that a clock that jumps changes nothing. A learner that was removed still
-   * knows its leader, and notices by this alone.
-   */
+  /** For how many milliseconds nothing came from a leader. A removed learner notices by this. */
   leaderlessMs(): number {
-    return this.#heard.silentBeats * BEAT_MS;
+    return this.#listening.silentBeats * BEAT_MS;
   }
 
   /**
@@ -253,8 +267,9 @@ export class Cluster<ReferenceValues> {
     const admission = await this.#desk.admit(request, from);
     switch (admission.kind) {
       case 'admitted': {
-        const { clusterId, epoch, opening, seed } = this.#options;
+        const { clusterId, epoch, opening } = this.#options;
         const { slots } = this.state.machine;
+        const seed = this.seeds.encode();
         const members = this.members();
         return { kind: 'admitted', clusterId, epoch, opening, seed, slots, members };
       }
@@ -288,14 +303,15 @@ export class Cluster<ReferenceValues> {
   /** What this incarnation holds in memory, for a recovery. To be called once it has stopped. */
   formerLog(): FormerLog {
     const { clusterId, epoch, self, keyring } = this.#options;
-    return { incarnation: self.incarnation, clusterId, epoch, state: this.#raft.log(), keyring };
+    const state = this.#raft.log();
+    return { incarnation: self.incarnation, clusterId, epoch, state, seed: this.seed, keyring };
   }
 
   #createEngine(reused: ReusedLog | undefined): RaftEngine {
     const { self, scheduler } = this.#options;
     return new RaftEngine({
       nodeId: self.nodeId,
-      bootstrap: this.#bootstrap(),
+      bootstrap: bootstrapOf(this.#options, this.state),
       reused,
       subscriber: this.state,
       durable: this.#options.durable,
@@ -348,17 +364,6 @@ export class Cluster<ReferenceValues> {
     });
   }
 
-  #bootstrap(): Bootstrap | undefined {
-    const { founders, state } = this.#options;
-    if (founders === undefined) return undefined;
-    const voters = founders.map((peer) => peer.nodeId).toSorted((a, b) => a - b);
-    return {
-      configuration: { voters, votersOutgoing: [], learners: [] },
-      snapshot: state ?? this.state.snapshot(),
-      index: this.state.machine.appliedIndex,
-    };
-  }
-
   #membersChanged(members: readonly PeerIdentity[], configuration: Configuration): void {
     const remaining = new Set(members.map((peer) => peer.incarnation));
     const left = this.#directory.members().some((peer) => !remaining.has(peer.incarnation));
@@ -380,14 +385,14 @@ export class Cluster<ReferenceValues> {
   #watch(): void {
     this.#options.scheduler.after(BEAT_MS, () => {
       if (this.#stopped) return;
-      const { role, leaderId, leaderHeard: count } = this.status();
-      const { leaderId: before, count: countBefore, silentBeats } = this.#heard;
-      const isHeard = leaderId !== 0 && (leaderId !== before || count !== countBefore);
-      const isFine = role === 'leader' || isHeard;
-      this.#heard = { leaderId, count, silentBeats: isFine ? 0 : silentBeats + 1 };
+      const { role } = this.status();
+      this.#listening.beat(this.status());
       if (role === 'leader') void this.versions.beat();
       const isJoint = this.status().configuration.votersOutgoing.length > 0;
-      if (role === 'leader' && !isJoint) void this.#rekeying.beat(this.state.machine.appliedIndex);
+      if (role === 'leader' && !isJoint) {
+        void this.#rekeying.beat(this.state.machine.appliedIndex);
+        void this.seeds.beat();
+      }
       this.#desk.beat().catch((error: unknown) => {
         this.#options.onEvent('swap not carried through', { error: String(error) });
       });

@@ -5,6 +5,7 @@ import type { ReplicaOptions } from '../replica-options.ts';
 import type { ClusterLife, PeerIdentity, Reopening } from '../standing.ts';
 import type { ReusedLog } from '../reuse/reused-log.ts';
 import { Cluster } from './cluster.ts';
+import type { SeedRotation } from './seed-desk.ts';
 import { randomBelow } from './random-below.ts';
 
 /** What is known of the cluster. */
@@ -41,6 +42,7 @@ export function enterCluster<ReferenceValues>(
     ...(sendSnapshot === undefined ? { self, send } : { self, send, sendSnapshot }),
     keyring: options.openKeyring(seed, clusterId, epoch),
     durable: options.openDurableLog(seed, clusterId, epoch),
+    seedRotation: seedRotationOf(options),
     crypto: options.crypto,
     machine: options.machine,
     scheduler: options.scheduler,
@@ -51,4 +53,10 @@ export function enterCluster<ReferenceValues>(
     onRemoved,
     fatal: options.fatal,
   });
+}
+
+function seedRotationOf(options: ReplicaOptions<unknown>): SeedRotation | undefined {
+  const { peers, historyPublicKey, random, scheduler } = options;
+  if (peers.deliverSeed === undefined || historyPublicKey === undefined) return undefined;
+  return { random, scheduler, deliver: peers.deliverSeed.bind(peers), historyPublicKey };
 }

@@ -3,9 +3,9 @@ import { describeError, Secret, type Crypto, type Random, type SlotName } from '
 import type { PeerCalls, Scheduler } from '../ports.ts';
 import type { Genesis, PeerIdentity, Standing } from '../standing.ts';
 import { clusterIdOf } from './cluster-id.ts';
+import { SEED_BYTES } from './seed-chain.ts';
 import { within } from './sleep.ts';
 
-const SEED_BYTES = 32;
 /** A call without an answer for so long is given up, in milliseconds. */
 const ANSWER_MS = 2_000;
 

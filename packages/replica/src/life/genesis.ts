@@ -3,7 +3,7 @@ import { epoch as toEpoch, type Crypto, type Epoch, type IncarnationId } from '@
 import { NO_TRANSITION } from '@witan/manifest';
 import { nodeIdOf } from '@witan/state-machine';
 import type { ClusterLife, Genesis, PeerIdentity, Standing } from '../standing.ts';
-import { clusterIdOf } from './cluster-id.ts';
+import { fitsCluster, SEED_BYTES } from './seed-chain.ts';
 
 const FIRST_EPOCH = 1;
 
@@ -42,7 +42,9 @@ export function refuseGenesis(
     return 'ALREADY_IN_A_CLUSTER';
   }
   if (reopening !== undefined && reopening.epoch < promised) return 'EPOCH_TOO_LOW';
-  if (clusterIdOf(crypto, genesis.seed) !== genesis.clusterId) return 'SEED_MISMATCH';
+  const isOneSeed = reopening !== undefined || genesis.seed.byteLength === SEED_BYTES;
+  const fits = isOneSeed && fitsCluster(crypto, genesis.seed, genesis.clusterId);
+  if (!fits) return 'SEED_MISMATCH';
   const isSlotKnown = slots.includes(own.self.slot);
   const areSlotsFine = reopening === undefined ? slots.join() === own.slots.join() : isSlotKnown;
   if (!areSlotsFine) return 'SLOTS_DIFFER';

@@ -4,7 +4,7 @@ import { ReplicaError } from '../errors.ts';
 import type { PeerCalls, Scheduler } from '../ports.ts';
 import type { JoinAnswer, JoinRequest, PeerIdentity } from '../standing.ts';
 import type { Cluster } from './cluster.ts';
-import { clusterIdOf } from './cluster-id.ts';
+import { fitsCluster } from './seed-chain.ts';
 import { within } from './sleep.ts';
 
 /**
@@ -40,7 +40,7 @@ export async function askToJoin(
     });
     const answer = await within(scheduler, ANSWER_MS, call);
     const value = answer?.value;
-    if (value?.kind === 'admitted' && clusterIdOf(crypto, value.seed) !== value.clusterId) {
+    if (value?.kind === 'admitted' && !fitsCluster(crypto, value.seed, value.clusterId)) {
       onEvent('not admitted', { code: 'SEED_MISMATCH' });
       continue;
     }

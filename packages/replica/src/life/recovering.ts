@@ -113,7 +113,7 @@ export class Recovering<ReferenceValues> {
     this.#options.onEvent('cluster left for its recovery', { clusterId, epoch });
     this.#survived = { clusterId, epoch, opening };
     this.#host.left(this.#survived);
-    this.#desk.survived(cluster.formerLog(), cluster.seed);
+    this.#desk.survived(cluster.formerLog());
     this.#options.onChange();
   }
 

@@ -34,6 +34,8 @@ export class Compactor {
   /** Where the log in memory is cut next, and the bytes that were applied up to there. */
   #nextCut: Place = { index: 0, bytes: 0 };
 
+  #isDemanded = false;
+
   constructor(options: CompactorOptions) {
     this.#options = options;
     this.#index = options.applier.appliedIndex;
@@ -44,8 +46,14 @@ export class Compactor {
     this.#index = index;
   }
 
+  /** Shortens everything at the next look, whatever is due: older records open with other keys. */
+  demand(): void {
+    this.#isDemanded = true;
+  }
+
   /** Shortens whatever is due. */
   look(): void {
+    if (this.#isDemanded) this.#forgetAll();
     this.#forget();
     this.#makeSnapshot();
   }
@@ -61,10 +69,19 @@ export class Compactor {
     if (journal.journalOpen && cut >= storage.firstIndex()) storage.compact(cut);
   }
 
+  /** Whoever lacks something of it is given a snapshot. */
+  #forgetAll(): void {
+    const { applier, storage, journal } = this.#options;
+    const { appliedIndex: index, appliedBytes: bytes } = applier;
+    this.#nextCut = { index, bytes };
+    if (journal.journalOpen && index >= storage.firstIndex()) storage.compact(index);
+  }
+
   #makeSnapshot(): void {
     const { tuning, applier, storage, journal } = this.#options;
     const { appliedIndex, appliedBytes } = applier;
-    const isDue = appliedIndex - this.#index >= tuning.snapshotEntries;
+    const isDue = this.#isDemanded || appliedIndex - this.#index >= tuning.snapshotEntries;
+    this.#isDemanded = false;
     if (!isDue && appliedBytes - this.#bytes < tuning.snapshotBytes) return;
     this.#index = appliedIndex;
     this.#bytes = appliedBytes;

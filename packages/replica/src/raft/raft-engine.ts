@@ -211,6 +211,11 @@ export class RaftEngine implements ConsensusEngine {
     return this.#append.journalOpen;
   }
 
+  /** Shortens journal and log to the state of now. */
+  compact(): void {
+    this.#compactor.demand();
+  }
+
   /** The log in memory. */
   log(): DurableState {
     return durableStateOf(this.#storage);
@@ -237,8 +242,6 @@ export class RaftEngine implements ConsensusEngine {
     this.#listeners.clear();
     return Promise.resolve();
   }
-
-  // --- the loop -------------------------------------------------------------------------------
 
   /** Every mutation of the core goes through here; its consequences are carried out soon. */
   #enter(mutate: () => void): void {

@@ -42,6 +42,8 @@ export interface HeldState {
   readonly index: number;
   readonly generation: Generation;
   readonly transitionHash: Sha256Hex;
+  /** Number of the seed in force; 1 where absent, as long as nothing was opened. */
+  readonly seedNumber?: number;
   /** The last configuration in the log, whether it was committed or not. */
   readonly voters: readonly Voter[];
   /** The outgoing half of a joint one; empty otherwise. */
@@ -191,9 +193,15 @@ function open(
   return { kind: 'open', epoch, best, at, members, acceptedMissing, owners };
 }
 
-/** Raft's order of logs within the order of epochs: who could have been elected over the rest. */
+/**
+ * Raft's order of logs within the order of epochs: who could have been elected over the rest. The
+ * seed comes before both. Whoever holds a later one has applied, so the cluster had committed, the
+ * step that put it into force, and every log that could be elected has it; a log without it that
+ * claims to reach further was made by somebody who knows the former seed.
+ */
 export function furthestFirst(left: HeldState, right: HeldState): number {
-  return right.epoch - left.epoch || right.term - left.term || right.index - left.index;
+  const bySeed = (right.seedNumber ?? 1) - (left.seedNumber ?? 1);
+  return bySeed || right.epoch - left.epoch || right.term - left.term || right.index - left.index;
 }
 
 /**
@@ -204,7 +212,9 @@ function bestOfEachOpening(held: readonly HeldState[]): readonly HeldState[] {
   const best = new Map<Sha256Hex, HeldState>();
   const ordered = held.toSorted(furthestFirst);
   for (const state of ordered) {
-    const isOfLastEpoch = state.epoch === ordered[0]?.epoch;
+    const first = ordered[0];
+    const isOfLastSeed = (state.seedNumber ?? 1) === (first?.seedNumber ?? 1);
+    const isOfLastEpoch = state.epoch === first?.epoch && isOfLastSeed;
     if (isOfLastEpoch && !best.has(state.opening)) best.set(state.opening, state);
   }
   return [...best.values()];

@@ -4,18 +4,21 @@
  */
 import { Secret, describeError, type ClusterId } from '@witan/core';
 import { encodeRecoveryHeader } from '@witan/manifest';
-import { clusterIdOf } from '../life/cluster-id.ts';
+import { encodeSeeds, decodeSeeds, fitsCluster, unnumbered } from '../life/seed-chain.ts';
 import type { Seed } from '../ports.ts';
 import { furthestFirst, type HeldState } from './decide-recovery.ts';
 import type { ClaimedLog, FormerLog, RecoveryPorts, SeedCandidate, SeedSource } from './ports.ts';
 import { replayFormerLog, type HeldLog, type ReplayOptions } from './replay.ts';
 
-/** A seed that opens what this replica, or a peer that told it, holds. */
+/** Seeds that open what this replica, or a peer that told it, holds. */
 export interface KnownSeed {
   readonly seed: Secret;
   readonly clusterId: ClusterId;
   readonly source: SeedSource;
 }
+
+/** Candidates beside the one that is tried: sets of shares of which one may be the newest. */
+const OTHERS_MAX = 6;
 
 /** See the head of this file. */
 export class HeldLogs<ReferenceValues> {
@@ -65,14 +68,14 @@ export class HeldLogs<ReferenceValues> {
     // Replicas of another cluster may answer here, and theirs is not the seed that is missing.
     const isForeign = !claimed.some(({ held }) => held.clusterId === clusterId);
     if (this.#seed !== undefined || (claimed.length > 0 && isForeign)) return;
-    if (clusterIdOf(this.#options.crypto, known.seed) !== clusterId) return;
+    if (!fitsCluster(this.#options.crypto, known.seed, clusterId)) return;
     this.#seed = { ...known, seed: new Secret(known.seed.expose()) };
   }
 
   /** What this incarnation itself has held; it takes part in that cluster no more. */
-  takeMemory(log: FormerLog, seed: Seed): void {
+  takeMemory(log: FormerLog): void {
     this.#memory = replayFormerLog(log, this.#options);
-    this.#seed = { seed, clusterId: log.clusterId, source: 'memory' };
+    this.#seed = { seed: this.#memory.seed, clusterId: log.clusterId, source: 'memory' };
     this.#opened = false;
   }
 
@@ -133,10 +136,11 @@ export class HeldLogs<ReferenceValues> {
   /** @returns whether one of them opens something here */
   async #try(candidates: readonly SeedCandidate[], source: SeedSource): Promise<boolean> {
     for (const { seed, clusterId } of candidates) {
-      const logs = await this.#read(seed, clusterId);
-      if (logs.length === 0) continue;
+      const logs = await this.#read(this.#withOthers(seed, clusterId, candidates), clusterId);
+      const [best] = logs.toSorted((left, right) => furthestFirst(left.held, right.held));
+      if (best === undefined) continue;
       // A copy: the cluster that opens with it lives longer than whoever gave it.
-      this.#seed = { seed: new Secret(seed.expose()), clusterId, source };
+      this.#seed = { seed: new Secret(best.seed.expose()), clusterId, source };
       this.#logs = logs;
       this.#opened = true;
       this.#learnHeaders();
@@ -145,27 +149,47 @@ export class HeldLogs<ReferenceValues> {
     return false;
   }
 
+  /**
+   * A log may end with the step that put the next seed into force, so that it takes both to read
+   * it: that of its beginning, and the one of the newest shares.
+   */
+  #withOthers(seed: Secret, clusterId: ClusterId, all: readonly SeedCandidate[]): Seed {
+    const { seeds, usableFrom, candidates } = decodeSeeds(
+      unnumbered(this.#options.crypto, seed, clusterId),
+    );
+    const others = all.filter((other) => other.clusterId === clusterId && other.seed !== seed);
+    const more = others.slice(0, OTHERS_MAX).map((other) => other.seed);
+    return encodeSeeds({ seeds, usableFrom, candidates: [...candidates, ...more] });
+  }
+
   /** The sealed state has the header too, whatever a disk says in the clear. */
   #learnHeaders(): void {
-    for (const { machine } of this.#all()) {
-      const { header } = machine.shares;
-      if (header !== undefined) this.#options.ports.shares.learn(encodeRecoveryHeader(header));
-    }
+    for (const { machine } of this.#all()) this.#learnHeader(machine);
+  }
+
+  #learnHeader({ shares: { header } }: HeldLog<ReferenceValues>['machine']): void {
+    if (header !== undefined) this.#options.ports.shares.learn(encodeRecoveryHeader(header));
   }
 
   async #read(seed: Seed, clusterId: ClusterId): Promise<readonly HeldLog<ReferenceValues>[]> {
-    const { ports, onEvent } = this.#options;
-    if (clusterIdOf(this.#options.crypto, seed) !== clusterId) {
-      // Made up, with all that it opens: what owners have approved is for another seed.
-      onEvent('seed refused', { clusterId });
-      return [];
-    }
+    const { ports, onEvent, crypto } = this.#options;
     const former = await ports.disks.open(seed);
+    const options = {
+      ...this.#options,
+      onSeedMissing: (machine: HeldLog<ReferenceValues>['machine']) => {
+        this.#learnHeader(machine);
+      },
+    };
     return former
       .filter((log) => log.clusterId === clusterId)
       .flatMap((log) => {
+        if (!fitsCluster(crypto, log.seed, clusterId)) {
+          // Made up, with all that it opens: what owners have approved is for another seed.
+          onEvent('seed refused', { clusterId });
+          return [];
+        }
         try {
-          return [replayFormerLog(log, this.#options)];
+          return [replayFormerLog(log, options)];
         } catch (error) {
           const fields = { incarnation: log.incarnation, error: describeError(error) };
           onEvent('former log refused', fields);

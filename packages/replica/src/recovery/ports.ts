@@ -50,14 +50,15 @@ export interface ShareDesk {
    *
    * @returns undefined while no set of shares opens it
    */
-  authorisers(seed: Seed): Pick<ShareCount, 'threshold' | 'owners'> | undefined;
+  authorisers(seed: Secret): Pick<ShareCount, 'threshold' | 'owners'> | undefined;
   /** Overwrites what was collected. */
   wipe(): void;
 }
 
 /** A seed that may be the cluster's: it is when it opens a disk. */
 export interface SeedCandidate {
-  readonly seed: Seed;
+  /** One seed alone, of whatever number. */
+  readonly seed: Secret;
   readonly clusterId: ClusterId;
 }
 
@@ -67,6 +68,8 @@ export interface FormerLog {
   readonly clusterId: ClusterId;
   readonly epoch: Epoch;
   readonly state: DurableState;
+  /** All seeds that opening it took or gave: the log names the former ones. */
+  readonly seed: Seed;
   /** Opens what is inside. Not shared with anybody. */
   readonly keyring: Keyring;
 }
@@ -95,7 +98,7 @@ export interface RecoveryPorts {
    * are the provider's. Absent where there is none. Never rejects.
    */
   readonly providerSeeds?: () => Promise<readonly SeedCandidate[]>;
-  /** Signs with the history key that the seed gives. */
+  /** Signs with the history key of the seed in force. */
   readonly sign: (seed: Seed, recovery: Recovery) => SignedRecovery;
   /** The wall clock, for the record. Informative. */
   readonly nowMs: () => number;

@@ -9,6 +9,7 @@
 import { describeError, epoch as toEpoch, unixMillis } from '@witan/core';
 import type { Epoch, IncarnationId, Sha256Hex, SlotName } from '@witan/core';
 import { recoveryHash, type Recovery, type ValidatedManifest } from '@witan/manifest';
+import { seedInForce } from '../life/seed-chain.ts';
 import type { Keyring, PeerCalls, Seed } from '../ports.ts';
 import type { Genesis, PeerIdentity, Standing } from '../standing.ts';
 import { Authorisations } from './authorisations.ts';
@@ -64,8 +65,8 @@ export class RecoveryDesk<ReferenceValues> {
   }
 
   /** This incarnation has left its cluster, which lost its majority, with all that it holds. */
-  survived(log: FormerLog, seed: Seed): void {
-    this.#logs.takeMemory(log, seed);
+  survived(log: FormerLog): void {
+    this.#logs.takeMemory(log);
     this.#options.onChange();
   }
 
@@ -202,7 +203,8 @@ export class RecoveryDesk<ReferenceValues> {
 
   #authorised(seed: Seed): Pick<RecoveryFacts, 'authorisations' | 'unproven' | 'shareThreshold'> {
     const { shares } = this.#options.ports;
-    const proven = shares.authorisers(seed);
+    const { seed: inForce } = seedInForce(seed) ?? { seed };
+    const proven = shares.authorisers(inForce);
     const all = this.#authorisations.all();
     const isProven = ({ owner }: Authorisation): boolean => proven?.owners.includes(owner) === true;
     return {
@@ -256,13 +258,14 @@ export class RecoveryDesk<ReferenceValues> {
       acceptedMissing,
       timeMs: unixMillis(ports.nowMs()),
     };
-    const keyring = openKeyring(seed.seed, clusterId, epoch);
-    const signed = ports.sign(seed.seed, recovery);
+    // As of that log, which names the one in force: what a peer told may lack it.
+    const keyring = openKeyring(log.seed, clusterId, epoch);
+    const signed = ports.sign(log.seed, recovery);
     const state = reopenedState(log, signed, members, keyring, this.#options);
     onEvent('cluster reopened', { epoch, index, generation, at: self.slot, key: seed.source });
     return {
       clusterId,
-      seed: seed.seed,
+      seed: log.seed,
       slots: log.machine.slots,
       members,
       reopening: { epoch, opening: recoveryHash(recovery, crypto), state },

@@ -3,9 +3,15 @@
  * committed is part of it: it may take effect, as after any election, and a majority may have held
  * it.
  */
-import type { SignedRecovery } from '@witan/manifest';
+import {
+  checkApprovalsOfHistory,
+  checkSeedApprovals,
+  parseManifest,
+  verifyHistory,
+  type SignedRecovery,
+} from '@witan/manifest';
 import type { MemberInfo, StateMachine, StateMachineOptions } from '@witan/state-machine';
-import type { Crypto } from '@witan/core';
+import { generation, type Crypto } from '@witan/core';
 import {
   applyChange,
   restoreTracker,
@@ -16,7 +22,9 @@ import {
 } from 'raft-ts';
 import { ReplicaError } from '../errors.ts';
 import { ClusterState, openState } from '../life/cluster-state.ts';
-import type { Keyring, Scheduler } from '../ports.ts';
+import { SeedRing } from '../life/seed-chain.ts';
+import { alignSeeds } from '../life/seed-desk.ts';
+import type { Keyring, Scheduler, Seed } from '../ports.ts';
 import { Applier } from '../raft/applier.ts';
 import type { HeldState, Voter } from './decide-recovery.ts';
 import type { FormerLog } from './ports.ts';
@@ -26,6 +34,8 @@ export interface ReplayOptions<ReferenceValues> {
   readonly crypto: Crypto;
   readonly machine: StateMachineOptions<ReferenceValues>;
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+  /** Told of the state that named a seed which is not held: it has the shares of that seed. */
+  readonly onSeedMissing?: (machine: StateMachine<ReferenceValues>) => void;
 }
 
 /** A log, opened and replayed to its end. */
@@ -34,6 +44,8 @@ export interface HeldLog<ReferenceValues> {
   readonly machine: StateMachine<ReferenceValues>;
   /** Knows every generation of sealing keys up to the end of the log. */
   readonly keyring: Keyring;
+  /** The seeds at its end, without those that might have followed. */
+  readonly seed: Seed;
 }
 
 /**
@@ -46,15 +58,27 @@ export function replayFormerLog<ReferenceValues>(
   former: FormerLog,
   options: ReplayOptions<ReferenceValues>,
 ): HeldLog<ReferenceValues> {
-  const { keyring, state: durable, clusterId, epoch, incarnation } = former;
+  const { keyring, state: durable, clusterId, epoch, incarnation, seed } = former;
   const { snapshot, mark } = durable;
   if (snapshot === undefined || mark === undefined) {
     const message = 'a log starts with a state, and this one has none';
     throw new ReplicaError('REPLICA_RECORDS_UNREADABLE', message, { fields: { check: 'start' } });
   }
-  const state = stateOf(keyring, openState(snapshot.data, { ...options, keyring }), options);
+  const ring = new SeedRing(options.crypto, clusterId, seed);
+  const begun = openState(snapshot.data, { ...options, keyring });
+  const onSeeds = (machine: StateMachine<ReferenceValues>): void => {
+    try {
+      alignSeeds(ring, keyring.generations, machine);
+    } catch (error) {
+      options.onSeedMissing?.(machine);
+      throw error;
+    }
+  };
+  onSeeds(begun);
+  const state = stateOf(keyring, begun, options, onSeeds);
   applyAll(state, snapshot, former, options);
   const { machine } = state;
+  checkSeeds(machine, options.crypto);
   const voters = votersOf(machine, machine.configuration.voters);
   const held: HeldState = {
     incarnation,
@@ -65,10 +89,31 @@ export function replayFormerLog<ReferenceValues>(
     index: mark.index,
     generation: machine.generation,
     transitionHash: machine.head,
+    seedNumber: machine.rotations.seeds.number,
     voters,
     votersOutgoing: votersOf(machine, machine.configuration.votersOutgoing),
   };
-  return { held, machine, keyring };
+  return { held, machine, keyring, seed: ring.encode(false) };
+}
+
+/**
+ * Whether the owners approved each seed that is said to have followed the first one. The disks that
+ * say so may have been made by whoever knows the first seed, and with it the history key of then.
+ *
+ * @throws ManifestError as `checkSeedApprovals` and `checkApprovalsOfHistory`
+ */
+function checkSeeds(machine: StateMachine<unknown>, crypto: Crypto): void {
+  const keys = machine.historyKeys;
+  if (keys === undefined || keys.links.length === 0) return;
+  const history = verifyHistory(machine.transitions, keys, crypto);
+  const manifestOf = (number: number) => {
+    const bytes = machine.manifestBytes(generation(number));
+    return bytes === undefined
+      ? undefined
+      : parseManifest(bytes, { crypto, parseReferenceValues: (value) => value });
+  };
+  checkApprovalsOfHistory(history, manifestOf, crypto);
+  checkSeedApprovals(keys.links, history, manifestOf, crypto);
 }
 
 /** The state that the next epoch starts with, sealed under that epoch's keys (I7, I8). */
@@ -90,6 +135,7 @@ function stateOf<ReferenceValues>(
   keyring: Keyring,
   machine: StateMachine<ReferenceValues>,
   options: ReplayOptions<ReferenceValues>,
+  onSeeds?: (machine: StateMachine<ReferenceValues>) => void,
 ): ClusterState<ReferenceValues> {
   const nothing = (): void => undefined;
   return new ClusterState(
@@ -100,17 +146,18 @@ function stateOf<ReferenceValues>(
       onRestored: nothing,
       onMembers: nothing,
       onApplied: nothing,
+      ...(onSeeds && { onSeeds }),
     },
     machine,
   );
 }
 
 /** As the engine applies what is committed: the same code, fed with the whole log. */
-function applyAll(
-  state: ClusterState<unknown>,
+function applyAll<ReferenceValues>(
+  state: ClusterState<ReferenceValues>,
   { metadata }: Snapshot,
   former: FormerLog,
-  { onEvent }: ReplayOptions<unknown>,
+  { onEvent }: ReplayOptions<ReferenceValues>,
 ): void {
   const { entries } = former.state;
   const context = { lastIndex: metadata.index, inflight: { messagesMax: 1, bytesMax: 0 } };

@@ -61,6 +61,7 @@ export const peerHandlers: Handlers<typeof PeerService> = {
   confirmLog: async () => ({}),
   recover: async () => ({}),
   deliverReopening: async () => ({}),
+  deliverSeed: async () => ({}),
 };
 
 export async function serve(change: Partial<AttestedServerOptions<Claims>> = {}): Promise<Fixture> {

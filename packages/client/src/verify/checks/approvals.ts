@@ -4,14 +4,19 @@
  * word has to do: they checked before they signed the transition.
  */
 import { nodeCrypto } from '@witan/keys';
-import { ManifestError, checkApprovalsOfHistory, type Transition } from '@witan/manifest';
+import {
+  ManifestError,
+  checkApprovalsOfHistory,
+  checkSeedApprovals,
+  type Transition,
+} from '@witan/manifest';
 import { longestOf, type VerifyFacts } from '../facts.ts';
 import { failed, passed, skipped, type Outcome } from './outcome.ts';
 
 export function checkOwnerApprovals({ settled, manifests }: VerifyFacts): Outcome {
   const longest = longestOf(settled);
   if (longest === undefined) return skipped('no replica could be verified');
-  const { history } = longest.history;
+  const { history, keys } = longest.history;
   const manifestOf = (generation: number) => {
     const hash = history.hashes[generation - 1];
     return hash === undefined ? undefined : manifests.get(hash);
@@ -20,19 +25,26 @@ export function checkOwnerApprovals({ settled, manifests }: VerifyFacts): Outcom
   if (newest === undefined) return skipped('the history is empty');
   try {
     const unchecked = checkApprovalsOfHistory(history, manifestOf, nodeCrypto);
+    const unknown = checkSeedApprovals(keys.links, history, manifestOf, nodeCrypto);
     const owners = manifestOf(Math.max(1, newest.generation - 1))?.owners ?? [];
     const last = unchecked.at(-1);
     const rest =
       last === undefined
         ? ''
         : `; up to generation ${last} as the replicas recorded, whose manifests are not kept`;
-    return passed(`${describe(newest, owners)}${rest}`);
+    return passed(`${describe(newest, owners)}${rest}${ofSeeds(keys.links.length, unknown)}`);
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
     const { path, expected, found } = error.fields;
     const detail = `${String(path)}: ${error.message}`;
     return { ...failed(detail, String(expected), String(found)), code: error.code };
   }
+}
+
+function ofSeeds(count: number, unknown: readonly number[]): string {
+  if (count === 0) return '';
+  const rest = unknown.length === 0 ? '' : `, of which ${unknown.length} as the replicas recorded`;
+  return `; and ${count} rotation${count === 1 ? '' : 's'} of the seed${rest}`;
 }
 
 function describe(

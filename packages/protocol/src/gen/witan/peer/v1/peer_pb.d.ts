@@ -1269,6 +1269,13 @@ export declare type HeldState = Message<"witan.peer.v1.HeldState"> & {
    * @generated from field: repeated witan.peer.v1.HeldState.Voter voters_outgoing = 10;
    */
   votersOutgoing: HeldState_Voter[];
+
+  /**
+   * Number of the seed in force; 0 and 1 for the founding's.
+   *
+   * @generated from field: uint64 seed_number = 11;
+   */
+  seedNumber: bigint;
 };
 
 /**
@@ -1303,6 +1310,81 @@ export declare type HeldState_Voter = Message<"witan.peer.v1.HeldState.Voter"> &
  * Use `create(HeldState_VoterSchema)` to create a new message.
  */
 export declare const HeldState_VoterSchema: GenMessage<HeldState_Voter>;
+
+/**
+ * The next seed of a cluster.
+ *
+ * @generated from message witan.peer.v1.DeliverSeedRequest
+ */
+export declare type DeliverSeedRequest = Message<"witan.peer.v1.DeliverSeedRequest"> & {
+  /**
+   * Cluster id.
+   *
+   * @generated from field: bytes cluster_id = 1;
+   */
+  clusterId: Uint8Array;
+
+  /**
+   * Epoch of that cluster.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * Hash of the recovery record that began the epoch; empty in the first.
+   *
+   * @generated from field: bytes opening = 3;
+   */
+  opening: Uint8Array;
+
+  /**
+   * Its number.
+   *
+   * @generated from field: uint64 number = 4;
+   */
+  number: bigint;
+
+  /**
+   * The seed. Only ever on an attested channel (invariant I1).
+   *
+   * @generated from field: bytes seed = 5;
+   */
+  seed: Uint8Array;
+};
+
+/**
+ * Describes the message witan.peer.v1.DeliverSeedRequest.
+ * Use `create(DeliverSeedRequestSchema)` to create a new message.
+ */
+export declare const DeliverSeedRequestSchema: GenMessage<DeliverSeedRequest>;
+
+/**
+ * Whether the receiver holds it now.
+ *
+ * @generated from message witan.peer.v1.DeliverSeedResponse
+ */
+export declare type DeliverSeedResponse = Message<"witan.peer.v1.DeliverSeedResponse"> & {
+  /**
+   * True when it does.
+   *
+   * @generated from field: bool accepted = 1;
+   */
+  accepted: boolean;
+
+  /**
+   * Why not, as a stable code.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+};
+
+/**
+ * Describes the message witan.peer.v1.DeliverSeedResponse.
+ * Use `create(DeliverSeedResponseSchema)` to create a new message.
+ */
+export declare const DeliverSeedResponseSchema: GenMessage<DeliverSeedResponse>;
 
 /**
  * What one owner authorised.
@@ -1551,6 +1633,16 @@ export declare const PeerService: GenService<{
     methodKind: "client_streaming";
     input: typeof DeliverReopeningRequestSchema;
     output: typeof DeliverReopeningResponseSchema;
+  },
+  /**
+   * Hands the next seed to a member, before owners put it into force.
+   *
+   * @generated from rpc witan.peer.v1.PeerService.DeliverSeed
+   */
+  deliverSeed: {
+    methodKind: "unary";
+    input: typeof DeliverSeedRequestSchema;
+    output: typeof DeliverSeedResponseSchema;
   },
 }>;
 

@@ -118,6 +118,54 @@ export declare type CaStatus = Message<"witan.user.v1.CaStatus"> & {
 export declare const CaStatusSchema: GenMessage<CaStatus>;
 
 /**
+ * Where the rotation of the seed stands.
+ *
+ * @generated from message witan.user.v1.SeedStatus
+ */
+export declare type SeedStatus = Message<"witan.user.v1.SeedStatus"> & {
+  /**
+   * idle, prepared or activated.
+   *
+   * @generated from field: string phase = 1;
+   */
+  phase: string;
+
+  /**
+   * Number of the seed in force; 1 for the founding's.
+   *
+   * @generated from field: uint64 number = 2;
+   */
+  number: bigint;
+
+  /**
+   * What owners approve with `seed activate`, 32 bytes; empty until the next seed is recorded.
+   *
+   * @generated from field: bytes commitment = 3;
+   */
+  commitment: Uint8Array;
+
+  /**
+   * Slots whose members are not known to hold the next seed.
+   *
+   * @generated from field: repeated string slots_left = 4;
+   */
+  slotsLeft: string[];
+
+  /**
+   * What still derives from a former seed, in words, at most 64.
+   *
+   * @generated from field: repeated string needed_by = 5;
+   */
+  neededBy: string[];
+};
+
+/**
+ * Describes the message witan.user.v1.SeedStatus.
+ * Use `create(SeedStatusSchema)` to create a new message.
+ */
+export declare const SeedStatusSchema: GenMessage<SeedStatus>;
+
+/**
  * Nothing to choose yet.
  *
  * @generated from message witan.user.v1.GetRotationsRequest
@@ -192,6 +240,13 @@ export declare type GetRotationsResponse = Message<"witan.user.v1.GetRotationsRe
    * @generated from field: witan.common.v1.SignedHighWaterMark high_water_mark = 8;
    */
   highWaterMark?: SignedHighWaterMark | undefined;
+
+  /**
+   * The seed.
+   *
+   * @generated from field: witan.user.v1.SeedStatus seed = 9;
+   */
+  seed?: SeedStatus | undefined;
 };
 
 /**

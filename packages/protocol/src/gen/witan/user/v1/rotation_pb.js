@@ -12,7 +12,7 @@ import { file_witan_common_v1_common } from "../../common/v1/common_pb.js";
  * Describes the file witan/user/v1/rotation.proto.
  */
 export const file_witan_user_v1_rotation = /*@__PURE__*/
-  fileDesc("Chx3aXRhbi91c2VyL3YxL3JvdGF0aW9uLnByb3RvEg13aXRhbi51c2VyLnYxIo0BCg5Sb3RhdGlvblJlY29yZBIOCgZudW1iZXIYASABKAQSDAoEc3RlcBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhcKD3RyYW5zaXRpb25faGFzaBgEIAEoDBITCgthcHByb3ZlZF9ieRgFIAMoDBIPCgd0aW1lX21zGAYgASgEEg0KBWluZGV4GAcgASgEIlcKCENhU3RhdHVzEg0KBXBoYXNlGAEgASgJEg4KBmFjdGl2ZRgCIAEoBBIUCgxob2xkZXJzX2xlZnQYAyABKAQSFgoOd29ya2xvYWRzX2xlZnQYBCADKAkiFQoTR2V0Um90YXRpb25zUmVxdWVzdCKrAgoUR2V0Um90YXRpb25zUmVzcG9uc2USEgoKY2x1c3Rlcl9pZBgBIAEoDBINCgVlcG9jaBgCIAEoBBIXCg90cmFuc2l0aW9uX2hhc2gYAyABKAwSLgoHcmVjb3JkcxgEIAMoCzIdLndpdGFuLnVzZXIudjEuUm90YXRpb25SZWNvcmQSJQoEcm9vdBgFIAEoCzIXLndpdGFuLnVzZXIudjEuQ2FTdGF0dXMSKAoHbWVzaF9jYRgGIAEoCzIXLndpdGFuLnVzZXIudjEuQ2FTdGF0dXMSFwoPc2VhbGluZ19wZW5kaW5nGAcgASgIEj0KD2hpZ2hfd2F0ZXJfbWFyaxgIIAEoCzIkLndpdGFuLmNvbW1vbi52MS5TaWduZWRIaWdoV2F0ZXJNYXJrIo0BCg1Sb3RhdGVSZXF1ZXN0EhMKC3JlcXVlc3Rfa2V5GAEgASgMEhsKE3ByZXZpb3VzX3RyYW5zaXRpb24YAiABKAwSDgoGbnVtYmVyGAMgASgEEgwKBHN0ZXAYBCABKAkSLAoJYXBwcm92YWxzGAUgAygLMhkud2l0YW4uY29tbW9uLnYxLkFwcHJvdmFsIlMKDlJvdGF0ZVJlc3BvbnNlEi0KBnJlY29yZBgBIAEoCzIdLndpdGFuLnVzZXIudjEuUm90YXRpb25SZWNvcmQSEgoKY2x1c3Rlcl9pZBgCIAEoDCIXChVHZXRSZXZvY2F0aW9uc1JlcXVlc3Qi2wIKFkdldFJldm9jYXRpb25zUmVzcG9uc2USEgoKY2x1c3Rlcl9pZBgBIAEoDBIOCgZudW1iZXIYAiABKAQSPgoHcmV2b2tlZBgDIAMoCzItLndpdGFuLnVzZXIudjEuR2V0UmV2b2NhdGlvbnNSZXNwb25zZS5SZXZva2VkEhgKEHJldm9jYXRpb25fbGlzdHMYBCADKAwSPQoPaGlnaF93YXRlcl9tYXJrGAUgASgLMiQud2l0YW4uY29tbW9uLnYxLlNpZ25lZEhpZ2hXYXRlck1hcmsSFQoNcmV2b2tlZF9jb3VudBgGIAEoBBIWCg5saXN0c19sZWZ0X291dBgHIAEoDRpVCgdSZXZva2VkEg4KBnNlcmlhbBgBIAEoDBIQCgh3b3JrbG9hZBgCIAEoCRISCgpyZXZva2VkX21zGAMgASgEEhQKDG5vdF9hZnRlcl9tcxgEIAEoBDKQAgoPUm90YXRpb25TZXJ2aWNlElcKDEdldFJvdGF0aW9ucxIiLndpdGFuLnVzZXIudjEuR2V0Um90YXRpb25zUmVxdWVzdBojLndpdGFuLnVzZXIudjEuR2V0Um90YXRpb25zUmVzcG9uc2USRQoGUm90YXRlEhwud2l0YW4udXNlci52MS5Sb3RhdGVSZXF1ZXN0Gh0ud2l0YW4udXNlci52MS5Sb3RhdGVSZXNwb25zZRJdCg5HZXRSZXZvY2F0aW9ucxIkLndpdGFuLnVzZXIudjEuR2V0UmV2b2NhdGlvbnNSZXF1ZXN0GiUud2l0YW4udXNlci52MS5HZXRSZXZvY2F0aW9uc1Jlc3BvbnNlYgZwcm90bzM", [file_witan_common_v1_common]);
+  fileDesc("Chx3aXRhbi91c2VyL3YxL3JvdGF0aW9uLnByb3RvEg13aXRhbi51c2VyLnYxIo0BCg5Sb3RhdGlvblJlY29yZBIOCgZudW1iZXIYASABKAQSDAoEc3RlcBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgEEhcKD3RyYW5zaXRpb25faGFzaBgEIAEoDBITCgthcHByb3ZlZF9ieRgFIAMoDBIPCgd0aW1lX21zGAYgASgEEg0KBWluZGV4GAcgASgEIlcKCENhU3RhdHVzEg0KBXBoYXNlGAEgASgJEg4KBmFjdGl2ZRgCIAEoBBIUCgxob2xkZXJzX2xlZnQYAyABKAQSFgoOd29ya2xvYWRzX2xlZnQYBCADKAkiZgoKU2VlZFN0YXR1cxINCgVwaGFzZRgBIAEoCRIOCgZudW1iZXIYAiABKAQSEgoKY29tbWl0bWVudBgDIAEoDBISCgpzbG90c19sZWZ0GAQgAygJEhEKCW5lZWRlZF9ieRgFIAMoCSIVChNHZXRSb3RhdGlvbnNSZXF1ZXN0ItQCChRHZXRSb3RhdGlvbnNSZXNwb25zZRISCgpjbHVzdGVyX2lkGAEgASgMEg0KBWVwb2NoGAIgASgEEhcKD3RyYW5zaXRpb25faGFzaBgDIAEoDBIuCgdyZWNvcmRzGAQgAygLMh0ud2l0YW4udXNlci52MS5Sb3RhdGlvblJlY29yZBIlCgRyb290GAUgASgLMhcud2l0YW4udXNlci52MS5DYVN0YXR1cxIoCgdtZXNoX2NhGAYgASgLMhcud2l0YW4udXNlci52MS5DYVN0YXR1cxIXCg9zZWFsaW5nX3BlbmRpbmcYByABKAgSPQoPaGlnaF93YXRlcl9tYXJrGAggASgLMiQud2l0YW4uY29tbW9uLnYxLlNpZ25lZEhpZ2hXYXRlck1hcmsSJwoEc2VlZBgJIAEoCzIZLndpdGFuLnVzZXIudjEuU2VlZFN0YXR1cyKNAQoNUm90YXRlUmVxdWVzdBITCgtyZXF1ZXN0X2tleRgBIAEoDBIbChNwcmV2aW91c190cmFuc2l0aW9uGAIgASgMEg4KBm51bWJlchgDIAEoBBIMCgRzdGVwGAQgASgJEiwKCWFwcHJvdmFscxgFIAMoCzIZLndpdGFuLmNvbW1vbi52MS5BcHByb3ZhbCJTCg5Sb3RhdGVSZXNwb25zZRItCgZyZWNvcmQYASABKAsyHS53aXRhbi51c2VyLnYxLlJvdGF0aW9uUmVjb3JkEhIKCmNsdXN0ZXJfaWQYAiABKAwiFwoVR2V0UmV2b2NhdGlvbnNSZXF1ZXN0ItsCChZHZXRSZXZvY2F0aW9uc1Jlc3BvbnNlEhIKCmNsdXN0ZXJfaWQYASABKAwSDgoGbnVtYmVyGAIgASgEEj4KB3Jldm9rZWQYAyADKAsyLS53aXRhbi51c2VyLnYxLkdldFJldm9jYXRpb25zUmVzcG9uc2UuUmV2b2tlZBIYChByZXZvY2F0aW9uX2xpc3RzGAQgAygMEj0KD2hpZ2hfd2F0ZXJfbWFyaxgFIAEoCzIkLndpdGFuLmNvbW1vbi52MS5TaWduZWRIaWdoV2F0ZXJNYXJrEhUKDXJldm9rZWRfY291bnQYBiABKAQSFgoObGlzdHNfbGVmdF9vdXQYByABKA0aVQoHUmV2b2tlZBIOCgZzZXJpYWwYASABKAwSEAoId29ya2xvYWQYAiABKAkSEgoKcmV2b2tlZF9tcxgDIAEoBBIUCgxub3RfYWZ0ZXJfbXMYBCABKAQykAIKD1JvdGF0aW9uU2VydmljZRJXCgxHZXRSb3RhdGlvbnMSIi53aXRhbi51c2VyLnYxLkdldFJvdGF0aW9uc1JlcXVlc3QaIy53aXRhbi51c2VyLnYxLkdldFJvdGF0aW9uc1Jlc3BvbnNlEkUKBlJvdGF0ZRIcLndpdGFuLnVzZXIudjEuUm90YXRlUmVxdWVzdBodLndpdGFuLnVzZXIudjEuUm90YXRlUmVzcG9uc2USXQoOR2V0UmV2b2NhdGlvbnMSJC53aXRhbi51c2VyLnYxLkdldFJldm9jYXRpb25zUmVxdWVzdBolLndpdGFuLnVzZXIudjEuR2V0UmV2b2NhdGlvbnNSZXNwb25zZWIGcHJvdG8z", [file_witan_common_v1_common]);
 
 /**
  * Describes the message witan.user.v1.RotationRecord.
@@ -29,53 +29,60 @@ export const CaStatusSchema = /*@__PURE__*/
   messageDesc(file_witan_user_v1_rotation, 1);
 
 /**
+ * Describes the message witan.user.v1.SeedStatus.
+ * Use `create(SeedStatusSchema)` to create a new message.
+ */
+export const SeedStatusSchema = /*@__PURE__*/
+  messageDesc(file_witan_user_v1_rotation, 2);
+
+/**
  * Describes the message witan.user.v1.GetRotationsRequest.
  * Use `create(GetRotationsRequestSchema)` to create a new message.
  */
 export const GetRotationsRequestSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_rotation, 2);
+  messageDesc(file_witan_user_v1_rotation, 3);
 
 /**
  * Describes the message witan.user.v1.GetRotationsResponse.
  * Use `create(GetRotationsResponseSchema)` to create a new message.
  */
 export const GetRotationsResponseSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_rotation, 3);
+  messageDesc(file_witan_user_v1_rotation, 4);
 
 /**
  * Describes the message witan.user.v1.RotateRequest.
  * Use `create(RotateRequestSchema)` to create a new message.
  */
 export const RotateRequestSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_rotation, 4);
+  messageDesc(file_witan_user_v1_rotation, 5);
 
 /**
  * Describes the message witan.user.v1.RotateResponse.
  * Use `create(RotateResponseSchema)` to create a new message.
  */
 export const RotateResponseSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_rotation, 5);
+  messageDesc(file_witan_user_v1_rotation, 6);
 
 /**
  * Describes the message witan.user.v1.GetRevocationsRequest.
  * Use `create(GetRevocationsRequestSchema)` to create a new message.
  */
 export const GetRevocationsRequestSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_rotation, 6);
+  messageDesc(file_witan_user_v1_rotation, 7);
 
 /**
  * Describes the message witan.user.v1.GetRevocationsResponse.
  * Use `create(GetRevocationsResponseSchema)` to create a new message.
  */
 export const GetRevocationsResponseSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_rotation, 7);
+  messageDesc(file_witan_user_v1_rotation, 8);
 
 /**
  * Describes the message witan.user.v1.GetRevocationsResponse.Revoked.
  * Use `create(GetRevocationsResponse_RevokedSchema)` to create a new message.
  */
 export const GetRevocationsResponse_RevokedSchema = /*@__PURE__*/
-  messageDesc(file_witan_user_v1_rotation, 7, 0);
+  messageDesc(file_witan_user_v1_rotation, 8, 0);
 
 /**
  * For owners and operators, over a channel on which the Coordinator has proved itself.

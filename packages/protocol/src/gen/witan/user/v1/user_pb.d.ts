@@ -304,6 +304,20 @@ export declare type GetHistoryResponse = Message<"witan.user.v1.GetHistoryRespon
    * @generated from field: repeated witan.common.v1.SignedRecovery recoveries = 4;
    */
   recoveries: SignedRecovery[];
+
+  /**
+   * Links from each seed to the next, oldest first (packages/manifest, encodeSeedLink).
+   *
+   * @generated from field: repeated bytes seed_links = 5;
+   */
+  seedLinks: Uint8Array[];
+
+  /**
+   * The first history key, where there are links; empty otherwise.
+   *
+   * @generated from field: bytes founding_public_key = 6;
+   */
+  foundingPublicKey: Uint8Array;
 };
 
 /**

@@ -8,6 +8,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { RootLink, SignedHighWaterMark } from "../../common/v1/common_pb.js";
+import type { GetHistoryRequest, GetHistoryResponse } from "../../user/v1/user_pb.js";
 
 /**
  * Describes the file witan/workload/v1/workload.proto.
@@ -313,6 +314,46 @@ export declare type GetTrustResponse = Message<"witan.workload.v1.GetTrustRespon
 export declare const GetTrustResponseSchema: GenMessage<GetTrustResponse>;
 
 /**
+ * What is wanted of the history.
+ *
+ * @generated from message witan.workload.v1.FollowHistoryRequest
+ */
+export declare type FollowHistoryRequest = Message<"witan.workload.v1.FollowHistoryRequest"> & {
+  /**
+   * As owners ask for it.
+   *
+   * @generated from field: witan.user.v1.GetHistoryRequest asked = 1;
+   */
+  asked?: GetHistoryRequest | undefined;
+};
+
+/**
+ * Describes the message witan.workload.v1.FollowHistoryRequest.
+ * Use `create(FollowHistoryRequestSchema)` to create a new message.
+ */
+export declare const FollowHistoryRequestSchema: GenMessage<FollowHistoryRequest>;
+
+/**
+ * The history.
+ *
+ * @generated from message witan.workload.v1.FollowHistoryResponse
+ */
+export declare type FollowHistoryResponse = Message<"witan.workload.v1.FollowHistoryResponse"> & {
+  /**
+   * As owners get it.
+   *
+   * @generated from field: witan.user.v1.GetHistoryResponse history = 1;
+   */
+  history?: GetHistoryResponse | undefined;
+};
+
+/**
+ * Describes the message witan.workload.v1.FollowHistoryResponse.
+ * Use `create(FollowHistoryResponseSchema)` to create a new message.
+ */
+export declare const FollowHistoryResponseSchema: GenMessage<FollowHistoryResponse>;
+
+/**
  * For initializers of attested workloads.
  *
  * @generated from service witan.workload.v1.WorkloadService
@@ -337,6 +378,16 @@ export declare const WorkloadService: GenService<{
     methodKind: "unary";
     input: typeof GetTrustRequestSchema;
     output: typeof GetTrustResponseSchema;
+  },
+  /**
+   * The history of manifests, as owners get it: who pinned a former history key follows it there.
+   *
+   * @generated from rpc witan.workload.v1.WorkloadService.FollowHistory
+   */
+  followHistory: {
+    methodKind: "unary";
+    input: typeof FollowHistoryRequestSchema;
+    output: typeof FollowHistoryResponseSchema;
   },
 }>;
 
