@@ -89,12 +89,8 @@ export class Cluster<ReferenceValues> {
       rotation: options.seedRotation,
       state: () => this.state.machine,
       propose: (command) => this.propose(command, false, CHANGE_TIMEOUT_MS),
-      handOver: () => {
-        this.steward.handOver();
-      },
-      compact: () => {
-        this.#raft.compact();
-      },
+      steward: () => this.steward,
+      log: () => this.#raft,
     });
     this.state = new ClusterState(
       {

@@ -50,9 +50,9 @@ export interface SeedDeskOptions {
   readonly state: () => SeedState;
   readonly propose: (command: Uint8Array) => Promise<unknown>;
   /** Hands leadership to somebody else. */
-  readonly handOver: () => void;
+  readonly steward: () => { handOver(): void };
   /** Shortens what is kept to the state of now. */
-  readonly compact: () => void;
+  readonly log: () => { compact(): void };
   readonly onEvent: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
 
@@ -105,12 +105,12 @@ export class SeedDesk {
    * @throws ReplicaError REPLICA_SEED_MISSING where the one in force is not held
    */
   follow(state: SeedState): void {
-    const { generations, compact, onEvent } = this.#options;
+    const { generations, log, onEvent } = this.#options;
     if (!alignSeeds(this.#ring, generations, state)) return;
     this.#confirmed.clear();
     const { number, usableFrom } = state.rotations.seeds;
     onEvent('seed in force', { number, usableFrom });
-    compact();
+    log().compact();
   }
 
   /** Takes the next seed from the leader. @param from the identity that the channel has proved */
@@ -155,7 +155,7 @@ export class SeedDesk {
     if (members.every(isHolder)) return;
     const seed = this.#next(rotation, members.some(isHolder));
     // Whoever holds it has to hand it on.
-    if (seed === undefined) return this.#options.handOver();
+    if (seed === undefined) return this.#options.steward().handOver();
     const digest = seedDigest(crypto, life.clusterId, number, seed);
     const isConfirmed = (peer: PeerIdentity): boolean =>
       peer.incarnation === self.incarnation ||
