@@ -52,7 +52,7 @@ describe('a lying host', () => {
         workload: 'orders',
         channel: 'kept',
         concurrency: 2,
-        durationMs: 60_000,
+        durationMs: 120_000,
       });
       await load.reach(10);
       const slot = await slotOf(role);

@@ -77,7 +77,7 @@ it('leaves no process when it is interrupted', async () => {
 
 /** Process ids of a cluster that is being started, once all of its slots have one. */
 async function pidsOf(file: string): Promise<readonly number[]> {
-  for (let turn = 0; turn < 400; turn += 1) {
+  for (let turn = 0; turn < 1_200; turn += 1) {
     const text = await readFile(file, 'utf8').catch(() => '');
     if (text !== '') {
       const { teeSimPid, slots } = JSON.parse(text) as {

@@ -129,7 +129,7 @@ async function startRenewing(workload: string): Promise<void> {
   guests.push(guest.guestId);
   const isThere = async (): Promise<boolean> =>
     (await namesIn(output(workload))).includes('cert.pem');
-  await vi.waitUntil(isThere, { timeout: 30_000, interval: 50 });
+  await vi.waitUntil(isThere, { timeout: 60_000, interval: 50 });
 }
 
 async function witan(...argv: readonly string[]) {
@@ -158,7 +158,7 @@ async function rotated(...words: readonly string[]): Promise<void> {
         if (code !== 0 && !WAITS.some((one) => stderr.includes(one))) throw new Error(stderr);
         return code === 0;
       },
-      { timeout: 30_000, interval: 200 },
+      { timeout: 60_000, interval: 200 },
     )
     .catch((error: unknown) => {
       throw new Error(`${words.join(' ')}: ${last}`, { cause: error });
@@ -214,7 +214,7 @@ describe('a mesh of workloads', () => {
       const ca = () => readFile(join(output('storefront'), 'ca.pem'), 'utf8');
       const before = await ca();
       for (let round = 0; round < ROUNDS; round += 1) await rotateAll();
-      await vi.waitUntil(async () => (await ca()).split('BEGIN').length === 2, { timeout: 20_000 });
+      await vi.waitUntil(async () => (await ca()).split('BEGIN').length === 2, { timeout: 60_000 });
       expect(await ca()).not.toBe(before);
       expect(mesh.failures).toEqual([]);
       expect(mesh.handshakes).toBeGreaterThan(20);
@@ -244,10 +244,10 @@ describe('a mesh of workloads', () => {
     // Each rotation of the seed raised it once, and once more to be rid of what came before.
     const version = 1 + 2 * ROUNDS;
     const has = (of: number) => async () => (await readdir(secrets)).includes(`${name}.v${of}`);
-    await vi.waitUntil(has(version - 1), { timeout: 20_000 });
+    await vi.waitUntil(has(version - 1), { timeout: 60_000 });
     const former = await readFile(join(secrets, name));
     expect((await rotate('secret', name)).json).toMatchObject({ ok: true, version: version + 1 });
-    await vi.waitUntil(has(version), { timeout: 20_000 });
+    await vi.waitUntil(has(version), { timeout: 60_000 });
     expect(await readFile(join(secrets, `${name}.v${version}`))).toEqual(former);
     expect(await readFile(join(secrets, name))).not.toEqual(former);
     expect(await rotate('secret', 'unheard-of')).toMatchObject({ code: 2 });

@@ -24,7 +24,7 @@ async function load(): Promise<Load> {
     workload: 'orders',
     channel: 'kept',
     concurrency: 4,
-    durationMs: 60_000,
+    durationMs: 120_000,
   });
   await running.reach(20);
   return running;

@@ -19,6 +19,9 @@ import type { LoadLine, LoadSettings } from './guests/load.ts';
 import { sleepMs } from './processes.ts';
 import { foundingTee } from './reference-values.ts';
 
+/** Far more than anything here takes, for machines that do much else. */
+const WAIT_MS = 60_000;
+
 const LOAD_PACKAGES = [
   'core',
   'manifest',
@@ -90,7 +93,7 @@ export async function waitForStatuses(
   cluster: DevCluster,
   expected: string,
   condition: (statuses: readonly ReplicaStatus[]) => boolean,
-  timeoutMs = 30_000,
+  timeoutMs: number = WAIT_MS,
   signal?: AbortSignal,
 ): Promise<readonly ReplicaStatus[]> {
   const untilMs = performance.now() + timeoutMs;
@@ -185,7 +188,7 @@ export class Load {
   }
 
   /** Waits until so many requests were acknowledged. */
-  async reach(count: number, timeoutMs = 30_000): Promise<void> {
+  async reach(count: number, timeoutMs: number = WAIT_MS): Promise<void> {
     const untilMs = performance.now() + timeoutMs;
     while (performance.now() < untilMs) {
       if ((await this.acknowledged()).length >= count) return;
