@@ -124,24 +124,28 @@ const UNDER_WAY_MAX = 64;
 
 async function atRate(ratePerSecond: number): Promise<void> {
   const startedMs = nowMs();
+  const dueMs = (turn: number): number => startedMs + (turn * 1000) / ratePerSecond;
   const underWay = new Set<Promise<void>>();
-  for (let turn = 0; running; turn += 1) {
-    const sentMs = startedMs + (turn * 1000) / ratePerSecond;
-    const earlyMs = sentMs - nowMs();
+  let turn = 0;
+  const refuse = (error: string): void => {
+    print({ kind: 'failed', error, sentMs: dueMs(turn), atMs: nowMs() });
+  };
+  for (; running; turn += 1) {
     // Timers are late by up to a millisecond or two; several requests may be due together.
-    if (earlyMs > 0) await sleep(earlyMs);
+    await sleep(Math.max(0, dueMs(turn) - nowMs()));
     if (underWay.size >= UNDER_WAY_MAX) {
-      print({ kind: 'failed', error: 'too many requests under way', sentMs, atMs: nowMs() });
-      await sleep(0);
+      refuse('too many requests under way');
       continue;
     }
     const client = connectTo(turn);
-    const asked = ask(client, sentMs).finally(() => {
+    const asked = ask(client, dueMs(turn)).finally(() => {
       client.close();
       underWay.delete(asked);
     });
     underWay.add(asked);
   }
+  // What was due while this process had no time for it was not sent, and would be left out.
+  for (; dueMs(turn) < nowMs(); turn += 1) refuse('not sent in time');
   await Promise.all(underWay);
 }
 
