@@ -273,6 +273,8 @@ describe('a cluster that lost its majority', () => {
 
   it('opens with shares of the seed in force, and none of the former one (I4, I8)', async () => {
     const { options, ownerKeyFile } = test.current;
+    const former = path('shares-of-the-former-seed');
+    await cp(shares, former, { recursive: true });
     const rotate = (...words: readonly string[]) =>
       runWitan('rotate', 'seed', ...words, '--owner-key', ownerKeyFile, ...options, '--json');
     expect((await rotate('prepare')).code).toBe(0);
@@ -280,14 +282,18 @@ describe('a cluster that lost its majority', () => {
       timeout: 30_000,
       interval: 200,
     });
-    const former = shares;
-    shares = path('shares-of-the-next-seed');
-    const got = ['--owner', 'bob', '--owner', 'carol', '--out', shares];
-    expect(await runWitan('share', 'get', ...got, ...options)).toMatchObject({ code: 0 });
     await killAll();
     await startAll();
     await sealed();
-    const next = shares;
+    const dealt = await readFile(join(shares, 'bob.share.jwe'));
+    expect(dealt).not.toEqual(await readFile(join(former, 'bob.share.jwe')));
+    // Nobody fetched the new ones while the cluster worked: they are on its disks.
+    const next = path('shares-of-the-next-seed');
+    const got = ['--owner', 'bob', '--owner', 'carol', '--out', next, '--timeout', '3'];
+    const fetched = await runWitan('share', 'get', ...got, ...options);
+    expect(fetched.code, fetched.stderr).toBe(0);
+    expect(fetched.stderr).toContain('waits for a recovery');
+    expect(await readFile(join(next, 'bob.share.jwe'))).toEqual(dealt);
     shares = former;
     const refused = await recover('bob', 0, '--wait', '0');
     expect(refused.stderr).toContain('KEYS_SHARE_WRONG_RESHARING');

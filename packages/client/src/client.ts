@@ -3,8 +3,8 @@
  * verified before it is given out, and what was verified raises the floor (I6).
  */
 import type { ReferenceValues } from '@witan/attestation';
-import type { Sha256Hex } from '@witan/core';
-import type { ValidatedManifest } from '@witan/manifest';
+import type { ClusterId, Sha256Hex } from '@witan/core';
+import type { RecoveryHeader, ValidatedManifest } from '@witan/manifest';
 import { Anchors, type AnswerAnchors } from './anchors.ts';
 import {
   fetchLeaves,
@@ -40,7 +40,12 @@ import { ClientError } from './errors.ts';
 import { askAsOwner, askAsWorkload, fetchHistory, type FetchedHistory } from './history.ts';
 import { fetchIdentities, IDENTITIES_MAX, type RecordedIdentity } from './identities.ts';
 import type { ClientOptions, Expectations } from './options.ts';
-import { sendShare, type ShareSubmission, type SubmittedShare } from './recovery.ts';
+import {
+  fetchRecoveryHeader,
+  sendShare,
+  type ShareSubmission,
+  type SubmittedShare,
+} from './recovery.ts';
 import { sendManifest, type SetManifestRequest, type SetManifestResult } from './set-manifest.ts';
 import {
   fetchRevocations,
@@ -96,6 +101,8 @@ export interface Client {
   changeSlots(request: ChangeSlotsRequest): Promise<RecordedSlotChange>;
   /** Hands in an owner's share for a full recovery, at whichever replica takes it. */
   submitShare(submission: ShareSubmission): Promise<SubmittedShare>;
+  /** The newest recovery header on disks of a cluster that waits; nobody vouches for it. */
+  getRecoveryHeader(cluster: ClusterId): Promise<RecoveryHeader | undefined>;
   /** For initializers: what to trust now, and when to ask for credentials again. */
   getTrust(): Promise<Trust>;
   /** What was rotated, and where each rotation stands. */
@@ -234,6 +241,10 @@ class CoordinatorClient implements Client {
 
   submitShare(submission: ShareSubmission): Promise<SubmittedShare> {
     return this.#run((attempt) => sendShare(attempt, submission, this.#anchors));
+  }
+
+  getRecoveryHeader(cluster: ClusterId): Promise<RecoveryHeader | undefined> {
+    return this.#run((attempt) => fetchRecoveryHeader(attempt, this.#anchors, cluster));
   }
 
   async getTrust(): Promise<Trust> {

@@ -25,6 +25,7 @@ export type {
   FoundedDeployment,
   SettledDeployment,
 } from './deployment.ts';
+export { isSimulated } from './deployment.ts';
 export { ClientError, isTrustFailure, type ClientErrorCode } from './errors.ts';
 export { isAddress } from './failures.ts';
 export type { FetchedHistory } from './history.ts';

@@ -3,8 +3,14 @@
  * replica that has no cluster: nothing here is signed, and nothing raises a floor. What came of it
  * shows in the deployment, its history and its mark.
  */
-import { toHex, type Secret } from '@witan/core';
-import { encodeFloor, type Floor } from '@witan/manifest';
+import { toHex, type ClusterId, type Secret } from '@witan/core';
+import {
+  decodeRecoveryHeaderUnverified,
+  encodeFloor,
+  ManifestError,
+  type Floor,
+  type RecoveryHeader,
+} from '@witan/manifest';
 import {
   RecoveryProgress_SeedSource,
   RecoveryService,
@@ -130,6 +136,38 @@ export async function fetchRecovery(
     anchors.checkCluster(clusterIdFromWire(progress.clusterId));
   }
   return recoveryView(progress);
+}
+
+/**
+ * The newest recovery header of the cluster on disks, while it waits for a recovery. Whoever writes
+ * a disk can make one up: what is in it tells its owner, and then the cluster, whether it is true.
+ *
+ * @returns undefined where there is none
+ * @throws ClientError CLIENT_OTHER_CLUSTER; RemoteError, TransportError
+ */
+export async function fetchRecoveryHeader(
+  { connection, timeoutMs }: Attempt,
+  anchors: Anchors,
+  cluster: ClusterId,
+): Promise<RecoveryHeader | undefined> {
+  const wire = await connection.unary(RecoveryService.method.getRecovery, {}, { timeoutMs });
+  const { progress, recoveryHeaders } = wire;
+  if (progress !== undefined && progress.clusterId.byteLength > 0) {
+    anchors.checkCluster(clusterIdFromWire(progress.clusterId));
+  }
+  const headers = recoveryHeaders.slice(0, LIST_MAX).flatMap((bytes) => decodedHeader(bytes));
+  return headers
+    .filter(({ clusterId }) => clusterId === cluster)
+    .toSorted((left, right) => right.resharing - left.resharing)[0];
+}
+
+function decodedHeader(bytes: Uint8Array): readonly RecoveryHeader[] {
+  try {
+    return [decodeRecoveryHeaderUnverified(bytes)];
+  } catch (error) {
+    if (error instanceof ManifestError) return [];
+    throw error;
+  }
 }
 
 /** Text and numbers of a message, for people. @throws ClientError CLIENT_ANSWER_MALFORMED */

@@ -39,6 +39,7 @@ function progress(change: Partial<RecoveryProgress> = {}): RecoveryProgress {
   return {
     clusterId: CLUSTER,
     shares: { received: 2, threshold: 3, owners: [OWNER], missing: [] },
+    headers: [],
     seed: undefined,
     expected: SLOTS,
     answered: SLOTS.slice(0, 2),

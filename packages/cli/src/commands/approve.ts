@@ -23,6 +23,7 @@ import {
   type ClusterOptions,
   type CommandContext,
 } from '../context.ts';
+import { keepDealt } from '../dealt-shares.ts';
 import { CliError } from '../errors.ts';
 import { refuseExisting, writeOutput } from '../files.ts';
 import { withClient } from './cluster.ts';
@@ -91,7 +92,7 @@ async function give(
     }
     refuseLockout(change.action.manifest, options.allowNoUpdates);
   }
-  await signAndSend(context, options, client, inForce, change);
+  await signAndSend(context, options, { client, deployment, inForce }, change);
 }
 
 /** Whoever gives the command again must not open the same change once more. */
@@ -159,17 +160,24 @@ async function approveFirst(
       throw new CliError('CLI_USAGE', 'the first manifest cannot wait in the cluster', { fields });
     }
     const place = { clusterId: deployment.clusterId, previousTransition: NO_TRANSITION };
-    await signAndSend(context, options, client, manifest, manifestChange(place, manifest));
+    const signing = { client, deployment, inForce: manifest };
+    await signAndSend(context, options, signing, manifestChange(place, manifest));
   } finally {
     client.close();
   }
 }
 
+/** Where an approval goes, and by whose rules it is given. */
+interface Signing {
+  readonly client: Client;
+  readonly deployment: Deployment;
+  readonly inForce: Manifest;
+}
+
 async function signAndSend(
   context: CommandContext,
   options: ApproveOptions,
-  client: Client,
-  inForce: Manifest,
+  { client, deployment, inForce }: Signing,
   change: Change,
 ): Promise<void> {
   context.printer.note(change.note);
@@ -191,9 +199,9 @@ async function signAndSend(
     return;
   }
   const result = await sendEach(client, change, [approval]);
-  // Keeps the new manifest, and judges the Coordinator by it from now on.
-  if (result.inEffect) await client.getDeployment();
   reportGiven(context, [owner.name], change, result);
+  // Also keeps the new manifest, and judges the Coordinator by it from now on.
+  if (result.inEffect) await keepDealt(context, options, client, deployment);
 }
 
 async function withdraw(

@@ -16,6 +16,7 @@ import { ACTIVATE_SEED, wordsWithCommitment } from '../checks/seed-commitment.ts
 import { noteClocks } from '../checks/clocks.ts';
 import type { CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
+import { keepDealt } from '../dealt-shares.ts';
 import { writeOutput } from '../files.ts';
 import { table, type Json } from '../printer.ts';
 import { withClient } from './cluster.ts';
@@ -56,7 +57,9 @@ export async function rotate(
     if (collected.kind === 'prepared') return;
     const { approvals, names: approvedBy } = collected;
     if (collected.kind === 'one-by-one') {
-      reportGiven(context, approvedBy, change, await sendEach(client, change, approvals));
+      const given = await sendEach(client, change, approvals);
+      reportGiven(context, approvedBy, change, given);
+      if (given.inEffect) await keepDealt(context, options, client, deployment);
       return;
     }
     const record = await client.rotate({ ...place, step, approvals });
@@ -66,6 +69,7 @@ export async function rotate(
       `Step ${record.number}: ${record.step}${versionOf(record)}.\n` +
         `Approved by ${approvedBy.join(', ')}.\n${describeNext(step, after)}`,
     );
+    if (step.target === 'seed') await keepDealt(context, options, client, deployment);
   });
 }
 

@@ -34,14 +34,8 @@ import {
   type CommandContext,
 } from '../context.ts';
 import { SIMULATED_WARNING, type Json } from '../printer.ts';
-import {
-  describeWritten,
-  namedShares,
-  sharesDirectory,
-  writeShares,
-  writtenToJson,
-  type WrittenShares,
-} from '../share-files.ts';
+import { dealtSince, describeDealt, keepShares } from '../dealt-shares.ts';
+import { sharesDirectory, writtenToJson, type WrittenShares } from '../share-files.ts';
 
 export interface SetOptions extends ClusterOptions {
   readonly manifest: string;
@@ -157,41 +151,6 @@ function reportSet({ printer }: CommandContext, report: Report): void {
       `  manifest    ${manifestDigest}\n  root        ${root}\n` +
       `  approved by ${names.join(', ')}\n${dealt}`,
   );
-}
-
-function describeDealt(header: RecoveryHeader, files: WrittenShares): string {
-  const again = header.resharing > 1 ? ' These replace all earlier shares.' : '';
-  return (
-    `Recovery shares were dealt, each encrypted to its owner.${again}\n` +
-    `${describeWritten(header, files)}`
-  );
-}
-
-/** The shares that this very change dealt, if it did. */
-function dealtSince(
-  before: RecoveryHeader | undefined,
-  after: RecoveryHeader | undefined,
-): RecoveryHeader | undefined {
-  return after?.resharing === before?.resharing ? undefined : after;
-}
-
-type Kept =
-  | { readonly kind: 'written'; readonly header: RecoveryHeader; readonly files: WrittenShares }
-  | { readonly kind: 'failed'; readonly error: unknown };
-
-/** The manifest is in force by now, so a full disk must not hide that. */
-async function keepShares(
-  directory: string,
-  header: RecoveryHeader | undefined,
-  manifest: ValidatedManifest<ReferenceValues>,
-): Promise<Kept | undefined> {
-  if (header === undefined) return undefined;
-  try {
-    const files = await writeShares(directory, header, namedShares(header, manifest));
-    return { kind: 'written', header, files };
-  } catch (error) {
-    return { kind: 'failed', error };
-  }
 }
 
 function warnUnrecoverable(manifest: ValidatedManifest<ReferenceValues>): string {

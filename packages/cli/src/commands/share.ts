@@ -4,7 +4,7 @@
  * else, unless the user asks for standard output.
  */
 import type { SettledDeployment } from '@witan/client';
-import { ClientError } from '@witan/client';
+import { ClientError, isSimulated } from '@witan/client';
 import { Secret } from '@witan/core';
 import {
   KeysError,
@@ -19,12 +19,12 @@ import {
   type RecoveryShare,
 } from '@witan/keys';
 import type { RecoveryHeader } from '@witan/manifest';
-import type { CommandContext } from '../context.ts';
+import { parseStored, type CommandContext } from '../context.ts';
 import { CliError } from '../errors.ts';
 import { readInput, refuseExisting, writeOutput } from '../files.ts';
 import { SIMULATED_WARNING, table, type Json } from '../printer.ts';
 import { describeWritten, namedShares, writeShares, writtenToJson } from '../share-files.ts';
-import { trusted, type TrustOptions } from './trust.ts';
+import { trusted, type Trusted, type TrustOptions } from './trust.ts';
 
 export interface ShareGetOptions extends TrustOptions {
   readonly owner?: readonly string[];
@@ -49,7 +49,7 @@ export interface ShareVerifyOptions extends TrustOptions {
 const STANDARD_OUTPUT = '-';
 
 interface Shares {
-  readonly deployment: SettledDeployment;
+  readonly deployment: Pick<SettledDeployment, 'clusterId' | 'simulated' | 'manifest'>;
   readonly header: RecoveryHeader;
 }
 
@@ -206,7 +206,8 @@ function compare(against: string, run: () => void): void {
 }
 
 async function fetchShares(context: CommandContext, options: TrustOptions): Promise<Shares> {
-  const { client } = await trusted(context, options);
+  const trust = await trusted(context, options);
+  const { client } = trust;
   try {
     const deployment = await client.getDeployment();
     if (deployment.kind !== 'settled') throw new ClientError('CLIENT_NO_MANIFEST');
@@ -214,9 +215,36 @@ async function fetchShares(context: CommandContext, options: TrustOptions): Prom
     if (header !== undefined) return { deployment, header };
     const fields = { generation: deployment.mark.generation };
     throw new CliError('CLI_NO_SHARES', 'no owner holds a recovery share', { fields });
+  } catch (error) {
+    if (!isSealed(error)) throw error;
+    const shares = await sharesOfDisks(context, trust);
+    if (shares === undefined) throw error;
+    return shares;
   } finally {
     client.close();
   }
+}
+
+function isSealed(error: unknown): boolean {
+  return error instanceof ClientError && error.fields['reason'] === 'SEALED';
+}
+
+/** A cluster that waits for its owners' shares still has them on its disks, encrypted. */
+async function sharesOfDisks(
+  context: CommandContext,
+  { client, pinned, expected }: Trusted,
+): Promise<Shares | undefined> {
+  if (pinned === undefined) return undefined;
+  const { clusterId } = pinned;
+  const header = await client.getRecoveryHeader(clusterId);
+  if (header === undefined) return undefined;
+  const text =
+    'The cluster waits for a recovery. These shares are what its disks hold; only opening one, ' +
+    'and handing it in, shows that they are the true ones.\n';
+  context.printer.note(text);
+  const manifest = expected ?? parseStored(pinned.manifest);
+  const simulated = isSimulated(manifest, pinned.rootCertificate);
+  return { header, deployment: { clusterId, simulated, manifest } };
 }
 
 async function readText(path: string, what: string): Promise<string> {

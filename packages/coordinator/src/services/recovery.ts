@@ -45,7 +45,12 @@ export function recoveryService(context: ServiceContext): ServiceRegistration<Pe
       }
     },
 
-    getRecovery: () => Promise.resolve(progress()),
+    getRecovery: () => {
+      const known = context.replica.recoveryProgress();
+      if (known === undefined) return Promise.resolve({});
+      const recoveryHeaders = [...known.headers];
+      return Promise.resolve({ progress: progressToWire(known), recoveryHeaders });
+    },
   });
 }
 

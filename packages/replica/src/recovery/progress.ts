@@ -18,6 +18,8 @@ export interface RecoveryProgress {
   /** Undefined while no disk and no peer says which cluster it was. */
   readonly clusterId: ClusterId | undefined;
   readonly shares: ShareCount;
+  /** Recovery headers of disks, which nobody vouches for; each holds owners' encrypted shares. */
+  readonly headers: readonly Uint8Array[];
   /** Where the seed came from; undefined while it is not here. */
   readonly seed: SeedSource | undefined;
   /** Voters of the best known state, by slot, ascending. */
@@ -36,6 +38,7 @@ export interface RecoveryProgress {
 /** What a desk knows. */
 export interface KnownOfRecovery {
   readonly share: ShareCount;
+  readonly headers: readonly Uint8Array[];
   readonly seed: KnownSeed | undefined;
   readonly self: PeerIdentity;
   readonly held: readonly HeldState[];
@@ -47,7 +50,7 @@ export interface KnownOfRecovery {
 
 /** Puts it together. */
 export function progressOf(known: KnownOfRecovery): RecoveryProgress {
-  const { share, seed, self, held, notices, authorisations, decision } = known;
+  const { share, headers, seed, self, held, notices, authorisations, decision } = known;
   const reports: readonly RecoveryReport[] = [{ self, held, promised: toEpoch(1) }, ...notices];
   const all = reports.flatMap((report) => report.held);
   const best = decision?.best ?? all.toSorted(furthestFirst)[0];
@@ -58,6 +61,7 @@ export function progressOf(known: KnownOfRecovery): RecoveryProgress {
   return {
     clusterId: best?.clusterId,
     shares: share,
+    headers,
     seed: seed?.source,
     expected,
     answered: expected.filter((slot) => !absent.includes(slot)),

@@ -131,6 +131,7 @@ export class RecoveryDesk<ReferenceValues> {
   progress(): RecoveryProgress {
     return progressOf({
       share: this.#options.ports.shares.count(),
+      headers: this.#options.ports.shares.headers(),
       seed: this.#logs.seed,
       self: this.#options.self,
       held: this.#logs.held(),

@@ -724,6 +724,13 @@ export declare type GetRecoveryResponse = Message<"witan.user.v1.GetRecoveryResp
    * @generated from field: witan.user.v1.RecoveryProgress progress = 1;
    */
   progress?: RecoveryProgress | undefined;
+
+  /**
+   * Recovery headers of disks, each with the owners' encrypted shares. Nobody vouches for them.
+   *
+   * @generated from field: repeated bytes recovery_headers = 2;
+   */
+  recoveryHeaders: Uint8Array[];
 };
 
 /**
