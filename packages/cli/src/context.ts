@@ -5,7 +5,6 @@ import {
   createClient,
   fileFloorStore,
   type Client,
-  type ClientEvent,
   type Expectations,
   type FloorStore,
   type PinnedDeployment,
@@ -14,6 +13,7 @@ import { clusterId, describeError } from '@witan/core';
 import { developmentRootsOf, endorsementSettings, openEndorsements } from '@witan/endorsements';
 import { nodeCrypto, systemClock } from '@witan/keys';
 import { parseManifest, type ValidatedManifest } from '@witan/manifest';
+import { attemptNotes } from './attempt-notes.ts';
 import { CliError } from './errors.ts';
 import { readInput } from './files.ts';
 import type { Printer } from './printer.ts';
@@ -130,22 +130,8 @@ export function connect(
     timeoutMs: timeoutMsOf(options),
     signal: context.signal,
     ...(expected === undefined ? {} : { expected }),
-    onEvent: (event) => {
-      const text = describeEvent(event);
-      if (text !== '') context.printer.note(text);
-    },
+    onEvent: attemptNotes((text) => {
+      context.printer.note(text);
+    }),
   });
-}
-
-function describeEvent(event: ClientEvent): string {
-  switch (event.kind) {
-    case 'attempt-failed':
-      return `${event.endpoint}: ${describeError(event.error)}\n`;
-    case 'connected':
-    case 'simulated-tee':
-    case 'waiting':
-      return '';
-    default:
-      return event satisfies never;
-  }
 }

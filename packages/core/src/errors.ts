@@ -33,23 +33,29 @@ export abstract class CodedError<Code extends string = string> extends Error {
 
 /**
  * Renders an error with its fields and the whole chain of causes on one line, the outermost first.
+ * A field that a cause repeats is told once.
  *
  * @param error anything that was thrown
  * @returns text without stack traces, at most ten causes deep
  */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
+  const told = new Set<string>();
   let current: unknown = error;
   for (let depth = 0; depth < 10 && current !== undefined && current !== null; depth += 1) {
-    parts.push(describeOne(current));
+    parts.push(describeOne(current, told));
     current = current instanceof Error ? current.cause : undefined;
   }
   return parts.join(': ');
 }
 
-function describeOne(error: unknown): string {
+/** @param told fields that stand before: a cause often has those of what it caused */
+function describeOne(error: unknown, told: Set<string>): string {
   if (error instanceof CodedError) {
-    const fields = Object.entries(error.fields).map(([name, value]) => `${name}=${String(value)}`);
+    const fields = Object.entries(error.fields)
+      .map(([name, value]) => `${name}=${String(value)}`)
+      .filter((field) => !told.has(field));
+    for (const field of fields) told.add(field);
     const suffix = fields.length === 0 ? '' : ` (${printable(fields.join(', '))})`;
     return `${error.code}: ${error.message}${suffix}`;
   }

@@ -80,6 +80,13 @@ it('describes a chain of causes on one line, without stacks', () => {
   expect(describeError(error)).toBe('OUTER: cannot write (path=/x): disk on fire');
 });
 
+it('tells a field that a cause repeats once, and one that differs again', () => {
+  class Outer extends CodedError<'OUTER' | 'INNER'> {}
+  const cause = new Outer('INNER', 'was told', { fields: { code: 'X', left: 2 } });
+  const error = new Outer('OUTER', 'is refused', { fields: { code: 'X', left: 1 }, cause });
+  expect(describeError(error)).toBe('OUTER: is refused (code=X, left=1): INNER: was told (left=2)');
+});
+
 it('an error is one line without anything that a terminal acts on', () => {
   class Outer extends CodedError<'OUTER'> {}
   const cause = new Error('first\nok: all is well\u001b[2J');

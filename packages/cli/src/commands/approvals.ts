@@ -33,7 +33,8 @@ export async function approvals(context: CommandContext, options: ApprovalsOptio
     const { manifest } = deployment;
     const described = changes.map((change) => describe(change, manifest));
     const none = 'Nothing waits for approvals.\n';
-    const text = described.map((one) => one.text).join('');
+    const written = wanted === undefined ? '' : `Written to ${String(options.out)}.\n`;
+    const text = described.map((one) => one.text).join('') + written;
     context.printer.result(
       { ok: true, transitionHash, changes: described.map(({ json }) => json) },
       changes.length === 0 ? none : text,
@@ -93,9 +94,16 @@ function describe(
     },
     text:
       `${id}\n  change     ${what}\n  approvals  ${count} of ${needed}\n${lines.join('')}` +
-      `  missing    ${missing.join(', ') || 'nobody'}\n` +
+      `  missing    ${describeMissing(missing, needed - count)}\n` +
       (withdrawnBy.length === 0 ? '' : `  withdrawn  ${withdrawnBy.join(', ')}\n`),
   };
+}
+
+/** @param needed how many of those who have not approved it takes */
+function describeMissing(missing: readonly string[], needed: number): string {
+  if (missing.length === 0) return 'nobody';
+  const names = missing.join(', ');
+  return needed < missing.length ? `${needed} of ${names}` : names;
 }
 
 function describeAction(action: PendingChange['action']): {
