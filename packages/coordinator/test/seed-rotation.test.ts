@@ -3,10 +3,12 @@
  * everywhere or nowhere, and the former one opens and signs nothing that comes after (I1, I4, I6).
  */
 import { describe, expect, it } from 'vitest';
+import { parseReferenceValues } from '@witan/attestation';
 import { toHex } from '@witan/core';
-import { deriveHistorySigningKey, seedFromBytes, spkiOf } from '@witan/keys';
+import { deriveHistorySigningKey, nodeCrypto, seedFromBytes, spkiOf } from '@witan/keys';
 import { rotationText } from '@witan/manifest';
-import type { Node } from '@witan/replica/testing';
+import { decodeSeeds, encodeSeeds } from '@witan/replica';
+import { replayFormerLog, type Node } from '@witan/replica/testing';
 import { RotatingWorld, type Asked } from './support/rotating-world.ts';
 
 const ALL = { secrets: [{ name: 'db', keep: 1 }], recovers: true } as const;
@@ -193,6 +195,46 @@ describe('a member that does not hold the next seed', () => {
 });
 
 describe('a leader that dies in seed activate', () => {
+  it('leaves a log that says whether the step was applied (I3)', async () => {
+    for (const [moment, appliedSeed] of [
+      ['proposed', 1],
+      ['applied', 2],
+    ] as const) {
+      const world = new RotatingWorld(7, ALL);
+      await world.found();
+      await step(world, 'seed prepare');
+      const operation = world.stepOf(`seed activate ${await heldByAll(world)}`);
+      const dying = world.leading();
+      const cluster = world.clusterOf(dying);
+      world.arm(moment);
+      expect(await world.ask(dying, operation)).toBe('lost');
+      const { machine } = cluster.state;
+      const options = { crypto: nodeCrypto, machine: { parseReferenceValues }, onEvent: () => 0 };
+      const { held } = replayFormerLog(cluster.formerLog(), options);
+      expect(machine.rotations.seeds.number).toBe(appliedSeed);
+      expect(held).toMatchObject({ seedNumber: 2, appliedSeed });
+    }
+  });
+
+  it('leaves the others’ logs under the seed that they know (I3)', async () => {
+    const world = new RotatingWorld(7, ALL);
+    await world.found();
+    await step(world, 'seed prepare');
+    const operation = world.stepOf(`seed activate ${await heldByAll(world)}`);
+    const dying = world.leading();
+    world.arm('proposed');
+    expect(await world.ask(dying, operation)).toBe('lost');
+    const former = world.clusterOf(world.live()[0] ?? expect.fail()).formerLog();
+    const { seeds, candidates } = decodeSeeds(former.seed);
+    // As a survivor tells it whose own log ends with the step: it holds both by number.
+    const next = { number: 2, seed: candidates.at(-1) ?? expect.fail() };
+    const seed = encodeSeeds({ seeds: [...seeds, next], usableFrom: 1, candidates: [] });
+    const options = { crypto: nodeCrypto, machine: { parseReferenceValues }, onEvent: () => 0 };
+    const replayed = replayFormerLog({ ...former, seed }, options);
+    expect(replayed.held).toMatchObject({ seedNumber: 1, appliedSeed: 1 });
+    expect(decodeSeeds(replayed.seed).seeds.map(({ number }) => number)).toEqual([1]);
+  });
+
   it.each(['prepared', 'proposed', 'replicated', 'committed', 'applied'] as const)(
     'once it is %s: the seed comes into force once, everywhere (I3)',
     async (moment) => {

@@ -61,6 +61,8 @@ export type Lane = 'urgent' | 'bulk';
  * `Keyring` seals in the newest.
  */
 export interface KeyGenerations {
+  /** Number of the seed that the newest generation derives from. */
+  readonly seedNumber: number;
   /**
    * A command that begins the next generation, with fresh entropy. Secret until it is sealed.
    *

@@ -192,7 +192,7 @@ describe('a cluster that lost its majority', () => {
 
 describe('a log under a former seed', () => {
   it('does not go before one under the seed in force, however far it claims to reach (I4)', () => {
-    const rotated = { seedNumber: 2 };
+    const rotated = { seedNumber: 2, appliedSeed: 2 };
     // The host knows the former seed: it can make two disks that agree, with voters of its own.
     const forged = { seedNumber: 1, term: 900, index: 9_000, voters: [voter(1, 5), voter(2, 5)] };
     const made = [1, 2].map((slot) =>
@@ -206,6 +206,25 @@ describe('a log under a former seed', () => {
     const old = report(0, held(0, rotated), held(0, { ...forged, epoch: epoch(7) }));
     const decision = decide({ reports: [old, ...reports.slice(1)] });
     expect(decision.kind === 'open' ? decision.best.seedNumber : 'shut').not.toBe(1);
+  });
+});
+
+describe('a step that put a seed into force', () => {
+  const bestOf = (...states: readonly Partial<HeldState>[]): HeldState | undefined =>
+    decide({ reports: states.map((state, slot) => report(slot, held(slot, state))) }).best;
+
+  it('does not go before a later term where nobody had applied it (I3)', () => {
+    // A leader that was cut off wrote it; the others elected another one and went on.
+    const lost = { seedNumber: 2, appliedSeed: 1, term: 5, index: 100 };
+    const later = { seedNumber: 1, appliedSeed: 1, term: 6, index: 150 };
+    expect(bestOf(lost, later, later)).toMatchObject(later);
+  });
+
+  it('leaves Raft’s order to the logs that have it (I3)', () => {
+    // The second one was told late that it was committed, and holds more.
+    const applied = { seedNumber: 2, appliedSeed: 2, term: 5, index: 100 };
+    const behind = { seedNumber: 2, appliedSeed: 1, term: 5, index: 150 };
+    expect(bestOf(applied, behind, applied)).toMatchObject(behind);
   });
 });
 

@@ -5,6 +5,7 @@ import { Rekeying } from '../src/life/rekeying.ts';
 
 /** Generations that count, with commands that say what was applied. */
 class CountingGenerations implements KeyGenerations {
+  readonly seedNumber = 1;
   count = 0;
   begin(afterIndex: number): Uint8Array {
     return utf8(`begin ${afterIndex}`);

@@ -139,6 +139,7 @@ function heldToWire(held: HeldState): WireHeldState {
     voters: held.voters.slice(0, VOTERS_MAX).map(voterToWire),
     votersOutgoing: held.votersOutgoing.slice(0, VOTERS_MAX).map(voterToWire),
     seedNumber: BigInt(held.seedNumber ?? 1),
+    appliedSeed: BigInt(held.appliedSeed ?? 1),
   });
 }
 
@@ -155,6 +156,7 @@ function heldFromWire(wire: WireHeldState): HeldState {
     voters: bounded('voters', wire.voters, VOTERS_MAX).map(voterFromWire),
     votersOutgoing: bounded('voters', wire.votersOutgoing, VOTERS_MAX).map(voterFromWire),
     seedNumber: Math.max(1, toNumber(wire.seedNumber)),
+    appliedSeed: Math.max(1, toNumber(wire.appliedSeed)),
   };
 }
 

@@ -161,6 +161,9 @@ function keyGenerations(options: KeyringOptions): KeyGenerations {
     open: (sealed: Uint8Array, candidates: readonly Secret[] = []) => {
       openGenerations(options, sealed, candidates);
     },
+    get seedNumber() {
+      return generations.seedNumber;
+    },
     beginUnder: (number: number, seed: Secret, salt: Uint8Array) => {
       const entropy = new Secret(salt);
       generations.beginUnder({ number, seed: seedFromBytes(seed.expose()) }, entropy);

@@ -299,8 +299,9 @@ export class Cluster<ReferenceValues> {
   /** What this incarnation holds in memory, for a recovery. To be called once it has stopped. */
   formerLog(): FormerLog {
     const { clusterId, epoch, self, keyring } = this.#options;
-    const state = this.#raft.log();
-    return { incarnation: self.incarnation, clusterId, epoch, state, seed: this.seed, keyring };
+    // With the next seed: the step that puts it into force may be at the end of this log.
+    const [state, seed] = [this.#raft.log(), this.seeds.encode()];
+    return { incarnation: self.incarnation, clusterId, epoch, state, seed, keyring };
   }
 
   #createEngine(reused: ReusedLog | undefined): RaftEngine {

@@ -220,6 +220,12 @@ export class SeedRing {
     this.#usableFrom = number;
   }
 
+  /** Forgets seeds that a state does not know: those of another log. */
+  forgetLater(number: number): void {
+    this.#seeds = this.#seeds.filter((held) => held.number <= number);
+    this.#usableFrom = Math.min(this.#usableFrom, number);
+  }
+
   #digest(number: number, seed: Secret): Sha256Hex {
     return seedDigest(this.#crypto, this.#clusterId, number, seed);
   }

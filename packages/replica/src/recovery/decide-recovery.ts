@@ -42,8 +42,10 @@ export interface HeldState {
   readonly index: number;
   readonly generation: Generation;
   readonly transitionHash: Sha256Hex;
-  /** Number of the seed in force; 1 where absent, as long as nothing was opened. */
+  /** Number of the seed in force at its end; 1 where absent, as long as nothing was opened. */
   readonly seedNumber?: number;
+  /** Number of the seed in force in what its holder had applied, so that it was committed. */
+  readonly appliedSeed?: number;
   /** The last configuration in the log, whether it was committed or not. */
   readonly voters: readonly Voter[];
   /** The outgoing half of a joint one; empty otherwise. */
@@ -193,15 +195,20 @@ function open(
   return { kind: 'open', epoch, best, at, members, acceptedMissing, owners };
 }
 
-/**
- * Raft's order of logs within the order of epochs: who could have been elected over the rest. The
- * seed comes before both. Whoever holds a later one has applied, so the cluster had committed, the
- * step that put it into force, and every log that could be elected has it; a log without it that
- * claims to reach further was made by somebody who knows the former seed.
- */
+/** Raft's order of logs within the order of epochs: who could have been elected over the rest. */
 export function furthestFirst(left: HeldState, right: HeldState): number {
-  const bySeed = (right.seedNumber ?? 1) - (left.seedNumber ?? 1);
-  return bySeed || right.epoch - left.epoch || right.term - left.term || right.index - left.index;
+  return right.epoch - left.epoch || right.term - left.term || right.index - left.index;
+}
+
+/**
+ * Those that can have been elected. Whoever has applied the step that put a seed into force shows
+ * that it was committed, so every log that could be elected has that step; one without it that
+ * claims to reach further was made by somebody who knows the former seed. A step that is only in a
+ * log, and was applied by nobody, shows nothing: it may have lost to a later term (I3).
+ */
+export function electable(held: readonly HeldState[]): readonly HeldState[] {
+  const committed = Math.max(1, ...held.map(({ appliedSeed = 1 }) => appliedSeed));
+  return held.filter(({ seedNumber = 1 }) => seedNumber >= committed);
 }
 
 /**
@@ -210,11 +217,9 @@ export function furthestFirst(left: HeldState, right: HeldState): number {
  */
 function bestOfEachOpening(held: readonly HeldState[]): readonly HeldState[] {
   const best = new Map<Sha256Hex, HeldState>();
-  const ordered = held.toSorted(furthestFirst);
+  const ordered = electable(held).toSorted(furthestFirst);
   for (const state of ordered) {
-    const first = ordered[0];
-    const isOfLastSeed = (state.seedNumber ?? 1) === (first?.seedNumber ?? 1);
-    const isOfLastEpoch = state.epoch === first?.epoch && isOfLastSeed;
+    const isOfLastEpoch = state.epoch === ordered[0]?.epoch;
     if (isOfLastEpoch && !best.has(state.opening)) best.set(state.opening, state);
   }
   return [...best.values()];

@@ -6,7 +6,7 @@ import { Secret, describeError, type ClusterId } from '@witan/core';
 import { encodeRecoveryHeader } from '@witan/manifest';
 import { encodeSeeds, decodeSeeds, fitsCluster, unnumbered } from '../life/seed-chain.ts';
 import type { Seed } from '../ports.ts';
-import { furthestFirst, type HeldState } from './decide-recovery.ts';
+import { electable, furthestFirst, type HeldState } from './decide-recovery.ts';
 import type { ClaimedLog, FormerLog, RecoveryPorts, SeedCandidate, SeedSource } from './ports.ts';
 import { replayFormerLog, type HeldLog, type ReplayOptions } from './replay.ts';
 
@@ -93,7 +93,7 @@ export class HeldLogs<ReferenceValues> {
 
   /** The furthest of all; undefined before the seed is here. */
   furthest(): HeldLog<ReferenceValues> | undefined {
-    return this.#all().toSorted((left, right) => furthestFirst(left.held, right.held))[0];
+    return furthestOf(this.#all());
   }
 
   clear(): void {
@@ -137,7 +137,7 @@ export class HeldLogs<ReferenceValues> {
   async #try(candidates: readonly SeedCandidate[], source: SeedSource): Promise<boolean> {
     for (const { seed, clusterId } of candidates) {
       const logs = await this.#read(this.#withOthers(seed, clusterId, candidates), clusterId);
-      const [best] = logs.toSorted((left, right) => furthestFirst(left.held, right.held));
+      const best = furthestOf(logs);
       if (best === undefined) continue;
       // A copy: the cluster that opens with it lives longer than whoever gave it.
       this.#seed = { seed: new Secret(best.seed.expose()), clusterId, source };
@@ -204,4 +204,12 @@ export class HeldLogs<ReferenceValues> {
     this.#reading = next.catch(() => undefined);
     return next;
   }
+}
+
+/** The log that could have been elected over the others. */
+function furthestOf<Log extends { readonly held: HeldState }>(
+  logs: readonly Log[],
+): Log | undefined {
+  const states = electable(logs.map(({ held }) => held)).toSorted(furthestFirst);
+  return logs.find(({ held }) => held === states[0]);
 }

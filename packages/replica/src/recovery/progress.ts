@@ -3,6 +3,7 @@ import { epoch as toEpoch, type ClusterId, type Sha256Hex, type SlotName } from 
 import type { PeerIdentity } from '../standing.ts';
 import {
   absentSlots,
+  electable,
   furthestFirst,
   type Authorisation,
   type HeldState,
@@ -53,7 +54,7 @@ export function progressOf(known: KnownOfRecovery): RecoveryProgress {
   const { share, headers, seed, self, held, notices, authorisations, decision } = known;
   const reports: readonly RecoveryReport[] = [{ self, held, promised: toEpoch(1) }, ...notices];
   const all = reports.flatMap((report) => report.held);
-  const best = decision?.best ?? all.toSorted(furthestFirst)[0];
+  const best = decision?.best ?? electable(all).toSorted(furthestFirst)[0];
   const voters = [...(best?.voters ?? []), ...(best?.votersOutgoing ?? [])];
   const expected = [...new Set(voters.map(({ slot }) => slot))].toSorted();
   const absent = best === undefined ? [] : absentSlots(best, reports);

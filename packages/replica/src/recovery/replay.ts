@@ -75,10 +75,13 @@ export function replayFormerLog<ReferenceValues>(
     }
   };
   onSeeds(begun);
+  // Written when a step was applied: seeds that are held may also come from elsewhere.
+  const listed = keyring.generations?.seedNumber ?? ring.current.number;
   const state = stateOf(keyring, begun, options, onSeeds);
   applyAll(state, snapshot, former, options);
   const { machine } = state;
   checkSeeds(machine, options.crypto);
+  ring.forgetLater(machine.rotations.seeds.number);
   const voters = votersOf(machine, machine.configuration.voters);
   const held: HeldState = {
     incarnation,
@@ -90,6 +93,8 @@ export function replayFormerLog<ReferenceValues>(
     generation: machine.generation,
     transitionHash: machine.head,
     seedNumber: machine.rotations.seeds.number,
+    // Not above what the history says, as a list can be made up.
+    appliedSeed: Math.min(listed, machine.rotations.seeds.number),
     voters,
     votersOutgoing: votersOf(machine, machine.configuration.votersOutgoing),
   };

@@ -1271,11 +1271,18 @@ export declare type HeldState = Message<"witan.peer.v1.HeldState"> & {
   votersOutgoing: HeldState_Voter[];
 
   /**
-   * Number of the seed in force; 0 and 1 for the founding's.
+   * Number of the seed in force at its end; 0 and 1 for the founding's.
    *
    * @generated from field: uint64 seed_number = 11;
    */
   seedNumber: bigint;
+
+  /**
+   * Number of the seed in force in what was applied.
+   *
+   * @generated from field: uint64 applied_seed = 12;
+   */
+  appliedSeed: bigint;
 };
 
 /**
