@@ -216,7 +216,7 @@ async function fetchShares(context: CommandContext, options: TrustOptions): Prom
     const fields = { generation: deployment.mark.generation };
     throw new CliError('CLI_NO_SHARES', 'no owner holds a recovery share', { fields });
   } catch (error) {
-    if (!isSealed(error)) throw error;
+    if (!isUnanswered(error)) throw error;
     const shares = await sharesOfDisks(context, trust);
     if (shares === undefined) throw error;
     return shares;
@@ -225,8 +225,9 @@ async function fetchShares(context: CommandContext, options: TrustOptions): Prom
   }
 }
 
-function isSealed(error: unknown): boolean {
-  return error instanceof ClientError && error.fields['reason'] === 'SEALED';
+/** Its reason is that of the last attempt, which need not be that the replica waits. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof ClientError && error.code === 'CLIENT_UNREACHABLE';
 }
 
 /** A cluster that waits for its owners' shares still has them on its disks, encrypted. */
@@ -236,7 +237,10 @@ async function sharesOfDisks(
 ): Promise<Shares | undefined> {
   if (pinned === undefined) return undefined;
   const { clusterId } = pinned;
-  const header = await client.getRecoveryHeader(clusterId);
+  const header = await client.getRecoveryHeader(clusterId).catch((error: unknown) => {
+    if (isUnanswered(error)) return undefined;
+    throw error;
+  });
   if (header === undefined) return undefined;
   const text =
     'The cluster waits for a recovery. These shares are what its disks hold; only opening one, ' +
