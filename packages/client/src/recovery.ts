@@ -14,6 +14,7 @@ import {
 import {
   RecoveryProgress_SeedSource,
   RecoveryService,
+  type GetRecoveryResponse,
   type RecoveryProgress as WireProgress,
 } from '@witan/protocol';
 import type { Anchors } from './anchors.ts';
@@ -126,16 +127,24 @@ export async function sendShare(
  * @throws ClientError CLIENT_OTHER_CLUSTER; RemoteError, TransportError
  */
 export async function fetchRecovery(
-  { connection, timeoutMs }: Attempt,
+  attempt: Attempt,
   anchors: Anchors,
 ): Promise<RecoveryView | undefined> {
+  const { progress } = await askRecovery(attempt, anchors);
+  return recoveryView(progress);
+}
+
+async function askRecovery(
+  { connection, timeoutMs }: Attempt,
+  anchors: Anchors,
+): Promise<GetRecoveryResponse> {
   const wire = await connection.unary(RecoveryService.method.getRecovery, {}, { timeoutMs });
   const { progress } = wire;
   // A genuine replica with somebody else's disk: what it says is about another cluster.
   if (progress !== undefined && progress.clusterId.byteLength > 0) {
     anchors.checkCluster(clusterIdFromWire(progress.clusterId));
   }
-  return recoveryView(progress);
+  return wire;
 }
 
 /**
@@ -146,15 +155,11 @@ export async function fetchRecovery(
  * @throws ClientError CLIENT_OTHER_CLUSTER; RemoteError, TransportError
  */
 export async function fetchRecoveryHeader(
-  { connection, timeoutMs }: Attempt,
+  attempt: Attempt,
   anchors: Anchors,
   cluster: ClusterId,
 ): Promise<RecoveryHeader | undefined> {
-  const wire = await connection.unary(RecoveryService.method.getRecovery, {}, { timeoutMs });
-  const { progress, recoveryHeaders } = wire;
-  if (progress !== undefined && progress.clusterId.byteLength > 0) {
-    anchors.checkCluster(clusterIdFromWire(progress.clusterId));
-  }
+  const { recoveryHeaders } = await askRecovery(attempt, anchors);
   const headers = recoveryHeaders.slice(0, LIST_MAX).flatMap((bytes) => decodedHeader(bytes));
   return headers
     .filter(({ clusterId }) => clusterId === cluster)

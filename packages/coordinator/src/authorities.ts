@@ -46,9 +46,9 @@ export function createCertificates(
   simulated: boolean,
 ): { readonly root: Uint8Array; readonly meshCa: Uint8Array } {
   const { clusterId, rotations } = view;
-  const seed = heldOf(seedOf, rotations.seeds.number);
+  const seed = seedInUse(seedOf, rotations.seeds.number);
   const root = view.rootCertificate ?? createRoot(seed, clusterId, 0, transition.timeMs, simulated);
-  const ofRoot = heldOf(seedOf, rotations.seedOfRoot(rotations.root.active));
+  const ofRoot = seedInUse(seedOf, rotations.seedOfRoot(rotations.root.active));
   const rootKey = deriveRootCaKey(ofRoot, clusterId, rotations.root.active);
   const authority = loadCertificateAuthority(rootKey, root);
   const place = { generation: transition.generation, hash: transitionHash(transition, crypto) };
@@ -69,8 +69,8 @@ export function rotationCertificates(
 ): readonly Uint8Array[] {
   const { clusterId, generation, head: hash, rotations, rootCertificate } = view;
   if (rootCertificate === undefined) return [];
-  const seed = heldOf(seedOf, rotations.seeds.number);
-  const ofRoot = heldOf(seedOf, rotations.seedOfRoot(rotations.root.active));
+  const seed = seedInUse(seedOf, rotations.seeds.number);
+  const ofRoot = seedInUse(seedOf, rotations.seedOfRoot(rotations.root.active));
   const rootKey = deriveRootCaKey(ofRoot, clusterId, rotations.root.active);
   const inUse = loadCertificateAuthority(rootKey, rootCertificate);
   const request = { timeMs, simulated };
@@ -94,12 +94,13 @@ export function rotationCertificates(
   if (step.step !== 'activate' || beside === undefined) return [];
   const next = loadCertificateAuthority(deriveRootCaKey(seed, clusterId, newest), beside);
   const rotation = rotations.meshCa.active;
-  const ofMeshCa = heldOf(seedOf, rotations.seedOfMeshCa(generation, rotation));
+  const ofMeshCa = seedInUse(seedOf, rotations.seedOfMeshCa(generation, rotation));
   const place = { seed: ofMeshCa, clusterId, generation, hash, rotation };
   return [createMeshCa(place, next, request)];
 }
 
-function heldOf(seedOf: AuthorityOptions['seedOf'], number: number): Seed {
+/** A seed that the state names as one in use, so that every member holds it. */
+export function seedInUse(seedOf: AuthorityOptions['seedOf'], number: number): Seed {
   const seed = seedOf(number);
   if (seed === undefined) throw new Error('a seed that is in use is held');
   return seed;

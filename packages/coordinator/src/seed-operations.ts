@@ -11,6 +11,7 @@ import {
   type RotationStep,
   type ValidatedManifest,
 } from '@witan/manifest';
+import { seedInUse } from './authorities.ts';
 import { seedLinkFor, type SeedParts, type StateMachine } from '@witan/state-machine';
 
 /** The state, and the seeds that it names. */
@@ -45,9 +46,7 @@ export async function seedParts(
 
 /** The seed that signs and is dealt out. */
 export function inForceOf({ seedOf, view }: Omit<SeedSource, 'candidateOf'>): Seed {
-  const seed = seedOf(view.rotations.seeds.number);
-  if (seed === undefined) throw new Error('the seed in force is held');
-  return seed;
+  return seedInUse(seedOf, view.rotations.seeds.number);
 }
 
 /** A seed in shares for the manifest's recovery owners, under the next number. */

@@ -4,6 +4,7 @@
  * found instead, because owners pass the wrong file now and then.
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { privateMemberOf } from '@witan/manifest';
 import { KeysError } from './errors.ts';
 
 /** Members as they were written: nothing is known of their values. */
@@ -11,9 +12,6 @@ type Jwk = Readonly<Record<string, unknown>>;
 
 /** Longest text that is read, in characters. */
 export const KEY_CHARS_MAX = 16_384;
-
-/** Members of a JWK that hold private parts (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037). */
-const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
 /**
  * @param text one block 'PRIVATE KEY', 'EC PRIVATE KEY' or 'RSA PRIVATE KEY', or a private JWK
@@ -59,7 +57,7 @@ export function readPublicKey(text: string, purpose: KeyPurpose): KeyObject {
     );
   }
   const jwk = jwkOf(text, 'a public key');
-  const secret = PRIVATE_MEMBERS.find((name) => jwk[name] !== undefined);
+  const secret = privateMemberOf(jwk);
   if (secret !== undefined) throw badJwk('a public key', `a private key (member ${secret})`);
   const key = fromJwk('a public key', () => createPublicKey({ key: jwk, format: 'jwk' }));
   checkStated(jwk, purpose, purpose.algorithmsOf(key));

@@ -157,6 +157,23 @@ export function checkApprovalsOf(content: Uint8Array, check: ContentCheck): read
   return [...accepted.values()].toSorted(compareApprovals);
 }
 
+/**
+ * Checks approvals of a record.
+ *
+ * @param record its place, which goes before that of what is wrong
+ * @throws ManifestError as `checkApprovalsOf`
+ */
+export function checkApprovalsAt(record: string, content: Uint8Array, check: ContentCheck): void {
+  try {
+    checkApprovalsOf(content, check);
+  } catch (error) {
+    if (!(error instanceof ManifestError)) throw error;
+    const { path: inside, expected = '', found = '' } = error.fields;
+    const fields = { path: `${record}.${String(inside)}`, expected, found };
+    throw new ManifestError(error.code, fields, error);
+  }
+}
+
 /** @throws ManifestError UPDATES_NOT_ALLOWED where nobody may approve the action */
 export function checkAllowed(
   check: Pick<ContentCheck, 'inForce' | 'isFirst' | 'action'>,

@@ -4,6 +4,7 @@ export * from './approvals.ts';
 export { diffManifests, type ManifestChange } from './diff.ts';
 export * from './errors.ts';
 export * from './high-water-mark.ts';
+export { privateMemberOf } from './jwk.ts';
 export * from './history.ts';
 export type { JsonArray, JsonObject, JsonValue } from './json.ts';
 export * from './limits.ts';

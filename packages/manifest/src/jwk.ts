@@ -12,6 +12,11 @@ import { clip } from './path.ts';
 /** Every member with private parts (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037). */
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
+/** The first member of a JWK that holds a private part; undefined for a public key. */
+export function privateMemberOf(jwk: Readonly<Record<string, unknown>>): string | undefined {
+  return PRIVATE_MEMBERS.find((name) => jwk[name] !== undefined);
+}
+
 /** DER up to the coordinates: id-ecPublicKey, the curve, bit string, uncompressed. */
 const CURVES: Readonly<Record<string, { readonly prefix: string; readonly bytes: number }>> = {
   'P-256': { prefix: '3059301306072a8648ce3d020106082a8648ce3d03010703420004', bytes: 32 },
@@ -30,7 +35,7 @@ const RSA_MODULUS_BYTES_MAX = 1024;
  */
 export function derOfJwk(located: Located): Uint8Array {
   const object = readRecord(located);
-  const secret = PRIVATE_MEMBERS.find((name) => object.value[name] !== undefined);
+  const secret = privateMemberOf(object.value);
   if (secret !== undefined) {
     throw badJwk(object, 'the public half of a key', `a private key (member ${secret})`);
   }

@@ -4,7 +4,7 @@
  */
 import type { ClusterId, Crypto, Epoch, Sha256Hex, SlotName, UnixMillis } from '@witan/core';
 import { epoch } from '@witan/core';
-import { checkApprovalsOf, type Approval, type ApprovalRules } from './approvals.ts';
+import { checkApprovalsAt, type Approval, type ApprovalRules } from './approvals.ts';
 import { ManifestError } from './errors.ts';
 import type { VerifiedHistory } from './history.ts';
 import { itemPath } from './path.ts';
@@ -111,14 +111,7 @@ function checkOne(
     ? rotationBytes({ ...place, step: change.step })
     : slotChangeBytes({ ...place, from: change.from, to: change.to });
   const action = isRotation ? 'update' : 'membership';
-  try {
-    checkApprovalsOf(content, { inForce, isFirst: false, action, approvals, timeMs, crypto });
-  } catch (error) {
-    if (!(error instanceof ManifestError)) throw error;
-    const { path: inside, expected = '', found = '' } = error.fields;
-    const fields = { path: `${path}.${String(inside)}`, expected, found };
-    throw new ManifestError(error.code, fields, error);
-  }
+  checkApprovalsAt(path, content, { inForce, isFirst: false, action, approvals, timeMs, crypto });
 }
 
 /** A recovery takes one index behind the state that it went on from; its epoch comes after that. */

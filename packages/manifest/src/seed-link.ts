@@ -23,7 +23,7 @@ import {
   type UnixMillis,
 } from '@witan/core';
 import {
-  checkApprovalsOf,
+  checkApprovalsAt,
   compareApprovals,
   readApproval,
   writeApproval,
@@ -231,14 +231,8 @@ export function checkSeedApprovals(
       number: link.steps,
       step: { target: 'seed', step: 'activate', commitment },
     });
-    try {
-      checkApprovalsOf(data, { inForce, isFirst: false, approvals, timeMs, crypto });
-    } catch (error) {
-      if (!(error instanceof ManifestError)) throw error;
-      const { path: inside, expected = '', found: other = '' } = error.fields;
-      const path = `${itemPath('seedLinks', index)}.${String(inside)}`;
-      throw new ManifestError(error.code, { path, expected, found: other }, error);
-    }
+    const check = { inForce, isFirst: false, approvals, timeMs, crypto };
+    checkApprovalsAt(itemPath('seedLinks', index), data, check);
     return [];
   });
 }

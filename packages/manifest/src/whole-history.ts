@@ -3,7 +3,7 @@
  * the owners of each manifest approved the one after it (I6, I7).
  */
 import type { ClusterId, Crypto, Epoch, Generation, Sha256Hex } from '@witan/core';
-import { checkApprovals, type ApprovalRules } from './approvals.ts';
+import { approvalBytes, checkApprovalsAt, type ApprovalRules } from './approvals.ts';
 import { ManifestError } from './errors.ts';
 import type { Floor, FloorVerdict } from './high-water-mark.ts';
 import type { VerifiedHistory } from './history.ts';
@@ -124,14 +124,8 @@ export function checkApprovalsOfHistory(
     const inForce = manifestOf(isFirst ? 1 : generation - 1);
     if (inForce === undefined) return [generation];
     const subject = { clusterId, previousTransition: previous, manifestDigest };
-    try {
-      checkApprovals({ inForce, isFirst, subject, approvals, timeMs, crypto });
-    } catch (error) {
-      if (!(error instanceof ManifestError)) throw error;
-      const { path: inside, expected = '', found = '' } = error.fields;
-      const path = `${itemPath('transitions', generation - 1)}.${String(inside)}`;
-      throw new ManifestError(error.code, { path, expected, found }, error);
-    }
+    const check = { inForce, isFirst, approvals, timeMs, crypto };
+    checkApprovalsAt(itemPath('transitions', generation - 1), approvalBytes(subject), check);
     return [];
   });
 }

@@ -41,8 +41,8 @@ export class HeldCertificates implements HeldView {
     if (this.#left?.changed(record, pruned) === false) this.#left = undefined;
   }
 
-  /** A manifest has revoked something, or may have. */
-  revocationsChanged(): void {
+  /** Another step is the one to ask about, or a manifest has revoked something, or may have. */
+  forget(): void {
     this.#left = undefined;
   }
 
@@ -57,7 +57,6 @@ export class HeldCertificates implements HeldView {
 
 /** The holders that one step waits for, fewer with each renewal and with time. */
 class LeftOf {
-  readonly #source: Source;
   readonly sinceIndex: number;
   /** The latest time that was asked about. */
   atMs: number;
@@ -65,12 +64,16 @@ class LeftOf {
   /** Those that expire first come last. */
   readonly #byExpiry: IssuedIdentity[];
   readonly #countOf = new Map<string, number>();
+  /** The newest certificate of every key, also of those that do not count, and how many it has. */
+  readonly #ofKey = new Map<string, { readonly newest: number; readonly count: number }>();
 
   constructor(source: Source, sinceIndex: number, nowMs: number) {
-    this.#source = source;
     this.sinceIndex = sinceIndex;
     this.atMs = nowMs;
-    for (const record of source.issued()) this.#byKey.set(record.spkiSha256, record);
+    for (const record of source.issued()) {
+      this.#byKey.set(record.spkiSha256, record);
+      this.#came(record);
+    }
     for (const [key, record] of this.#byKey) {
       const isValid = record.notAfterMs > nowMs && source.revocationOf(record) === undefined;
       if (isValid && record.index < sinceIndex) this.#count(record, 1);
@@ -92,10 +95,28 @@ class LeftOf {
 
   /** @returns false where only a look at all records tells who is left now */
   changed(record: IssuedIdentity, pruned: readonly IssuedIdentity[]): boolean {
-    for (const one of pruned) this.#drop(one);
+    let isBack = false;
+    for (const one of pruned) {
+      this.#drop(one);
+      isBack = this.#went(one) || isBack;
+    }
     const renewed = this.#byKey.get(record.spkiSha256);
     if (renewed !== undefined) this.#drop(renewed);
-    return pruned.length === 0 || !bringsBack(pruned, this.#source.issued());
+    this.#came(record);
+    return !isBack;
+  }
+
+  #came({ spkiSha256, index }: IssuedIdentity): void {
+    const count = (this.#ofKey.get(spkiSha256)?.count ?? 0) + 1;
+    this.#ofKey.set(spkiSha256, { newest: index, count });
+  }
+
+  /** @returns whether a key's newest record went while an older one that lives longer stays */
+  #went({ spkiSha256, index }: IssuedIdentity): boolean {
+    const { newest = 0, count = 0 } = this.#ofKey.get(spkiSha256) ?? {};
+    if (count > 1) this.#ofKey.set(spkiSha256, { newest, count: count - 1 });
+    else this.#ofKey.delete(spkiSha256);
+    return count > 1 && index === newest;
   }
 
   #drop(record: IssuedIdentity): void {
@@ -109,14 +130,4 @@ class LeftOf {
     if (count === 0) this.#countOf.delete(workload);
     else this.#countOf.set(workload, count);
   }
-}
-
-/** Whether a key's newest record went while an older one that lives longer stays. */
-function bringsBack(pruned: readonly IssuedIdentity[], rest: Iterable<IssuedIdentity>): boolean {
-  const newest = new Map(pruned.map(({ spkiSha256, index }) => [spkiSha256, index]));
-  for (const { spkiSha256, index } of rest) {
-    const gone = newest.get(spkiSha256);
-    if (gone !== undefined && index < gone) return true;
-  }
-  return false;
 }

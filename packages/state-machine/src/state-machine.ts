@@ -368,6 +368,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     const { rotation, next, slots, proposed, withdrawal, versions, candidate } = decision;
     if (rotation !== undefined) {
       this.#lifecycle.rotated(rotation, this);
+      this.#held.forget();
       if (rotation.seed !== undefined) this.#ledger.reshared(rotation.seed.shares);
       this.#proposals.drop('rotation');
     }
@@ -375,7 +376,7 @@ export class StateMachine<ReferenceValues> implements StateView<ReferenceValues>
     if (next !== undefined) {
       this.#ledger.append(next);
       this.#lifecycle.manifestSet(next, index, this.#issued.values());
-      this.#held.revocationsChanged();
+      this.#held.forget();
       this.#proposals.clear();
     }
     if (slots !== undefined) {

@@ -59,7 +59,7 @@ export async function rotate(
     if (collected.kind === 'one-by-one') {
       const given = await sendEach(client, change, approvals);
       reportGiven(context, approvedBy, change, given);
-      if (given.inEffect) await keepDealt(context, options, client, deployment);
+      if (given.inEffect && deals(step)) await keepDealt(context, options, client, deployment);
       return;
     }
     const record = await client.rotate({ ...place, step, approvals });
@@ -69,8 +69,13 @@ export async function rotate(
       `Step ${record.number}: ${record.step}${versionOf(record)}.\n` +
         `Approved by ${approvedBy.join(', ')}.\n${describeNext(step, after)}`,
     );
-    if (step.target === 'seed') await keepDealt(context, options, client, deployment);
+    if (deals(step)) await keepDealt(context, options, client, deployment);
   });
+}
+
+/** Whether a step deals new recovery shares. */
+function deals(step: RotationStep): boolean {
+  return step.target === 'seed' && step.step === 'activate';
 }
 
 /** @throws CliError, ClientError */

@@ -30,6 +30,7 @@ import { ReplicaError } from '@witan/replica';
 import type { CommandResult, StateView } from '@witan/state-machine';
 import type { Metrics } from '@witan/telemetry';
 import { PublicError } from '@witan/transport';
+import { seedInUse } from '../authorities.ts';
 import type { Rules } from '../evidence/rules.ts';
 import type { Operation } from '../operations.ts';
 import type { PeerNetwork } from '../peers/network.ts';
@@ -144,10 +145,8 @@ export function seedOf(
 }
 
 /** The same where it is in use, and so held. */
-export function seedInUse(cluster: Pick<Cluster<ReferenceValues>, 'seeds'>, number: number): Seed {
-  const seed = seedOf(cluster, number);
-  if (seed === undefined) throw new Error('a seed that is in use is held');
-  return seed;
+function clusterSeed(cluster: Pick<Cluster<ReferenceValues>, 'seeds'>, number: number): Seed {
+  return seedInUse((of) => seedOf(cluster, of), number);
 }
 
 /** Signs what this replica vouches for (I6). */
@@ -210,7 +209,7 @@ function keysOf(cluster: Cluster<ReferenceValues>): ClusterKeys {
   if (known?.seedNumber === seedNumber) return known;
   const keys: ClusterKeys = {
     seedNumber,
-    history: deriveHistorySigningKey(seedInUse(cluster, seedNumber), cluster.clusterId),
+    history: deriveHistorySigningKey(clusterSeed(cluster, seedNumber), cluster.clusterId),
     meshCa: undefined,
   };
   KEYS.set(cluster, keys);
@@ -224,7 +223,7 @@ export function meshCaOf(cluster: Cluster<ReferenceValues>): CertificateAuthorit
   if (meshCaCertificate === undefined) return undefined;
   if (keys.meshCa === undefined || !bytesEqual(keys.meshCa.certificateDer, meshCaCertificate)) {
     const { active } = rotations.meshCa;
-    const seed = seedInUse(cluster, rotations.seedOfMeshCa(generation, active));
+    const seed = clusterSeed(cluster, rotations.seedOfMeshCa(generation, active));
     const key = deriveMeshCaKey(seed, cluster.clusterId, generation, head, active);
     keys.meshCa = loadCertificateAuthority(key, meshCaCertificate);
   }
